@@ -1,0 +1,215 @@
+"""Effects happen once: the journal writes each model call and execution down before and after it happens.
+
+An effect has a key that is the same however often the process dies ("plan/1/draft/1"), a request (exact bytes)
+and a response (exact bytes). `perform` looks the key up in the record first:
+
+- finished with the same request: the recorded response is the answer; nothing happens again;
+- finished with another request: `Drift`, because a step that asks something else under the same key is broken;
+- started but not finished: the process died inside; it happens again and is recorded as attempt 2;
+- not there: it happens now.
+
+A *cassette* is another study's record (from a bundle). A model call found there with the same request is answered
+from it: that is how a stranger replays a study without a model. Executions are never taken from a cassette.
+
+It does not cover what the bytes mean, nor retries: those are the caller's, each under its own key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.digests import sha256_bytes
+from counterproof.provenance.errors import CounterproofError, ToolFailed
+from counterproof.provenance.record import SYSTEM, Actor, Event, Record, Ref, Side
+
+EffectKind = Literal["model", "execution"]
+
+
+class Drift(ToolFailed):
+    """A step asks under a known key for something else than what was recorded; the text shows the difference."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """What an effect gave.
+
+    Attributes:
+        body: the exact bytes that are the answer from now on.
+        data: facts about this one time (durations, host facts); kept in the event, never part of the answer.
+        refs: further blobs that the answer names by digest.
+        side: "secure" where the body was computed from real data.
+    """
+
+    body: bytes
+    data: dict[str, Any] = field(default_factory=dict)
+    refs: tuple[Ref, ...] = ()
+    side: Side = "open"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Performed:
+    """The answer of an effect, and whether it happened now or was read from the record."""
+
+    body: bytes
+    recorded: bool
+
+
+class Cassette:
+    """The finished model calls of another record, to be answered again.
+
+    Args:
+        events: the events of that record.
+        blobs: its blobs.
+    """
+
+    def __init__(self, events: list[Event], blobs: Blobs) -> None:
+        self._finished = _finished(events)
+        self._blobs = blobs
+
+    def find(self, key: str, request: bytes) -> bytes | None:
+        """Return the recorded response, or None where the key was never asked.
+
+        Raises:
+            Drift: the key was asked with another request.
+        """
+        event = self._finished.get(key)
+        if event is None:
+            return None
+        _same_request(key, event, request, self._blobs)
+        return self._blobs.get(event.ref("response").sha256)
+
+
+class Journal:
+    """The effects of one study.
+
+    Args:
+        record: where they are written down.
+        cassette: answers model calls in a replay; None in a study of one's own.
+    """
+
+    def __init__(self, record: Record, *, cassette: Cassette | None = None) -> None:
+        self._record = record
+        self._cassette = cassette
+
+    @property
+    def replaying(self) -> bool:
+        """Whether model calls are answered from a cassette."""
+        return self._cassette is not None
+
+    def perform(
+        self,
+        key: str,
+        effect: Callable[[int], Response],
+        *,
+        kind: EffectKind,
+        request: bytes,
+        data: Mapping[str, Any] | None = None,
+    ) -> Performed:
+        """Make an effect happen once and return its answer.
+
+        Args:
+            key: names the effect within the study.
+            effect: does it; gets the number of the attempt (1, or more after a kill inside).
+            kind: what it is.
+            request: exactly what is asked.
+            data: facts for the started event.
+
+        Raises:
+            Drift: the key was used for another request.
+            CounterproofError: whatever `effect` raises; it is recorded as failed, and a later call tries again.
+        """
+        events = [event for event in self._record.events() if event.data.get("key") == key]
+        done = _finished(events).get(key)
+        if done is not None:
+            _same_request(key, done, request, self._record.blobs)
+            return Performed(body=self._record.blobs.get(done.ref("response").sha256), recorded=True)
+        attempt = 1 + sum(event.type == "effect.started" for event in events)
+        actor = Actor(kind="agent", id="model") if kind == "model" else SYSTEM
+        asked = self._record.put("request", request)
+        common = {"key": key, "kind": kind, "attempt": attempt}
+        source = "cassette" if self._cassette is not None and kind == "model" else "live"
+        self._record.append(
+            "effect.started",
+            data={
+                **common,
+                **dict(data or {}),
+                "source": source,
+                "after_kill": attempt > 1 and not _failed(events),
+            },
+            refs=[asked],
+        )
+        try:
+            response = self._answer(key, effect, kind=kind, request=request, attempt=attempt)
+        except CounterproofError as error:
+            self._record.append("effect.failed", actor=actor, data={**common, "error": str(error)[:2000]})
+            raise
+        body = self._record.put("response", response.body, side=response.side)
+        self._record.append(
+            "effect.finished",
+            actor=actor,
+            data={**common, **response.data},
+            refs=[asked, body, *response.refs],
+        )
+        return Performed(body=response.body, recorded=False)
+
+    def _answer(
+        self,
+        key: str,
+        effect: Callable[[int], Response],
+        *,
+        kind: EffectKind,
+        request: bytes,
+        attempt: int,
+    ) -> Response:
+        if self._cassette is None or kind != "model":
+            return effect(attempt)
+        body = self._cassette.find(key, request)
+        if body is None:
+            raise Drift(
+                f"The replay asks for the model call {key!r}, which the record does not have.",
+                advice="The study was made with another version of Counterproof; replay it with that one.",
+            )
+        return Response(body=body)
+
+
+def finished_effects(events: list[Event]) -> dict[str, Event]:
+    """Return the `effect.finished` event of each key."""
+    return _finished(events)
+
+
+def _finished(events: list[Event]) -> dict[str, Event]:
+    return {event.data["key"]: event for event in events if event.type == "effect.finished"}
+
+
+def _failed(events: list[Event]) -> bool:
+    return bool(events) and events[-1].type == "effect.failed"
+
+
+def _same_request(key: str, event: Event, request: bytes, blobs: Blobs) -> None:
+    recorded = event.ref("request").sha256
+    if recorded == sha256_bytes(request):
+        return
+    raise Drift(
+        f"The step {key!r} asks for something else than what is recorded:\n"
+        f"{readable_diff(blobs.get(recorded), request)}",
+        advice="Its inputs or its prompt have changed since. Start a new study, or go back to the old version.",
+    )
+
+
+def readable_diff(recorded: bytes, asked: bytes) -> str:
+    """Return a unified diff of two requests, JSON indented and line breaks inside of strings expanded."""
+    lines = difflib.unified_diff(_readable(recorded), _readable(asked), "recorded", "asked", lineterm="", n=2)
+    return "\n".join(list(lines)[:80])
+
+
+def _readable(data: bytes) -> list[str]:
+    try:
+        text = json.dumps(json.loads(data), indent=1, sort_keys=True, ensure_ascii=False)
+    except ValueError:
+        text = data.decode("utf-8", errors="replace")
+    return text.replace("\\n", "\n").splitlines()

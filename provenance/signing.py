@@ -1,0 +1,226 @@
+"""Ed25519 signatures in the OpenSSH signature format (SSHSIG).
+
+A reviewer signs with an SSH key, and what is signed here is checked by `ssh-keygen -Y verify` on any laptop.
+Keys are read and written by `cryptography`; only the framing of SSHSIG, which it lacks, is ours.
+
+It does not cover hardware keys and `ssh-agent`, nor any key type but Ed25519.
+
+Source: OpenSSH PROTOCOL.sshsig, RFC 8032.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import struct
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from counterproof.provenance.errors import MachineTrouble, UsageError, VerificationFailed
+
+DECISION_NAMESPACE = "counterproof-decision"
+BUNDLE_NAMESPACE = "counterproof-bundle"
+
+_MAGIC = b"SSHSIG"
+_KEY_TYPE = b"ssh-ed25519"
+_HASH = b"sha512"
+_BEGIN = "-----BEGIN SSH SIGNATURE-----\n"
+_END = "-----END SSH SIGNATURE-----\n"
+_WIDTH = 70
+
+
+def make_key(path: Path, *, passphrase: str | None, comment: str) -> str:
+    """Make an Ed25519 key, write it as an OpenSSH private key (mode 0600), and return the public line.
+
+    Args:
+        path: where the private key goes; the public line goes beside it as `.pub`.
+        passphrase: protects the file; None writes it in the clear.
+        comment: ends the public line.
+
+    Raises:
+        UsageError: the file exists already.
+        MachineTrouble: the folder can't be written.
+    """
+    key = Ed25519PrivateKey.generate()
+    protection: serialization.KeySerializationEncryption = serialization.NoEncryption()
+    if passphrase:
+        protection = serialization.BestAvailableEncryption(passphrase.encode())
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, protection)
+    public = f"{public_line(key.public_key())} {comment}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600, exist_ok=False)
+        path.write_bytes(private)
+        path.with_name(path.name + ".pub").write_text(public + "\n", encoding="utf-8")
+    except FileExistsError as error:
+        raise UsageError(f"A key is already at {path}.", advice="Choose another place, or import that key.") from error
+    except OSError as error:
+        raise MachineTrouble(f"The key can't be written to {path}: {error}.") from error
+    return public
+
+
+def load_key(path: Path, *, passphrase: str | None) -> Ed25519PrivateKey:
+    """Read an OpenSSH Ed25519 private key.
+
+    Raises:
+        UsageError: the file is missing, is no Ed25519 key, uses a cipher that `cryptography` lacks, or the
+            passphrase is wrong or missing.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"The key {path} can't be read: {error.strerror}.",
+            advice="Name the reviewer's private key with --key.",
+        ) from error
+    try:
+        key = serialization.load_ssh_private_key(data, passphrase.encode() if passphrase else None)
+    except (ValueError, TypeError) as error:
+        raise UsageError(
+            f"The key {path} can't be opened: {error}.",
+            advice="Name the private key, not the .pub file, and give its passphrase if it has one.",
+        ) from error
+    except UnsupportedAlgorithm as error:
+        raise UsageError(
+            f"The key {path} can't be opened: {error}.",
+            allowed="Ed25519 keys in a file, with cipher aes256-ctr, aes256-cbc or aes256-gcm@openssh.com.",
+            advice=f"Change its cipher with `ssh-keygen -p -Z aes256-ctr -f {path}`.",
+        ) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise UsageError(
+            f"The key {path} is a {type(key).__name__}.",
+            allowed="Only Ed25519 keys are used.",
+            advice="Make one with `ssh-keygen -t ed25519`.",
+        )
+    return key
+
+
+def public_line(key: Ed25519PublicKey) -> str:
+    """Return `ssh-ed25519 AAAA…` of a public key."""
+    return key.public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH).decode()
+
+
+def fingerprint(line: str) -> str:
+    """Return the `SHA256:…` fingerprint of a public line, as `ssh-keygen -l` prints it."""
+    blob = _public_blob(line)
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def check_public_line(line: str) -> str:
+    """Return the `ssh-ed25519 AAAA…` part of a public key line.
+
+    Raises:
+        UsageError: it is not the public half of an Ed25519 SSH key.
+    """
+    parts = line.split()
+    try:
+        if parts[0] != _KEY_TYPE.decode():
+            raise ValueError(parts[0])
+        key = serialization.load_ssh_public_key(" ".join(parts[:2]).encode())
+    except (ValueError, IndexError) as error:
+        raise UsageError(
+            f"{line[:60]!r} is not an Ed25519 SSH public key.",
+            allowed="It must begin with 'ssh-ed25519 AAAA'.",
+            advice="Give the .pub file of a key made by `ssh-keygen -t ed25519`.",
+        ) from error
+    assert isinstance(key, Ed25519PublicKey)
+    return public_line(key)
+
+
+def sign(key: Ed25519PrivateKey, data: bytes, *, namespace: str) -> bytes:
+    """Return the armoured SSHSIG of `data` in `namespace`."""
+    public = _public_blob(public_line(key.public_key()))
+    space = namespace.encode()
+    signature = _string(_KEY_TYPE) + _string(key.sign(_signed_part(data, space)))
+    blob = _MAGIC + struct.pack(">I", 1) + b"".join(_string(part) for part in (public, space, b"", _HASH, signature))
+    text = base64.b64encode(blob).decode()
+    lines = [text[at : at + _WIDTH] + "\n" for at in range(0, len(text), _WIDTH)]
+    return (_BEGIN + "".join(lines) + _END).encode()
+
+
+def verify(line: str, data: bytes, signature: bytes, *, namespace: str) -> None:
+    """Check that `signature` over `data` was made with the key of the public `line`.
+
+    Raises:
+        VerificationFailed: it was not, the signature has any other form than the one that `sign` writes, or
+            `line` is no Ed25519 public key.
+    """
+    try:
+        line = check_public_line(line)
+    except UsageError as error:
+        raise VerificationFailed(f"The signature can't be checked: {error.what}") from error
+    try:
+        inner = _unpack(signature)
+        key_blob, space, reserved, hash_name, raw = _fields(inner)
+        kind, value = _split(raw)
+        if (kind, space, reserved, hash_name) != (_KEY_TYPE, namespace.encode(), b"", _HASH):
+            raise ValueError("another namespace, key type or hash")
+        if key_blob != _public_blob(line):
+            raise ValueError("signed with another key")
+        if inner != _repack(key_blob, space, raw):
+            raise ValueError("bytes after the end")
+        key = serialization.load_ssh_public_key(" ".join(line.split()[:2]).encode())
+        assert isinstance(key, Ed25519PublicKey)
+        key.verify(value[0], _signed_part(data, space))
+    except (ValueError, IndexError, struct.error, InvalidSignature, UnicodeDecodeError) as error:
+        reason = str(error) or "the signature doesn't match the bytes"
+        raise VerificationFailed(f"The signature does not hold for {fingerprint(line)}: {reason}.") from error
+
+
+def _signed_part(data: bytes, namespace: bytes) -> bytes:
+    digest = hashlib.sha512(data).digest()
+    return _MAGIC + b"".join(_string(part) for part in (namespace, b"", _HASH, digest))
+
+
+def _public_blob(line: str) -> bytes:
+    return base64.b64decode(line.split()[1], validate=True)
+
+
+def _string(data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + data
+
+
+def _repack(public: bytes, namespace: bytes, raw: bytes) -> bytes:
+    parts = (public, namespace, b"", _HASH, raw)
+    return _MAGIC + struct.pack(">I", 1) + b"".join(_string(part) for part in parts)
+
+
+def _unpack(armoured: bytes) -> bytes:
+    text = armoured.decode("ascii")
+    if not (text.startswith(_BEGIN) and text.endswith(_END)):
+        raise ValueError("no SSH signature")
+    body = text[len(_BEGIN) : -len(_END)]
+    blob = base64.b64decode(body.replace("\n", ""), validate=True)
+    again = base64.b64encode(blob).decode()
+    if body != "".join(again[at : at + _WIDTH] + "\n" for at in range(0, len(again), _WIDTH)):
+        raise ValueError("not in the canonical armour")
+    if blob[: len(_MAGIC)] != _MAGIC or blob[len(_MAGIC) : len(_MAGIC) + 4] != struct.pack(">I", 1):
+        raise ValueError("no SSHSIG of version 1")
+    return blob
+
+
+def _fields(blob: bytes) -> list[bytes]:
+    rest = blob[len(_MAGIC) + 4 :]
+    fields = []
+    for _ in range(5):
+        field, rest = _take(rest)
+        fields.append(field)
+    return fields
+
+
+def _split(raw: bytes) -> tuple[bytes, list[bytes]]:
+    kind, rest = _take(raw)
+    value, rest = _take(rest)
+    if rest:
+        raise ValueError("bytes after the signature")
+    return kind, [value]
+
+
+def _take(data: bytes) -> tuple[bytes, bytes]:
+    (length,) = struct.unpack(">I", data[:4])
+    if len(data) < 4 + length:
+        raise ValueError("cut short")
+    return data[4 : 4 + length], data[4 + length :]
