@@ -138,19 +138,18 @@ class Checkpoints:
             comment=comment,
             edited=refs[0].sha256 if refs else "",
         )
-        return self.record(signed, person, refs_edited=[ref.sha256 for ref in refs])
+        return self.record(signed, refs_edited=[ref.sha256 for ref in refs])
 
-    def record(
-        self, signed: SignedDecision, reviewer: Reviewer, *, refs_edited: list[str] | None = None
-    ) -> SignedDecision:
+    def record(self, signed: SignedDecision, *, refs_edited: list[str] | None = None) -> SignedDecision:
         """Write a signed decision down, once.
 
         Raises:
             UsageError: the checkpoint was decided before; the text says by whom.
             VerificationFailed: the signature does not hold.
         """
-        check_decision(signed.statement, signed.signature, reviewer=reviewer)
-        made = signed.decision
+        reviewer = self._registry.get(signed.decision.reviewer)
+        _scenario_only(reviewer, self._record)
+        made = check_decision(signed.statement, signed.signature, reviewer=reviewer).decision
         checkpoint = self.get(made.checkpoint)
         if (made.study, made.subject, made.kind) != (self._study, checkpoint.subject, checkpoint.kind):
             raise VerificationFailed(f"The decision is about another subject than {checkpoint.id} holds.")
@@ -205,6 +204,15 @@ class Checkpoints:
         if (made.study, made.checkpoint, made.subject) != (self._study, opened.id, opened.subject):
             raise VerificationFailed(f"The decision recorded for {checkpoint} is about something else.")
         return signed
+
+    def mend_index(self) -> None:
+        """Enter into the store what the record has and a kill kept from it."""
+        for made in self._opened().values():
+            self._store.open_checkpoint(made.id, study=self._study, kind=made.kind, subject=made.subject)
+            event = self._event(made.id)
+            if event is not None:
+                by = event.data["reviewer"]["id"]
+                self._store.decide_checkpoint(made.id, decision=event.data["decision"], by=by)
 
     def _opened(self) -> dict[str, Checkpoint]:
         events = self._record.of_type("checkpoint.opened")

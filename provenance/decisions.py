@@ -2,8 +2,8 @@
 
 A checkpoint carries a *subject*: canonical JSON whose digest names it. A decision is a small statement
 (study, checkpoint, subject digest, decision, role, meaning, comment, time) whose bytes are signed with the
-reviewer's SSH key. The statement and its signature are kept as they were signed, and everything that relies on
-a decision checks them again with `check_decision`.
+reviewer's SSH key. The statement and its signature are kept as they were signed, and everything that relies
+on a decision checks them again with `check_decision`.
 
 An `edit` never approves: it hands in new content, which makes a new checkpoint with a new digest.
 
@@ -108,8 +108,8 @@ def sign_decision(
     """Make and sign a decision.
 
     Raises:
-        UsageError: the reviewer has no role for this checkpoint, the key is not the reviewer's, or the comment
-            is empty, too long, or no text.
+        UsageError: the reviewer has no role for this checkpoint, the key is not the reviewer's, or the
+            comment is empty, too long, or no text.
     """
     role = reviewer.role_for(checkpoint.kind)
     if role is None:
@@ -161,8 +161,8 @@ def check_decision(statement: bytes, signature: bytes, *, reviewer: Reviewer) ->
 
     Raises:
         VerificationFailed: the bytes are no decision, the signature is not this reviewer's, or the statement
-            names another reviewer, name, ORCID iD or meaning, a role the reviewer doesn't have, or hides that it
-            was replayed.
+            names another reviewer, name, ORCID iD or meaning, a role the reviewer doesn't have, or hides that
+            it was replayed.
     """
     verify(reviewer.public_key, statement, signature, namespace=DECISION_NAMESPACE)
     try:

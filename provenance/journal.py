@@ -1,15 +1,15 @@
 """Effects happen once: the journal writes each model call and execution down before and after it happens.
 
-An effect has a key that is the same however often the process dies ("plan/1/draft/1"), a request (exact bytes)
-and a response (exact bytes). `perform` looks the key up in the record first:
+An effect has a key that is the same however often the process dies ("plan/1/draft/1"), a request (exact
+bytes) and a response (exact bytes). `perform` looks the key up in the record first:
 
 - finished with the same request: the recorded response is the answer; nothing happens again;
-- finished with another request: `Drift`, because a step that asks something else under the same key is broken;
+- finished with another request: `Drift`, a step that asks something else under the same key is broken;
 - started but not finished: the process died inside; it happens again and is recorded as attempt 2;
 - not there: it happens now.
 
-A *cassette* is another study's record (from a bundle). A model call found there with the same request is answered
-from it: that is how a stranger replays a study without a model. Executions are never taken from a cassette.
+A *cassette* is another study's record (from a bundle). A model call found there with the same request is
+answered from it: that is how a stranger replays a study without a model. Executions are never taken from a cassette.
 
 It does not cover what the bytes mean, nor retries: those are the caller's, each under its own key.
 """
@@ -24,14 +24,30 @@ from typing import Any, Literal
 
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.digests import sha256_bytes
-from counterproof.provenance.errors import CounterproofError, ToolFailed
+from counterproof.provenance.errors import CounterproofError, MachineTrouble, ToolFailed
 from counterproof.provenance.record import SYSTEM, Actor, Event, Record, Ref, Side
 
 EffectKind = Literal["model", "execution"]
 
 
 class Drift(ToolFailed):
-    """A step asks under a known key for something else than what was recorded; the text shows the difference."""
+    """A step asks under a known key for something else than was recorded; the text shows the difference."""
+
+
+class EffectFailed(MachineTrouble):
+    """An effect gave no answer (connection lost, HTTP error); what came back, if anything, is kept in the record.
+
+    Attributes:
+        response: the bytes that came back; empty when none did.
+        data: facts for the failed event (status, durations).
+    """
+
+    def __init__(
+        self, what: str, *, response: bytes = b"", data: dict[str, Any] | None = None, advice: str = ""
+    ) -> None:
+        self.response = response
+        self.data = data or {}
+        super().__init__(what, advice=advice)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +84,7 @@ class Cassette:
     """
 
     def __init__(self, events: list[Event], blobs: Blobs) -> None:
-        self._finished = _finished(events)
+        self._finished = _finished([event for event in events if event.data.get("kind") == "model"])
         self._blobs = blobs
 
     def find(self, key: str, request: bytes) -> bytes | None:
@@ -121,7 +137,7 @@ class Journal:
 
         Raises:
             Drift: the key was used for another request.
-            CounterproofError: whatever `effect` raises; it is recorded as failed, and a later call tries again.
+            CounterproofError: whatever `effect` raises; it is recorded as failed, a later call tries again.
         """
         events = [event for event in self._record.events() if event.data.get("key") == key]
         done = _finished(events).get(key)
@@ -136,8 +152,8 @@ class Journal:
         self._record.append(
             "effect.started",
             data={
-                **common,
                 **dict(data or {}),
+                **common,
                 "source": source,
                 "after_kill": attempt > 1 and not _failed(events),
             },
@@ -146,16 +162,24 @@ class Journal:
         try:
             response = self._answer(key, effect, kind=kind, request=request, attempt=attempt)
         except CounterproofError as error:
-            self._record.append("effect.failed", actor=actor, data={**common, "error": str(error)[:2000]})
+            self._note_failure(error, actor, common, asked)
             raise
         body = self._record.put("response", response.body, side=response.side)
         self._record.append(
             "effect.finished",
             actor=actor,
-            data={**common, **response.data},
+            data={**response.data, **common},
             refs=[asked, body, *response.refs],
         )
         return Performed(body=response.body, recorded=False)
+
+    def _note_failure(self, error: CounterproofError, actor: Actor, common: dict[str, Any], asked: Ref) -> None:
+        refs, data = [asked], {**common, "error": error.what[:2000]}
+        if isinstance(error, EffectFailed):
+            data = {**error.data, **data}
+            if error.response:
+                refs.append(self._record.put("response", error.response))
+        self._record.append("effect.failed", actor=actor, data=data, refs=refs)
 
     def _answer(
         self,
@@ -197,7 +221,7 @@ def _same_request(key: str, event: Event, request: bytes, blobs: Blobs) -> None:
     raise Drift(
         f"The step {key!r} asks for something else than what is recorded:\n"
         f"{readable_diff(blobs.get(recorded), request)}",
-        advice="Its inputs or its prompt have changed since. Start a new study, or go back to the old version.",
+        advice="Its inputs or its prompt have changed since. Start a new study, or use the old version.",
     )
 
 

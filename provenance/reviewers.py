@@ -5,8 +5,8 @@ hash-chained history, and a row planted in a database makes nobody a reviewer.
 
 `ROLES_OF` is the one table of who may decide which checkpoint.
 
-The replay reviewer is the scripted one of scenarios. It is marked here, its decisions count only in studies that
-were started as a scenario, and whatever it signed is labelled "replayed, not reviewed".
+The replay reviewer is the scripted one of scenarios. It is marked here, its decisions count only in studies
+that were started as a scenario, and whatever it signed is labelled "replayed, not reviewed".
 
 It does not cover four-eyes rules, expiry of reviewers, or identity proofing.
 """
@@ -112,6 +112,12 @@ class Registry:
                 raise UsageError(
                     f"Reviewer {reviewer.id!r} exists already.",
                     advice="Choose another id, or revoke the old one and take a new id.",
+                )
+            if any(other.public_key == checked.public_key for other in self.active()):
+                raise UsageError(
+                    f"The key {checked.fingerprint} belongs to another reviewer already.",
+                    allowed="One key, one person.",
+                    advice="Make another key.",
                 )
             self._record.append(
                 "reviewer.added", actor=Actor(kind="human", id=by), data=checked.model_dump(mode="json")

@@ -41,7 +41,7 @@ def make_key(path: Path, *, passphrase: str | None, comment: str) -> str:
         comment: ends the public line.
 
     Raises:
-        UsageError: the file exists already.
+        UsageError: the file, or the `.pub` beside it, exists already.
         MachineTrouble: the folder can't be written.
     """
     key = Ed25519PrivateKey.generate()
@@ -50,15 +50,20 @@ def make_key(path: Path, *, passphrase: str | None, comment: str) -> str:
         protection = serialization.BestAvailableEncryption(passphrase.encode())
     private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, protection)
     public = f"{public_line(key.public_key())} {comment}"
+    beside = path.with_name(path.name + ".pub")
+    taken = next((file for file in (path, beside) if file.exists()), None)
+    if taken is not None:
+        raise UsageError(f"A key is already at {taken}.", advice="Choose another place, or import that key.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600, exist_ok=False)
         path.write_bytes(private)
-        path.with_name(path.name + ".pub").write_text(public + "\n", encoding="utf-8")
-    except FileExistsError as error:
-        raise UsageError(f"A key is already at {path}.", advice="Choose another place, or import that key.") from error
+        beside.write_text(public + "\n", encoding="utf-8")
     except OSError as error:
-        raise MachineTrouble(f"The key can't be written to {path}: {error}.") from error
+        raise MachineTrouble(
+            f"The key can't be written to {path}: {error}.",
+            advice="Name a folder that you may write to, or make room on the disk.",
+        ) from error
     return public
 
 

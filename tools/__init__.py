@@ -5,7 +5,7 @@ Nothing here calls a model, decides, or writes to the record.
 """
 
 from counterproof.tools.data import Column, Table, read_file, read_table
-from counterproof.tools.disclosure import Item, figure_item, result_item, table_item
+from counterproof.tools.disclosure import Item, figure_item, flow_item, result_item, table_item
 from counterproof.tools.identifiers import Finding, find_identifiers
 from counterproof.tools.plan import Plan, PlannedResult, readable_plan
 from counterproof.tools.profile import make_profile
@@ -36,6 +36,7 @@ __all__ = [
     "faults",
     "figure_item",
     "find_identifiers",
+    "flow_item",
     "format_number",
     "make_profile",
     "make_twin",

@@ -8,9 +8,14 @@ This is where reading grows: today CSV, TSV and semicolon-separated text in UTF-
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
+import re
+import stat
+from collections import Counter
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path, PurePath
 from typing import Literal
 
@@ -20,8 +25,11 @@ import pandas as pd
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import UsageError
 
-MISSING = frozenset({"", "NA", "N/A", "NaN", "nan", "NULL", "null", "None", "."})
+MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "."})
 SIZE_MAX = 512 * 1024 * 1024
+NUMBER_MAX = 1e100
+"""Nothing that is measured is larger; longer runs of digits are text."""
+_QUOTED = re.compile(r'"[^"]*"')
 Kind = Literal["integer", "number", "date", "text"]
 
 
@@ -33,7 +41,7 @@ class Column:
         name: as in the header.
         kind: what its values are.
         values: shape (rows,); float64 with NaN for "integer" and "number", text with None otherwise.
-        decimals: most decimal places that occur (0 for anything but "number").
+        decimals: most decimal places that are written (whole numbers may be written "3.0"); 0 for text and dates.
     """
 
     name: str
@@ -70,14 +78,18 @@ def read_file(path: Path) -> tuple[bytes, Table]:
         UsageError: the file is missing, is no file, is too large, or is not a table (see `read_table`).
     """
     try:
-        size = path.stat().st_size
-        if size > SIZE_MAX:
-            raise UsageError(f"{path.name} has {size:,} bytes.", allowed=f"At most {SIZE_MAX:,} bytes.")
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise UsageError(f"{path} is no file.", advice="Give the path of one CSV file after --data.")
+        if status.st_size > SIZE_MAX:
+            raise UsageError(f"{path.name} has {status.st_size:,} bytes.", allowed=f"At most {SIZE_MAX:,} bytes.")
         data = path.read_bytes()
     except FileNotFoundError as error:
         raise UsageError(f"The data file {path} does not exist.", advice="Check the path after --data.") from error
     except OSError as error:
-        raise UsageError(f"The data file {path} can't be read: {error.strerror}.") from error
+        raise UsageError(
+            f"The data file {path} can't be read: {error.strerror}.", advice="Check the path and who may read it."
+        ) from error
     return data, read_table(path.name, data)
 
 
@@ -91,11 +103,11 @@ def read_table(name: str, data: bytes) -> Table:
     text = _decode(name, data)
     separator = _separator(text)
     rows = _parse(name, text, separator)
-    header = _header(name, rows)
-    body = rows[1:]
+    header = _header(name, [row for _, row in rows])
+    body = [row for _, row in rows[1:]]
     if not body:
         raise UsageError(f"{name} has a header and no row.", advice="A data set needs at least one row.")
-    for number, row in enumerate(body, start=2):
+    for number, row in rows[1:]:
         if len(row) != len(header):
             raise UsageError(
                 f"{name}, line {number}: {len(row)} values, and the header has {len(header)} columns.",
@@ -113,11 +125,11 @@ def read_table(name: str, data: bytes) -> Table:
 
 
 def _decode(name: str, data: bytes) -> str:
-    if not data.strip():
+    if not data.removeprefix(codecs.BOM_UTF8).strip():
         raise UsageError(
             f"{name} is empty ({len(data)} bytes).", advice="Give a CSV file with a header and at least one row."
         )
-    if b"\x00" in data[:65536]:
+    if b"\x00" in data:
         raise UsageError(
             f"{name} is a binary file (it holds NUL bytes).",
             allowed="Delimited text in UTF-8: CSV, TSV or semicolon-separated.",
@@ -134,37 +146,49 @@ def _decode(name: str, data: bytes) -> str:
 
 
 def _separator(text: str) -> str:
-    first = text.lstrip("\r\n").split("\n", 1)[0]
+    first = _QUOTED.sub("", text[:65536]).lstrip("\r\n").split("\n", 1)[0]
     return max((",", "\t", ";"), key=first.count)
 
 
-def _parse(name: str, text: str, separator: str) -> list[list[str]]:
+def _parse(name: str, text: str, separator: str) -> list[tuple[int, list[str]]]:
+    """Return each row that is not blank with the number of its last line."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
-        rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+        return [(reader.line_num, row) for row in reader if row]
     except csv.Error as error:
         raise UsageError(
             f"{name} is not well-formed delimited text: {error}.", advice="Look for an unclosed quote."
         ) from error
-    return [row for row in rows if row]
 
 
 def _header(name: str, rows: list[list[str]]) -> list[str]:
     header = [cell.strip() for cell in rows[0]]
-    if all(_is_number(cell) or cell in MISSING for cell in header):
+    if all(_is_number(cell) or cell in MISSING for cell in header) or _is_row(header, rows[1:]):
         raise UsageError(
             f"{name} has no header: its first line is {', '.join(header)[:80]!r}, which are all values.",
             advice="Put the names of the columns into the first line.",
         )
+    times = Counter(header)
     for at, cell in enumerate(header, start=1):
         if not cell:
             raise UsageError(f"{name}: column {at} has no name.", advice="Give every column a name.")
-        if header.count(cell) > 1:
+        if times[cell] > 1:
             raise UsageError(
-                f"{name}: the column name {cell!r} stands {header.count(cell)} times in the header.",
+                f"{name}: the column name {cell!r} stands {times[cell]} times in the header.",
                 allowed="Column names must differ.",
                 advice="Rename one of them.",
             )
     return header
+
+
+def _is_row(header: list[str], body: list[list[str]]) -> bool:
+    """Say whether most cells are numbers or stand again in their own column, and at least one stands again.
+
+    Names rarely do, values often; a row taken for names would be shown to the model.
+    """
+    again = [any(len(row) > at and row[at].strip() == cell for row in body) for at, cell in enumerate(header)]
+    values = sum(twice or _is_number(cell) for twice, cell in zip(again, header, strict=True) if cell)
+    return any(again) and 2 * values > len(header)
 
 
 def _column(name: str, cells: list[str]) -> Column:
@@ -174,25 +198,25 @@ def _column(name: str, cells: list[str]) -> Column:
         numbers = pd.Series([np.nan if cell in MISSING else float(cell) for cell in stripped], dtype="float64")
         decimals = max((_decimals(cell) for cell in present), default=0)
         whole = bool((numbers.dropna() % 1 == 0).all())
-        return Column(
-            name=name, kind="integer" if whole else "number", values=numbers, decimals=0 if whole else decimals
-        )
+        return Column(name=name, kind="integer" if whole else "number", values=numbers, decimals=decimals)
     values = pd.Series([None if cell in MISSING else cell for cell in stripped], dtype="object")
     return Column(name=name, kind="date" if present and _all_dates(present) else "text", values=values)
 
 
 def _is_number(cell: str) -> bool:
     try:
-        return bool(np.isfinite(float(cell))) and "_" not in cell
+        # float() also takes "1_000" and the digits of other scripts, which programs read as text.
+        return cell.isascii() and "_" not in cell and abs(float(cell)) <= NUMBER_MAX
     except ValueError:
         return False
 
 
 def _decimals(cell: str) -> int:
-    return len(cell.split(".", 1)[1]) if "." in cell and "e" not in cell.lower() else 0
+    exponent = Decimal(cell).as_tuple().exponent
+    return max(0, -exponent) if isinstance(exponent, int) else 0
 
 
 def _all_dates(cells: list[str]) -> bool:
-    if not all(len(cell) == 10 and cell[4] == cell[7] == "-" for cell in cells[:50]):
+    if not all(len(cell) == 10 and cell[4] == cell[7] == "-" for cell in cells):
         return False
     return bool(pd.to_datetime(pd.Series(cells), format="%Y-%m-%d", errors="coerce").notna().all())

@@ -13,16 +13,22 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from itertools import zip_longest
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from counterproof.tools.profile import K
-from counterproof.tools.results import Result
+from counterproof.tools.results import Flow, Result
 
 ItemVerdict = Literal["release", "suppress"]
 _TEXT_MAX = 60
 _ROWS_MAX = 100
+_SHOWN_MAX = 4000
+_FINDINGS_MAX = 20
+_COUNT = re.compile(r"\s*([0-9]{1,15})(?:\.0*)?\s*(?:[(/].*)?", re.DOTALL)
+"""A count, alone or as "3 (12.5%)" or "3/20"."""
 
 
 class Item(BaseModel):
@@ -31,7 +37,7 @@ class Item(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str
-    """`result:<id>`, or the file's name (`tables/…`, `figures/…`)."""
+    """`result:<id>`, `flow`, or the file's name (`tables/…`, `figures/…`)."""
     shows: str
     """What a reviewer reads: the number with its label, or the content of the table."""
     sha256: str
@@ -51,8 +57,20 @@ def result_item(result: Result, sha256: str) -> Item:
         found.append(f"is a count of {result.value:g}, fewer than {K}")
     interval = "" if result.ci_low is None else f" ({result.ci_low:.6g} to {result.ci_high:.6g})"
     p_value = "" if result.p_value is None else f", p = {result.p_value:.4g}"
-    shows = f"{result.label}: {result.value:.6g}{interval}{p_value} [{result.unit}], n = {result.n}"
+    shows = (
+        f"{result.label}: {result.value:.6g}{interval}{p_value} [{result.unit}], n = {result.n}; "
+        f"method: {result.method}; population: {result.population}"
+    )
     return _item(f"result:{result.id}", shows, sha256, found)
+
+
+def flow_item(flow: Flow, sha256: str) -> Item:
+    """Look at the participant flow."""
+    counts = {"assessed": flow.assessed, "analysed": flow.analysed}
+    counts |= {f"excluded, {part.reason}": part.n for part in flow.excluded}
+    found = [f"{label}: a count of {n}, fewer than {K}" for label, n in counts.items() if 0 < n < K]
+    shows = "; ".join(f"{label}: {n}" for label, n in counts.items())
+    return _item("flow", shows, sha256, found)
 
 
 def table_item(name: str, data: bytes, sha256: str) -> Item:
@@ -62,22 +80,37 @@ def table_item(name: str, data: bytes, sha256: str) -> Item:
         rows = list(csv.reader(io.StringIO(text, newline=""), strict=True))
     except (UnicodeDecodeError, csv.Error):
         return _item(name, f"{len(data)} bytes that are not UTF-8 CSV", sha256, ["can't be read as a table"])
+    if not rows:
+        return _item(name, "an empty table", sha256, ["holds nothing to look at"])
     found = []
     if len(rows) - 1 > _ROWS_MAX:
         found.append(f"has {len(rows) - 1} rows: may be a list of persons")
+    if len(text) > _SHOWN_MAX:
+        found.append(f"has {len(text):,} characters, of which the first {_SHOWN_MAX:,} are shown")
     for number, row in enumerate(rows[1:], start=1):
-        for name_, cell in zip(rows[0], row, strict=False):
-            if len(cell) > _TEXT_MAX:
-                found.append(f"row {number}, {name_}: free text of {len(cell)} characters")
-            elif cell.isdigit() and 0 < int(cell) < K:
-                found.append(f"row {number}, {name_}: a count of {cell}, fewer than {K}")
-    return _item(name, text[:4000], sha256, found[:20])
+        for name_, cell in zip_longest(rows[0], row[: len(rows[0])], fillvalue=""):
+            found += _look(f"row {number}, {name_[:_TEXT_MAX]}", cell)
+        for cell in row[len(rows[0]) :]:
+            found += _look(f"row {number}, beyond the header", cell)
+    found += [f"the header: free text of {len(cell)} characters" for cell in rows[0] if len(cell) > _TEXT_MAX]
+    if len(found) > _FINDINGS_MAX:
+        found = [*found[:_FINDINGS_MAX], f"and {len(found) - _FINDINGS_MAX} more findings"]
+    return _item(name, text[:_SHOWN_MAX], sha256, found)
 
 
 def figure_item(name: str, data: bytes, sha256: str) -> Item:
     """Look at one figure: code can't, so a person must."""
     look = "look at it: code can't tell whether single persons can be made out"
     return Item(id=name, shows=f"figure, {len(data):,} bytes", sha256=sha256, findings=(look,), verdict="release")
+
+
+def _look(where: str, cell: str) -> list[str]:
+    count = _COUNT.fullmatch(cell)
+    if len(cell) > _TEXT_MAX:
+        return [f"{where}: free text of {len(cell)} characters"]
+    if count and 0 < int(count.group(1)) < K:
+        return [f"{where}: a count of {count.group(1)}, fewer than {K}"]
+    return []
 
 
 def _item(id_: str, shows: str, sha256: str, found: list[str]) -> Item:

@@ -19,13 +19,14 @@ from counterproof.tools.data import Column, Table
 
 _NAMES = re.compile(
     r"(^|[_.\s-])(name|surname|firstname|lastname|email|e_mail|phone|telephone|fax|ssn|mrn|nhs|address|street|zip|"
-    r"postcode|ip|url|passport|licen[cs]e|patient_?id|subject_?id|seqn|id)($|[_.\s-])",
+    r"postcode|ip|url|passport|licen[cs]e|patient_?id|subject_?id|u?subjid|seqn|id)($|[_.\s-])"
+    r"|^(subject|patient|participant|person|proband)$",
     re.IGNORECASE,
 )
 _PATTERNS = {
-    "e-mail address": re.compile(r"[^@\s]+@[^@\s]+\.[a-z]{2,}", re.IGNORECASE),
-    "social security number": re.compile(r"\d{3}-\d{2}-\d{4}"),
-    "telephone number": re.compile(r"\+?\d[\d ()/-]{7,}\d"),
+    "an e-mail address": re.compile(r"[^@\s]+@[^@\s]+\.[a-z]{2,}", re.IGNORECASE),
+    "a social security number": re.compile(r"(?<!\d)\d{3}-\d{2}-\d{4}(?!\d)"),
+    "a telephone number": re.compile(r"^\+?\d[\d ()/-]{7,}\d$"),
 }
 _LONG_TEXT = 40
 _ROWS_MIN = 20
@@ -55,8 +56,8 @@ def _reason(column: Column, rows: int) -> str | None:
     present = column.values.dropna()
     if column.kind == "text":
         for label, pattern in _PATTERNS.items():
-            if present.map(lambda value, pattern=pattern: bool(pattern.fullmatch(str(value).strip()))).any():
-                return f"it holds a value in the form of a {label}"
+            if present.map(lambda value, pattern=pattern: bool(pattern.search(str(value)))).any():
+                return f"it holds a value in the form of {label}"
         if (present.map(len) > _LONG_TEXT).any():
             return f"it holds free text (longer than {_LONG_TEXT} characters)"
     if column.kind == "date":

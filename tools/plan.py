@@ -106,6 +106,8 @@ class Plan(_Model):
         twice = sorted({name for name in ids if ids.count(name) > 1})
         if twice:
             raise ValueError(f"results: the id {twice[0]!r} is used twice; each result needs its own")
+        if "plan" in ids:
+            raise ValueError("results: the id 'plan' stands for the plan itself in reports; take another")
         methods = {method.id for method in self.methods}
         for result in self.results:
             if result.method not in methods:
@@ -145,7 +147,7 @@ def readable_plan(plan: Plan) -> str:
     lines += ["", "## Results that are promised", "", "| id | what | unit | method | primary | tolerance |"]
     lines += ["|---|---|---|---|---|---|"]
     lines += [
-        f"| {result.id} | {result.label} | {result.unit} | {result.method} | {'yes' if result.primary else ''} "
+        f"| {result.id} | {_cell(result.label)} | {_cell(result.unit)} | {result.method} | {'yes' if result.primary else ''} "
         f"| {result.tolerance:g} |"
         for result in plan.results
     ]
@@ -161,3 +163,7 @@ def readable_plan(plan: Plan) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

@@ -1,9 +1,9 @@
 """The profile: what the model may know of a data set at exposure `metadata`.
 
 Names, types, rounded missingness, ranges, and the names of categories that at least `K` rows share. A range runs from
-the K-th smallest to the K-th largest value, rounded outwards, so that no end is one person's value. Shares are
-rounded to 5 %. Columns that may identify a person are named and described no further. What was held back is listed
-for the person who reviews, never its content.
+the K-th smallest to the K-th largest value, rounded inwards, so that at least K rows lie at or beyond each end and
+no extreme shows through. Shares are rounded to 5 %. Columns that may identify a person are named and described no
+further. What was held back is listed for the person who reviews, never its content.
 
 It does not cover correlations, dates as spans, or policy per data set: K and the rounding are fixed here.
 """
@@ -11,8 +11,10 @@ It does not cover correlations, dates as spans, or policy per data set: K and th
 from __future__ import annotations
 
 import math
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from counterproof.tools.data import Column, Table
@@ -22,6 +24,7 @@ K = 10
 """Fewest rows that may stand behind anything that is shown."""
 CODES_MAX = 20
 """A whole-number column with at most this many values is taken for codes."""
+_EXACT = Context(prec=1000)
 
 
 def make_profile(table: Table, findings: list[Finding]) -> dict[str, Any]:
@@ -60,16 +63,23 @@ def common_levels(column: Column) -> pd.Series[int]:
 
 
 def safe_range(column: Column) -> tuple[float, float] | None:
-    """Return the K-th smallest and the K-th largest value, rounded outwards; None with fewer than 2·K values."""
-    present = column.values.dropna().sort_values()
-    if len(present) < 2 * K:
+    """Return the K-th smallest and the K-th largest number, rounded inwards.
+
+    The step is a power of ten of about a tenth to a hundredth of the interquartile range. None for dates and
+    text, with fewer than 2·K values, or where rounding leaves nothing between the ends.
+    """
+    if column.kind not in ("integer", "number"):
         return None
-    low, high = float(present.iloc[K - 1]), float(present.iloc[-K])
-    step = 10.0 ** math.floor(math.log10((high - low) / 10)) if high > low else 10.0**-column.decimals
-    return (
-        round(math.floor(low / step) * step, column.decimals),
-        round(math.ceil(high / step) * step, column.decimals),
-    )
+    present = np.sort(column.values.dropna().to_numpy(dtype="float64"))
+    size = len(present)
+    if size < 2 * K:
+        return None
+    low, high = float(present[K - 1]), float(present[-K])
+    spread = float(present[3 * size // 4] - present[size // 4]) or high - low
+    places = 1 - math.floor(math.log10(spread)) if spread > 0 else column.decimals
+    places = min(places, 0 if column.kind == "integer" else column.decimals)
+    first, last = _rounded(low, places, ROUND_CEILING), _rounded(high, places, ROUND_FLOOR)
+    return (first, last) if first <= last else None
 
 
 def _describe(column: Column, rows: int) -> tuple[dict[str, Any], list[dict[str, str]]]:
@@ -87,10 +97,15 @@ def _describe(column: Column, rows: int) -> tuple[dict[str, Any], list[dict[str,
     ends = safe_range(column)
     described["range"] = list(ends) if ends else "not shown"
     if ends is None:
-        return described, [{"column": column.name, "what": "the range", "why": f"fewer than {2 * K} values"}]
+        return described, [{"column": column.name, "what": "the range", "why": "too few values stand behind it"}]
     return described, [
-        {"column": column.name, "what": "the extremes", "why": f"fewer than {K} rows lie beyond the range"}
+        {"column": column.name, "what": "the extremes", "why": f"at least {K} rows lie at or beyond each end"}
     ]
+
+
+def _rounded(value: float, places: int, mode: str) -> float:
+    # Through the shortest text of the number: 0.3 is 3 steps of 0.1, and 0.3 / 0.1 is 2.9999999999999996.
+    return float(Decimal(repr(value)).quantize(Decimal(1).scaleb(-places), rounding=mode, context=_EXACT))
 
 
 def _share(share: float) -> str:

@@ -13,7 +13,9 @@ It does not cover whether the words fit the numbers: that is for the person who 
 
 from __future__ import annotations
 
+import html
 import re
+import unicodedata
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,8 +25,10 @@ from counterproof.tools.plan import Plan
 from counterproof.tools.results import Result
 
 _REFERENCE = re.compile(r"\{\{\s*([a-z][a-z0-9_]*)\.([a-z_]+)\s*\}\}")
-_CITATION = re.compile(r"\[@[A-Za-z0-9_:.-]+\]")
-_NUMERAL = re.compile(r"\d[\d.,]*")
+_CITATION = re.compile(r"\[@[A-Za-z][A-Za-z0-9_:.-]*\]")
+_SIGN = re.compile(r"[\s(\[<>=~≈][-−–+]$")
+_NUMERAL = re.compile(r"[\w.,]+")
+_GLUE = re.compile(r"[.,]?|[eE][-+]?")
 SECTIONS = ("methods", "results", "limitations")
 NEVER_RELEASED = "No number of this study was released."
 
@@ -81,11 +85,11 @@ def render(text: ReportText, *, plan: Plan, released: dict[str, Result]) -> dict
 
 
 def to_markdown(document: dict[str, Any]) -> str:
-    """Put the report together from its document (`title`, `head`, `sections`, `tail`)."""
+    """Put the report together from its document (`title`, `head`, `sections`, `appendix`)."""
     lines = [f"# {document['title']}", "", document["head"], ""]
-    for name, parts in document["sections"].items():
+    for name, parts in [*document["sections"].items(), *document["appendix"].items()]:
         lines += [f"## {name.capitalize()}", "", "".join(part["text"] for part in parts), ""]
-    return "\n".join([*lines, document["tail"]])
+    return "\n".join(lines)
 
 
 def format_number(result: Result, field: str) -> str | None:
@@ -121,7 +125,13 @@ def _parts(section: str, text: str, plan: Plan, released: dict[str, Result]) -> 
     parts: list[Part] = []
     at = 0
     for match in _REFERENCE.finditer(text):
-        parts.append(_literal(section, text[at : match.start()]))
+        between = text[at : match.start()]
+        if _SIGN.search(between if parts else f" {between}") or (parts and _GLUE.fullmatch(between)):
+            raise ModelMayRetry(
+                f"Section {section!r} changes a number by what stands before {match.group()!r}.",
+                allowed="A reference stands alone: no sign before it, and a space or word between two.",
+            )
+        parts.append(_literal(section, between))
         name, field = match.groups()
         parts.append(Part(kind="number", ref=f"{name}.{field}", text=_resolve(section, name, field, plan, released)))
         at = match.end()
@@ -135,11 +145,14 @@ def _literal(section: str, text: str) -> Part:
             f"Section {section!r} has a reference that can't be read near {text[-60:]!r}.",
             allowed="References look like {{id.value}}.",
         )
-    numeral = _NUMERAL.search(_CITATION.sub("", text))
-    if numeral:
-        start = max(0, numeral.start() - 30)
+    # Entities such as &half; are shown as the numerals they stand for.
+    shown = html.unescape(_CITATION.sub("", text))
+    at = next((at for at, sign in enumerate(shown) if unicodedata.category(sign) in ("Nd", "No")), None)
+    if at is not None:
+        run = _NUMERAL.match(shown, at)
+        numeral = run.group() if run else shown[at]
         raise ModelMayRetry(
-            f"Section {section!r} holds the numeral {numeral.group()!r} (…{text[start : numeral.end() + 10]!r}…).",
+            f"Section {section!r} holds the numeral {numeral!r} (…{shown[max(0, at - 30) : at + 10]!r}…).",
             allowed="Numbers stand in a report as references only; small counts may be written as words.",
         )
     return Part(kind="text", text=text)
@@ -173,7 +186,7 @@ def _resolve(section: str, name: str, field: str, plan: Plan, released: dict[str
 
 
 def _significant(number: float, *, digits: int = 3) -> str:
-    if number == int(number) and abs(number) < 1e15:
+    if abs(number) < 1e15 and number == int(number):
         return str(int(number))
     text = f"{number:.{digits}g}"
-    return f"{float(text):.0f}" if "e+" in text else text
+    return f"{float(text):.0f}" if "e+" in text and abs(number) < 1e15 else text

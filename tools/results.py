@@ -11,13 +11,24 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from counterproof.provenance.errors import ModelMayRetry
 
 SIZE_MAX = 2_000_000
+_N_MAX = 2**53  # the largest count that JSON readers and floats keep exactly
+
+
+def _no_word(value: object) -> object:
+    if isinstance(value, bool | str):
+        raise ValueError("is no number; write JSON numbers, without quotes")
+    return value
+
+
+_Number = Annotated[float, BeforeValidator(_no_word)]
+_Count = Annotated[int, BeforeValidator(_no_word), Field(ge=0, le=_N_MAX)]
 
 
 class _Model(BaseModel):
@@ -31,19 +42,19 @@ class Result(_Model):
     """Name, as in the plan."""
     label: str = Field(min_length=1, max_length=300)
     """What it is, in words."""
-    value: float
+    value: _Number
     """The number."""
     unit: str = Field(min_length=1, max_length=40)
     """Unit, or "ratio", "probability", "count", "statistic"."""
-    ci_low: float | None = None
+    ci_low: _Number | None = None
     """Lower end of the interval."""
-    ci_high: float | None = None
+    ci_high: _Number | None = None
     """Upper end of the interval."""
-    ci_level: float | None = Field(default=None, gt=0, lt=1)
+    ci_level: Annotated[_Number, Field(gt=0, lt=1)] | None = None
     """Level of the interval."""
-    p_value: float | None = Field(default=None, ge=0, le=1)
+    p_value: Annotated[_Number, Field(ge=0, le=1)] | None = None
     """Exact p value."""
-    n: int = Field(ge=0)
+    n: _Count
     """How many units of analysis the number rests on."""
     method: str = Field(min_length=1, max_length=300)
     """The method, with its options."""
@@ -91,7 +102,7 @@ class Exclusion(_Model):
 
     reason: str = Field(min_length=1, max_length=300)
     """Why."""
-    n: int = Field(ge=0)
+    n: _Count
     """How many."""
 
 
@@ -100,11 +111,11 @@ class Flow(_Model):
 
     schema_: Literal["counterproof/flow/1"] = Field(alias="schema")
     """Form of this file."""
-    assessed: int = Field(ge=0)
+    assessed: _Count
     """Rows or participants in the data."""
     excluded: tuple[Exclusion, ...] = ()
     """Who was left out, and why."""
-    analysed: int = Field(ge=0)
+    analysed: _Count
     """Who is in the main analysis."""
 
 
@@ -132,19 +143,30 @@ def _load(name: str, data: bytes | None, model: type[BaseModel]) -> object:
     if len(data) > SIZE_MAX:
         raise ModelMayRetry(f"{name} has {len(data):,} bytes.", allowed=f"At most {SIZE_MAX:,}.")
     try:
-        raw = json.loads(data)
+        raw = json.loads(data, object_pairs_hook=_once)
         model.model_validate(raw)
     except ValidationError as error:
         raise ModelMayRetry(f"{name} is not of the required form: {faults(error)}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ModelMayRetry(f"{name} is not valid JSON: {error}.") from error
     return raw
 
 
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("an object has the same field twice")
+    return fields
+
+
 def faults(error: ValidationError) -> str:
     """Return the first faults of a validation as one line, without the values."""
+    found = error.errors(include_input=False, include_url=False)
+    inside = {fault["loc"][:end] for fault in found for end in range(len(fault["loc"]))}
     rows = [
         f"{'.'.join(str(part) for part in fault['loc']) or 'the whole'}: {fault['msg']}"
-        for fault in error.errors(include_input=False, include_url=False)[:8]
+        for fault in found
+        # pydantic also calls a list too short when its only item is at fault.
+        if not (fault["type"] == "too_short" and fault["loc"] in inside)
     ]
-    return "; ".join(rows)
+    return "; ".join(rows[:8])

@@ -44,9 +44,12 @@ def check_program(code: str) -> list[StaticFinding]:
     """Return the findings of a Python program, by line; empty when there is nothing to remark."""
     try:
         tree = ast.parse(code)
-    except (SyntaxError, ValueError) as error:
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        # CPython 3.11 reports expressions that nest too deeply as MemoryError or RecursionError.
         line = getattr(error, "lineno", None) or 1
-        return [StaticFinding(line=line, level="error", text=f"it does not parse: {error}")]
+        return [
+            StaticFinding(line=line, level="error", text=f"it does not parse: {str(error) or 'it nests too deeply'}")
+        ]
     found = [finding for node in ast.walk(tree) for finding in _look(node)]
     for needed in ("COUNTERPROOF_DATA", "COUNTERPROOF_OUT"):
         if needed not in code:
@@ -65,6 +68,8 @@ def _look(node: ast.AST) -> list[StaticFinding]:
         texts = [f"{_CALLS[node.func.id]}: {node.func.id}()"]
     elif isinstance(node, ast.Attribute) and node.attr in ("system", "popen", "read_pickle", "to_pickle"):
         texts = [f"reaches outside: .{node.attr}"]
+    elif isinstance(node, ast.Attribute) and node.attr == MARK:
+        texts = [_constant(MARK)]
     elif isinstance(node, ast.Constant) and isinstance(node.value, str):
         texts = [_constant(node.value)]
     return [StaticFinding(line=line, level="look", text=text) for text in texts if text]
@@ -76,7 +81,7 @@ def _reach(module: str) -> str:
 
 
 def _constant(text: str) -> str:
-    if text == MARK:
+    if MARK in text:
         return f"reads the mark of the twin ({MARK}), which real data don't have"
     if text.startswith(("/", "~")) and len(text) > 1 and " " not in text and "\n" not in text:
         return f"absolute path: {text[:60]!r}"

@@ -24,6 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from counterproof.provenance.errors import UsageError
 from counterproof.tools.data import Column, Table
 from counterproof.tools.identifiers import Finding
 from counterproof.tools.profile import common_levels, is_coded, safe_range
@@ -33,6 +34,8 @@ _KNOTS = 16
 _SAMPLE_MAX = 5000
 _RELATED_MAX = 200
 """So many columns keep their relations; the cost of the copula grows with the cube of this."""
+_DECIMALS_MAX = 6
+"""Numbers with more decimal places than this are written with fifteen significant digits."""
 _Floats = NDArray[np.float64]
 
 
@@ -42,7 +45,16 @@ def make_twin(table: Table, findings: list[Finding]) -> bytes:
     Args:
         table: the real data, on the secure side.
         findings: columns that may identify a person; their twins are made up.
+
+    Raises:
+        UsageError: the table carries the mark, so it is a twin itself.
     """
+    if any(column.name == MARK for column in table.columns):
+        raise UsageError(
+            f"{table.name} has a column {MARK!r}: it is synthetic.",
+            allowed="A study's data set must be real.",
+            advice="Give the file that this twin was made from.",
+        )
     random = np.random.default_rng(int(table.sha256[:16], 16))
     hidden = {finding.column for finding in findings}
     modelled = [column for column in table.columns if column.name not in hidden]
@@ -71,10 +83,11 @@ def _copula(columns: list[Column], rows: int, random: np.random.Generator) -> di
     spread = filled.std(axis=0)
     spread[spread == 0] = 1.0
     standard = (filled - filled.mean(axis=0)) / spread
+    # Cholesky, because the signs of eigenvectors differ between machines and a replay compares the bytes.
     # One hundredth on the diagonal keeps the matrix positive definite for any data.
     correlation = 0.99 * (standard.T @ standard) / len(standard) + 0.01 * np.eye(len(columns))
     np.fill_diagonal(correlation, 1.0)
-    drawn = random.multivariate_normal(np.zeros(len(columns)), correlation, size=rows, method="eigh")
+    drawn = random.multivariate_normal(np.zeros(len(columns)), correlation, size=rows, method="cholesky")
     uniform = np.vectorize(normal.cdf, otypes=[np.float64])(drawn)
     return {column.name: uniform[:, at] for at, column in enumerate(columns)}
 
@@ -105,22 +118,31 @@ def _draw(column: Column, scores: _Floats) -> list[str]:
 
 def _text(value: Any, column: Column) -> str:
     if column.kind == "integer":
-        return str(round(float(value)))
-    return f"{float(value):.{min(column.decimals, 6)}f}" if column.kind == "number" else str(value)
+        return f"{round(float(value)):.{min(column.decimals, _DECIMALS_MAX)}f}"
+    if column.kind == "number":
+        return f"{float(value):.{column.decimals}f}" if column.decimals <= _DECIMALS_MAX else f"{float(value):.15g}"
+    return str(value)
 
 
 def _made_up(column: Column, rows: int) -> list[str]:
+    """Make values up from nothing but the column's kind and how many different ones it holds."""
+    different = max(1, column.values.nunique())
+    counts = [at % different for at in range(rows)]
     if column.kind == "date":
-        days = pd.date_range("2000-01-01", periods=min(rows, 3650), freq="D").strftime("%Y-%m-%d")
-        return [str(days[at % len(days)]) for at in range(rows)]
+        days = pd.date_range("2000-01-01", periods=3650, freq="D").strftime("%Y-%m-%d")
+        return [str(days[at % len(days)]) for at in counts]
     if column.kind == "text":
-        return [f"SYNTHETIC-{at:06d}" for at in range(1, rows + 1)]
-    return [str(at) for at in range(1, rows + 1)]
+        return [f"SYNTHETIC-{at + 1:06d}" for at in counts]
+    return [_text(at + 1, column) if column.kind == "integer" else f"{at + 1}.5" for at in counts]
 
 
 def _write(cells: dict[str, list[str]], separator: str) -> bytes:
     file = io.StringIO(newline="")
-    writer = csv.writer(file, delimiter=separator, lineterminator="\n")
+    # csv of Python 3.11 writes a bare CR without quotes, and readers take it for the end of a row.
+    returns = any("\r" in cell for name, column in cells.items() for cell in (name, *column))
+    writer = csv.writer(
+        file, delimiter=separator, lineterminator="\n", quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL
+    )
     writer.writerow(cells)
     writer.writerows(zip(*cells.values(), strict=True))
     return file.getvalue().encode("utf-8")

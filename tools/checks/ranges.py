@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from counterproof.tools.checks.verdict import Check, Evidence, judged
+from counterproof.tools.checks.verdict import Check, Evidence, judged, not_applicable
 from counterproof.tools.results import Result
 
 _ID = "ranges"
 _TITLE = "Is every number possible for its unit?"
+_BOUNDED = ("probability", "ratio", "count")
 
 
 def check_ranges(evidence: Evidence) -> Check:
     """Fail for a probability outside 0 to 1, a ratio that is not positive, or a count that is no whole number ≥ 0.
 
-    Units other than "probability", "ratio" and "count" have no bound here.
+    Other units have no bound here; not applicable where there are only those.
     """
-    fail = [text for result in evidence.primary.results if (text := _impossible(result))]
-    return judged(_ID, _TITLE, fail=fail, warn=[], looked_at=f"{len(evidence.primary.results)} numbers, all possible")
+    bounded = [result for result in evidence.primary.results if result.unit in _BOUNDED]
+    if not bounded:
+        return not_applicable(_ID, _TITLE, f"no result is a {', '.join(_BOUNDED)}")
+    fail = [text for result in bounded if (text := _impossible(result))]
+    return judged(_ID, _TITLE, fail=fail, warn=[], looked_at=f"{len(bounded)} numbers, all possible")
 
 
 def _impossible(result: Result) -> str:

@@ -1,0 +1,86 @@
+"""What the nodes of the study graph work with: handles that are never saved with the state."""
+
+from __future__ import annotations
+
+import contextvars
+import json
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from counterproof.agents.chat import Chat
+from counterproof.agents.settings import StudySettings
+from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.checkpoints import Checkpoints
+from counterproof.provenance.digests import canonical_json
+from counterproof.provenance.journal import Journal
+from counterproof.provenance.record import Event, Record, Ref
+from counterproof.sandbox import Environment, Sandbox
+from counterproof.sandbox.gate import Gate
+from counterproof.tools import Plan, Table
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyContext:
+    """The handles of one study.
+
+    Attributes:
+        settings: the question and the choices that the study was made with.
+        tables: the real data, looked at (secure side: nothing of it may go into a prompt).
+        record: the history.
+        journal: the effects.
+        checkpoints: the decisions.
+        chat: the model.
+        gate: opens the real data.
+        sandbox: runs programs.
+        environment: what programs run in.
+        vault: the real data, by digest.
+        progress: is told one line a step.
+        export: makes the bundle of the ended study.
+    """
+
+    settings: StudySettings
+    tables: tuple[Table, ...]
+    record: Record
+    journal: Journal
+    checkpoints: Checkpoints
+    chat: Chat
+    gate: Gate
+    sandbox: Sandbox
+    environment: Environment
+    vault: Blobs
+    progress: Callable[[str], None]
+    export: Callable[[], None]
+
+    def json(self, digest: str) -> Any:
+        """Return a stored JSON document."""
+        return json.loads(self.record.blobs.get(digest))
+
+    def plan(self, digest: str) -> Plan:
+        """Return a stored plan."""
+        return Plan.model_validate_json(self.record.blobs.get(digest))
+
+    def text(self, digest: str) -> str:
+        """Return a stored text."""
+        return self.record.blobs.get(digest).decode()
+
+    def put_json(self, role: str, value: Any, **options: Any) -> Ref:
+        """Store a JSON document."""
+        return self.record.put(role, canonical_json(value), **options)
+
+    def note_once(self, type_: str, data: dict[str, Any], refs: Sequence[Ref] = ()) -> Event:
+        """Add an event unless the same one is there already: a step that is run again after a kill adds nothing."""
+        with self.record.exclusive():
+            for event in self.record.of_type(type_):
+                if event.data == data and event.refs == tuple(refs):
+                    return event
+            return self.record.append(type_, data=data, refs=refs)
+
+    def both(self, do: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """Do the same for each item at the same time and return the answers in order."""
+        with ThreadPoolExecutor(max_workers=max(1, len(items))) as pool:
+            return [job.result() for job in [pool.submit(contextvars.copy_context().run, do, item) for item in items]]

@@ -1,0 +1,66 @@
+"""What a reviewer may hand in as an edit, checked before it is signed.
+
+An edit replaces the `editable` part of a checkpoint's subject; it makes a new checkpoint, which needs its own approval.
+"""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+from pydantic import ValidationError
+
+from counterproof.provenance.errors import UsageError
+from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.tools import Plan, ReportText, check_program, faults
+
+_ADVICE = "`counterproof show CHECKPOINT --editable` prints what to start from."
+
+
+def check_edit(kind: CheckpointKind, subject: dict[str, Any], content: Any) -> Any:
+    """Return the edited content in the form in which it is stored.
+
+    Raises:
+        UsageError: it is not of the form, or the same as before.
+    """
+    match kind:
+        case CheckpointKind.PLAN:
+            checked = _model(Plan, content)
+        case CheckpointKind.SIGNOFF:
+            checked = _model(ReportText, content)
+        case CheckpointKind.CODE:
+            checked = _programs(subject["editable"], content)
+        case CheckpointKind.RELEASE:
+            checked = _verdicts(subject["editable"], content)
+        case _:
+            assert_never(kind)
+    if checked == subject["editable"]:
+        raise UsageError("The edit changes nothing.", advice="Approve the checkpoint as it is, or change something.")
+    return checked
+
+
+def _model(form: type[Plan] | type[ReportText], content: Any) -> Any:
+    try:
+        return form.model_validate(content).model_dump(mode="json")
+    except ValidationError as error:
+        raise UsageError(f"The edit is not of the required form: {faults(error)}.", advice=_ADVICE) from error
+
+
+def _programs(before: dict[str, str], content: Any) -> dict[str, str]:
+    if not isinstance(content, dict) or set(content) != set(before):
+        raise UsageError("The edit does not hold both programs.", allowed=f"Keys: {', '.join(before)}.", advice=_ADVICE)
+    for role, code in content.items():
+        if not isinstance(code, str):
+            raise UsageError(f"The {role} program is no text.", advice=_ADVICE)
+        errors = [found for found in check_program(code) if found.level == "error"]
+        if errors:
+            raise UsageError(f"The {role} program, line {errors[0].line}: {errors[0].text}.")
+    return dict(content)
+
+
+def _verdicts(before: dict[str, str], content: Any) -> dict[str, str]:
+    if not isinstance(content, dict) or set(content) != set(before):
+        raise UsageError("The edit does not hold a verdict for each item.", advice=_ADVICE)
+    for item, verdict in content.items():
+        if verdict not in ("release", "suppress"):
+            raise UsageError(f"The verdict of {item} is {verdict!r}.", allowed="'release' or 'suppress'.")
+    return dict(content)

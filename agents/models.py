@@ -1,0 +1,86 @@
+"""Which models may be asked, and where: `models.toml`, read into one configuration per model.
+
+    [models.local]
+    model = "qwen3-32b"                       # the name that the endpoint knows
+    base_url = "http://127.0.0.1:8000/v1"     # always explicit
+    api_key_env = "LOCAL_API_KEY"             # the variable that holds the key; the key itself never stands here
+
+It does not cover prices and budgets, nor models that don't speak the OpenAI API.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from counterproof.provenance.errors import UsageError
+from counterproof.tools import faults
+
+
+class ModelConfig(BaseModel):
+    """One model at one endpoint."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(min_length=1)
+    """The name that the endpoint knows the model by."""
+    base_url: str
+    """Address of the OpenAI-compatible endpoint, up to and including `/v1`."""
+    api_key_env: str = "OPENAI_API_KEY"
+    """Name of the environment variable that holds the key."""
+    use_responses_api: bool = False
+    """Whether to call `/responses` instead of `/chat/completions`."""
+    structured: Literal["json_schema", "json_object", "none"] = "json_schema"
+    """How to ask for structured answers; what the server can't do is asked for in words."""
+    timeout_s: float = Field(default=300, gt=0)
+    """Longest wait for one answer."""
+    temperature: float | None = None
+    """Sent only when set."""
+    seed: int | None = None
+    """Sent only when set."""
+    max_completion_tokens: int | None = Field(default=None, gt=0)
+    """Sent only when set."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_address(cls, address: str) -> str:
+        parts = urlsplit(address)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{address!r} is no http(s) address, like http://127.0.0.1:8000/v1")
+        return address.rstrip("/")
+
+
+def load_models(path: Path) -> dict[str, ModelConfig]:
+    """Read `models.toml`.
+
+    Raises:
+        UsageError: the file is missing, is no TOML, or a model in it is not described as it should be.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"There is no {path}.", advice="Name a model with --model and --base-url, or write a models.toml."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} can't be read: {error}.") from error
+    models = raw.get("models")
+    if not isinstance(models, dict) or not models:
+        raise UsageError(f"{path} names no model.", advice="It needs a table [models.NAME] for each.")
+    return {name: model_config(entry, source=f"{path}, [models.{name}]") for name, entry in models.items()}
+
+
+def model_config(entry: object, *, source: str) -> ModelConfig:
+    """Validate one model.
+
+    Raises:
+        UsageError: it is not described as it should be; the text says where.
+    """
+    try:
+        return ModelConfig.model_validate(entry)
+    except ValidationError as error:
+        raise UsageError(f"{source}: {faults(error)}.") from error

@@ -1,0 +1,45 @@
+"""◆2 code: a statistician approves exactly these bytes, edits, rejects or withdraws."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command, interrupt
+
+from counterproof.agents.context import StudyContext
+from counterproof.agents.nodes._checkpoint import decided, withdrawn
+from counterproof.agents.nodes.write import ROLES, told
+from counterproof.agents.state import StudyState
+
+Goto = Literal["write", "dry_run", "execute", "export"]
+
+
+def code_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
+    """Wait for the decision on the programs and follow it."""
+    interrupt(state["request"])
+    ctx = runtime.context
+    decision = decided(ctx, state)
+    if decision.decision == "approve":
+        return Command(goto="execute")
+    if decision.decision == "withdraw":
+        return Command(goto="export", update=withdrawn(decision))
+    rounds = {**state["round"], "code": state["round"].get("code", 1) + 1}
+    turns = {role: list(said) for role, said in state.get("turns", {}).items()}
+    if decision.decision == "edit":
+        edited: dict[str, str] = ctx.json(decision.edited)
+        programs = dict(state["programs"])
+        for role in ROLES:
+            programs[role] = ctx.record.put("program", edited[role].encode(), media="text/x-python").sha256
+            if programs[role] != state["programs"][role]:
+                turns[role].append(told(ctx, f"A reviewer changed your program. It is now:\n\n{edited[role]}"))
+        ctx.note_once("program.edited", {"checkpoint": decision.checkpoint, "programs": programs})
+        runs = {role: run for role, run in state["twin_runs"].items() if programs[role] == state["programs"][role]}
+        update = {"programs": programs, "turns": turns, "twin_runs": runs, "round": rounds, "repairs": 0}
+        return Command(goto="dry_run", update=update)
+    if rounds["code"] > ctx.settings.max_rounds:
+        reason = f"the code was rejected {ctx.settings.max_rounds} times; last: {decision.comment}"
+        return Command(goto="export", update={"ended": "rejected", "reason": reason})
+    for role in ROLES:
+        turns[role].append(told(ctx, f"A reviewer rejected the programs, for this reason: {decision.comment}"))
+    return Command(goto="write", update={"turns": turns, "twin_runs": {}, "round": rounds, "repairs": 0})

@@ -1,0 +1,133 @@
+"""Dry run: both programs run on the twin until they work; the model sees the errors of twin runs in full."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from counterproof.agents.context import StudyContext
+from counterproof.agents.executions import Outcome, make_order, results_of, run_on_twin
+from counterproof.agents.nodes._checkpoint import put_up
+from counterproof.agents.nodes.write import ROLES, told
+from counterproof.agents.prompts import fill
+from counterproof.agents.state import StudyState
+from counterproof.provenance.errors import ModelMayRetry
+from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.sandbox.orders import Order, Role
+from counterproof.tools import Plan, check_program
+
+Goto = Literal["write", "code_checkpoint", "export"]
+_SHOWN = 6000
+
+
+def dry_run(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
+    """Run what has not run on the twin; put the code up when both programs work, else back to writing."""
+    ctx = runtime.context
+    plan = ctx.plan(state["plan"])
+    wanted = [role for role in ROLES if role not in state.get("twin_runs", {})]
+    ctx.progress(f"dry run on the twin: {' and '.join(wanted)}")
+    outcomes = ctx.both(lambda role: _run(ctx, state, role, plan), wanted)
+    runs = dict(state.get("twin_runs", {}))
+    turns = {role: list(said) for role, said in state.get("turns", {}).items()}
+    faulty = []
+    for role, outcome in zip(wanted, outcomes, strict=True):
+        fault = _fault(ctx, ctx.text(state["programs"][role]), outcome, plan)
+        if fault:
+            faulty.append(role)
+            turns.setdefault(role, []).append(told(ctx, fill("program_fault", fault=fault)))
+        else:
+            runs[role] = ctx.put_json("outcome", outcome.model_dump(mode="json")).sha256
+    if not faulty:
+        subject = _subject(ctx, state, plan, runs)
+        update = put_up(ctx, state, CheckpointKind.CODE, subject)
+        return Command(goto="code_checkpoint", update={"twin_runs": runs, "turns": turns, "repairs": 0, **update})
+    repairs = state.get("repairs", 0) + 1
+    update = {"twin_runs": runs, "turns": turns, "repairs": repairs}
+    if repairs <= ctx.settings.max_repairs:
+        ctx.progress(f"the {' and '.join(faulty)} program fails on the twin; repair {repairs}")
+        return Command(goto="write", update=update)
+    reason = f"the {' and '.join(faulty)} program did not work on the twin after {ctx.settings.max_repairs} repairs"
+    return Command(goto="export", update={**update, "ended": "cannot_conclude", "reason": reason})
+
+
+def real_orders(ctx: StudyContext, state: StudyState, plan: Plan) -> list[Order]:
+    """Return the orders for the real data, in the order of the roles."""
+    return [make_order(ctx, role, state["programs"][role], seed=plan.seed) for role in ROLES]
+
+
+def _run(ctx: StudyContext, state: StudyState, role: Role, plan: Plan) -> Outcome:
+    order = make_order(ctx, role, state["programs"][role], seed=plan.seed, twin=state["twin"])
+    return run_on_twin(ctx, f"dry_run/{role}/{order.digest[:16]}", order)
+
+
+def _fault(ctx: StudyContext, code: str, outcome: Outcome, plan: Plan) -> str:
+    errors = [f"line {found.line}: {found.text}" for found in check_program(code) if found.level == "error"]
+    if errors:
+        return "\n".join(errors)
+    if outcome.status != "ok":
+        stderr = ctx.record.blobs.get(outcome.stderr).decode("utf-8", errors="replace")
+        return f"Status: {outcome.status}, exit code {outcome.exit_code}. Standard error:\n{stderr[-_SHOWN:]}"
+    try:
+        results, _ = results_of(ctx, outcome)
+    except ModelMayRetry as error:
+        return str(error)
+    given = results.by_id()
+    missing = [
+        f"The plan promises {planned.id} in {planned.unit!r}; the program gives "
+        + (f"{given[planned.id].unit!r}." if planned.id in given else "no such result.")
+        for planned in plan.results
+        if planned.id not in given or given[planned.id].unit != planned.unit
+    ]
+    return "\n".join(missing)
+
+
+def _subject(ctx: StudyContext, state: StudyState, plan: Plan, runs: dict[str, str]) -> dict[str, Any]:
+    programs = []
+    before = _approved_before(ctx)
+    for role in ROLES:
+        code = ctx.text(state["programs"][role])
+        outcome = Outcome.model_validate(ctx.json(runs[role]))
+        results, flow = results_of(ctx, outcome)
+        programs.append(
+            {
+                "role": role,
+                "language": "python",
+                "sha256": state["programs"][role],
+                "code": code,
+                "static": [vars(found) for found in check_program(code)],
+                "diff_since_last_shown": _diff(before.get(role), code),
+                "twin_run": {
+                    "synthetic": True,
+                    "status": outcome.status,
+                    "stdout": ctx.record.blobs.get(outcome.stdout).decode("utf-8", errors="replace")[:_SHOWN],
+                    "results": [result.model_dump(mode="json") for result in results.results],
+                    "flow": flow.model_dump(mode="json", by_alias=True),
+                    "outputs": [output.model_dump(mode="json") for output in outcome.outputs],
+                    "rejected": list(outcome.rejected),
+                },
+            }
+        )
+    return {
+        "plan": state["plan"],
+        "programs": programs,
+        "orders": [order.model_dump(mode="json") for order in real_orders(ctx, state, plan)],
+        "reads": [file.model_dump(mode="json") for file in ctx.settings.data],
+        "environment": {"digest": ctx.environment.digest, "packages": list(ctx.environment.distributions)},
+        "editable": {role: ctx.text(state["programs"][role]) for role in ROLES},
+    }
+
+
+def _approved_before(ctx: StudyContext) -> dict[str, str]:
+    shown = [event for event in ctx.record.of_type("checkpoint.opened") if event.data["kind"] == CheckpointKind.CODE]
+    found: dict[str, str] = ctx.json(shown[-1].data["subject"])["editable"] if shown else {}
+    return found
+
+
+def _diff(before: str | None, code: str) -> str:
+    if before is None:
+        return ""
+    lines = difflib.unified_diff(before.splitlines(), code.splitlines(), "shown before", "now", lineterm="")
+    return "\n".join(lines)

@@ -1,0 +1,61 @@
+"""Execute: the approved programs run once on the real data, through the gate.
+
+A failure gives the model a scrubbed error only; a repaired program is a new program and goes back to ◆2.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command
+
+from counterproof.agents.context import StudyContext
+from counterproof.agents.executions import Outcome, results_of, run_on_real_data, scrubbed
+from counterproof.agents.nodes.dry_run import real_orders
+from counterproof.agents.nodes.write import ROLES, told
+from counterproof.agents.prompts import fill
+from counterproof.agents.state import StudyState
+from counterproof.provenance.errors import ModelMayRetry
+
+Goto = Literal["write", "check", "export"]
+
+
+def execute(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
+    """Run both programs on the real data."""
+    ctx = runtime.context
+    orders = real_orders(ctx, state, ctx.plan(state["plan"]))
+    ctx.progress("execute: the approved programs on the real data")
+    outcomes = ctx.both(lambda order: run_on_real_data(ctx, f"execute/{order.role}/{order.digest[:16]}", order), orders)
+    executions = {
+        order.role: ctx.put_json("outcome", outcome.model_dump(mode="json")).sha256
+        for order, outcome in zip(orders, outcomes, strict=True)
+    }
+    faults = {role: _fault(ctx, outcome) for role, outcome in zip(ROLES, outcomes, strict=True)}
+    failed = [role for role in ROLES if faults[role]]
+    if not failed:
+        return Command(goto="check", update={"executions": executions})
+    rounds = {**state["round"], "code": state["round"].get("code", 1) + 1}
+    if rounds["code"] > ctx.settings.max_rounds:
+        reason = f"the {' and '.join(failed)} program failed on the real data"
+        return Command(goto="export", update={"ended": "cannot_conclude", "reason": reason})
+    turns = {role: list(said) for role, said in state["turns"].items()}
+    for role in failed:
+        turns[role].append(told(ctx, fill("program_fault", fault=faults[role])))
+        ctx.progress(f"the {role} program failed on the real data; it is repaired and goes back to a reviewer")
+    runs = {role: run for role, run in state["twin_runs"].items() if role not in failed}
+    return Command(goto="write", update={"turns": turns, "twin_runs": runs, "round": rounds, "repairs": 0})
+
+
+def _fault(ctx: StudyContext, outcome: Outcome) -> str:
+    if outcome.status != "ok":
+        stderr = ctx.record.blobs.get(outcome.stderr).decode("utf-8", errors="replace")
+        return scrubbed(outcome, stderr)
+    try:
+        results_of(ctx, outcome)
+    except ModelMayRetry:
+        return (
+            "The program ended on the real data without usable results.json and flow.json. "
+            "What is wrong with them is held back, because it may hold values."
+        )
+    return ""

@@ -1,0 +1,55 @@
+"""Plan: the model drafts the statistical analysis plan from the question, the codebook and the suppressed profile."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.messages import HumanMessage, SystemMessage
+from langgraph.runtime import Runtime
+
+from counterproof.agents.answers import ask
+from counterproof.agents.context import StudyContext
+from counterproof.agents.nodes._checkpoint import put_up
+from counterproof.agents.prompts import fill, shown
+from counterproof.agents.state import StudyState
+from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.tools import Plan, readable_plan
+
+
+def plan(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
+    """Draft a plan and put its checkpoint up."""
+    ctx = runtime.context
+    rounds = {**state.get("round", {}), "plan": state.get("round", {}).get("plan", 0) + 1}
+    ctx.progress(f"plan: asking {ctx.settings.model.model} (draft {rounds['plan']})")
+    task = fill(
+        "planner_task",
+        question=ctx.settings.question,
+        codebook=ctx.settings.codebook or "None was given.",
+        profile=shown(ctx.json(state["profile"])),
+        feedback=ctx.text(state["feedback"]) if state.get("feedback") else "",
+        schema=shown(Plan.model_json_schema()),
+    )
+    messages = [SystemMessage(fill("planner")), HumanMessage(task)]
+    drafted = ask(ctx.chat, f"plan/{rounds['plan']}", messages, Plan).value
+    document = drafted.model_dump(mode="json")
+    ref = ctx.put_json("plan", document)
+    ctx.note_once("plan.drafted", {"round": rounds["plan"]}, [ref])
+    return {
+        "plan": ref.sha256,
+        "round": rounds,
+        "feedback": "",
+        **put_up(ctx, state, CheckpointKind.PLAN, plan_subject(ctx, state, document)),
+    }
+
+
+def plan_subject(ctx: StudyContext, state: StudyState, document: dict[str, Any]) -> dict[str, Any]:
+    """Return what the plan checkpoint shows; `editable` is the plan itself."""
+    intake = ctx.record.of_type("intake.finished")[-1]
+    return {
+        "editable": document,
+        "readable": readable_plan(Plan.model_validate(document)),
+        "data": [file.model_dump(mode="json") for file in ctx.settings.data],
+        "profile": ctx.json(state["profile"]),
+        "identifiers": intake.data["identifiers"],
+        "codebook": ctx.settings.codebook,
+    }

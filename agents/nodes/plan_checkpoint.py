@@ -1,0 +1,41 @@
+"""◆1 plan: a person approves, edits, rejects or withdraws; approval locks the plan."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from langgraph.runtime import Runtime
+from langgraph.types import Command, interrupt
+
+from counterproof.agents.context import StudyContext
+from counterproof.agents.nodes._checkpoint import decided, put_up, withdrawn
+from counterproof.agents.nodes.plan import plan_subject
+from counterproof.agents.prompts import fill, shown
+from counterproof.agents.state import StudyState
+from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.tools import Plan
+
+Goto = Literal["plan", "plan_checkpoint", "write", "export"]
+
+
+def plan_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
+    """Wait for the decision on the plan and follow it."""
+    interrupt(state["request"])
+    ctx = runtime.context
+    decision = decided(ctx, state)
+    if decision.decision == "approve":
+        locked = ctx.put_json("plan", ctx.json(state["plan"]))
+        ctx.note_once("plan.locked", {"checkpoint": decision.checkpoint}, [locked])
+        return Command(goto="write", update={"feedback": ""})
+    if decision.decision == "edit":
+        document = Plan.model_validate(ctx.json(decision.edited)).model_dump(mode="json")
+        ref = ctx.put_json("plan", document)
+        update = put_up(ctx, state, CheckpointKind.PLAN, plan_subject(ctx, state, document))
+        return Command(goto="plan_checkpoint", update={"plan": ref.sha256, **update})
+    if decision.decision == "withdraw":
+        return Command(goto="export", update=withdrawn(decision))
+    if state["round"]["plan"] >= ctx.settings.max_rounds:
+        reason = f"the plan was rejected {state['round']['plan']} times; last: {decision.comment}"
+        return Command(goto="export", update={"ended": "rejected", "reason": reason})
+    feedback = fill("feedback", reason=decision.comment, before=shown(ctx.json(state["plan"])))
+    return Command(goto="plan", update={"feedback": ctx.record.put("feedback", feedback.encode()).sha256})

@@ -1,0 +1,132 @@
+"""Report: the model drafts the text from the plan and the released results; the renderer fills in every number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.messages import HumanMessage, SystemMessage
+from langgraph.runtime import Runtime
+
+from counterproof.agents.answers import ask
+from counterproof.agents.context import StudyContext
+from counterproof.agents.nodes._checkpoint import put_up
+from counterproof.agents.prompts import fill, shown
+from counterproof.agents.state import StudyState
+from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind
+from counterproof.tools import Part, Plan, ReportText, Result, deviations, format_number, render, to_markdown
+
+
+def report(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
+    """Draft the report and put the sign-off up."""
+    ctx = runtime.context
+    rounds = {**state["round"], "report": state["round"].get("report", 0) + 1}
+    ctx.progress(f"report: asking {ctx.settings.model.model} (draft {rounds['report']})")
+    plan, released = ctx.plan(state["plan"]), ctx.json(state["released"])
+    task = fill(
+        "reporter_task",
+        plan=shown(ctx.json(state["plan"])),
+        released=shown(released["results"]),
+        checks=shown(released["checks"]),
+        feedback=ctx.text(state["feedback"]) if state.get("feedback") else "",
+    )
+    results = _results(released)
+    written = ask(
+        ctx.chat,
+        f"report/{rounds['report']}",
+        [SystemMessage(fill("reporter")), HumanMessage(task)],
+        ReportText,
+        check=lambda text: _check(text, plan, results),
+    ).value
+    return {"round": rounds, "feedback": "", **put_up_report(ctx, state, written)}
+
+
+def put_up_report(ctx: StudyContext, state: StudyState, written: ReportText) -> dict[str, Any]:
+    """Render a report, put its sign-off up, and return the update of the state."""
+    plan, released = ctx.plan(state["plan"]), ctx.json(state["released"])
+    results = _results(released)
+    sections = render(written, plan=plan, released=results)
+    document: dict[str, Any] = {
+        "schema": "counterproof/report/1",
+        "title": plan.title,
+        "head": _head(ctx),
+        "sections": {name: [part.model_dump() for part in parts] for name, parts in sections.items()},
+        "appendix": {
+            name: [part.model_dump() for part in parts] for name, parts in _appendix(plan, released, results).items()
+        },
+        "released": state["released"],
+        "plan": state["plan"],
+    }
+    markdown = ctx.record.put("report.md", to_markdown(document).encode(), media="text/markdown")
+    ref = ctx.put_json("report", document)
+    ctx.note_once("report.rendered", {"number": state.get("opened", {}).get("signoff", 0) + 1}, [ref, markdown])
+    subject = {
+        "report": ref.sha256,
+        "markdown": to_markdown(document),
+        "document": document,
+        "released": state["released"],
+        "editable": written.model_dump(),
+    }
+    return {"report": ref.sha256, **put_up(ctx, state, CheckpointKind.SIGNOFF, subject)}
+
+
+def _check(text: ReportText, plan: Plan, results: dict[str, Result]) -> None:
+    render(text, plan=plan, released=results)
+
+
+def _results(released: dict[str, Any]) -> dict[str, Result]:
+    return {raw["id"]: Result.model_validate(raw) for raw in released["results"]}
+
+
+def _head(ctx: StudyContext) -> str:
+    settings = ctx.settings
+    lines = [f"**Question.** {settings.question}", ""]
+    if settings.mode == "scenario":
+        lines += [f"**This study was {REPLAY_LABEL}: its decisions are scripted, and no person looked at it.**", ""]
+    lines += [
+        f"Plan, programs and text by the model `{settings.model.model}`; every number by programs that a reviewer "
+        "approved, run on the real data in a sandbox. The model saw no row of the data.",
+        "",
+        "| checkpoint | decision | by | role |",
+        "|---|---|---|---|",
+    ]
+    for event in ctx.record.of_type("decision.recorded"):
+        if event.data["kind"] == CheckpointKind.SIGNOFF:
+            continue
+        reviewer = event.data["reviewer"]
+        label = f" ({REPLAY_LABEL})" if event.data["replayed"] else ""
+        role = ctx.json(event.ref("statement").sha256)["role"]
+        lines.append(f"| {event.data['kind']} | {event.data['decision']} | {reviewer['name']}{label} | {role} |")
+    return "\n".join(lines)
+
+
+def _appendix(plan: Plan, released: dict[str, Any], results: dict[str, Result]) -> dict[str, list[Part]]:
+    """Return the tables that code makes: all released numbers, participants, deviations from the plan."""
+    parts = [_text("| result | value | interval | p | n |\n|---|---|---|---|---|\n")]
+    for name, result in results.items():
+        parts.append(_text(f"| {result.label} [{result.unit}] | "))
+        for field, end in (("value", " | "), ("ci", " | "), ("p", " | "), ("n", " |\n")):
+            shown_ = format_number(result, field)
+            parts += [Part(kind="number", text=shown_, ref=f"{name}.{field}")] if shown_ else []
+            parts.append(_text(end))
+    departures = deviations(plan, results)
+    table = "\n".join(["| result | deviation |", "|---|---|", *departures]) if departures else "None."
+    return {
+        "released numbers": parts,
+        "participants": _participants(released["flow"]),
+        "deviations from the plan": [_text(table + "\n")],
+    }
+
+
+def _participants(flow: dict[str, Any] | None) -> list[Part]:
+    if flow is None:
+        return [_text("Not released.\n")]
+    parts = [_text("Assessed: "), Part(kind="number", text=str(flow["assessed"]), ref="flow.assessed")]
+    for at, excluded in enumerate(flow["excluded"]):
+        parts.append(_text(f"; excluded, {excluded['reason']}: "))
+        parts.append(Part(kind="number", text=str(excluded["n"]), ref=f"flow.excluded_{at}"))
+    parts.append(_text("; analysed: "))
+    return [*parts, Part(kind="number", text=str(flow["analysed"]), ref="flow.analysed"), _text(".\n")]
+
+
+def _text(text: str) -> Part:
+    return Part(kind="text", text=text)

@@ -1,0 +1,79 @@
+"""Write: the model writes the primary program and, in a conversation of its own, the replication.
+
+Neither conversation sees the other. A role whose program already works is left alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langgraph.runtime import Runtime
+from pydantic import BaseModel, ConfigDict, Field
+
+from counterproof.agents.answers import ask
+from counterproof.agents.context import StudyContext
+from counterproof.agents.prompts import fill, shown
+from counterproof.agents.state import StudyState
+from counterproof.sandbox.orders import Role
+
+ROLES: tuple[Role, ...] = ("primary", "replication")
+_PREFERENCE = "for example statsmodels or scipy in place of lifelines, or the formula written out"
+
+
+class ProgramText(BaseModel):
+    """A program as the model writes it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    language: Literal["python"]
+    """Language of the program."""
+    code: str = Field(min_length=1, max_length=200_000)
+    """The whole program."""
+    notes: str = Field(default="", max_length=20_000)
+    """What a reviewer should look at."""
+
+
+def write(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
+    """Ask for each program that is missing or doesn't work."""
+    ctx = runtime.context
+    wanted = [role for role in ROLES if role not in state.get("twin_runs", {})]
+    turns = {role: list(state.get("turns", {}).get(role, [])) for role in ROLES}
+    answers = ctx.both(lambda role: _write_one(ctx, state, role, turns[role]), wanted)
+    programs = dict(state.get("programs", {}))
+    for role, answer in zip(wanted, answers, strict=True):
+        program = ctx.record.put("program", answer.code.encode(), media="text/x-python")
+        notes = ctx.record.put("notes", answer.notes.encode(), media="text/markdown")
+        number = 1 + sum(turn.startswith("assistant:") for turn in turns[role])
+        ctx.note_once(
+            "program.written", {"role": role, "number": number, "language": answer.language}, [program, notes]
+        )
+        programs[role] = program.sha256
+        said = ctx.put_json("answer", answer.model_dump(mode="json"))
+        turns[role].append(f"assistant:{said.sha256}")
+    return {"programs": programs, "turns": turns}
+
+
+def _write_one(ctx: StudyContext, state: StudyState, role: Role, turns: list[str]) -> ProgramText:
+    number = 1 + sum(turn.startswith("assistant:") for turn in turns)
+    ctx.progress(f"write: asking for the {role} program ({number})")
+    task = fill(
+        "programmer_task",
+        plan=shown(ctx.json(state["plan"])),
+        profile=shown(ctx.json(state["profile"])),
+        codebook=ctx.settings.codebook or "None was given.",
+        feedback="",
+    )
+    system = fill("programmer")
+    if role == "replication":
+        system += "\n\n" + fill("replicator", preference=_PREFERENCE)
+    messages: list[BaseMessage] = [SystemMessage(system), HumanMessage(task)]
+    for turn in turns:
+        speaker, _, digest = turn.partition(":")
+        messages.append(AIMessage(ctx.text(digest)) if speaker == "assistant" else HumanMessage(ctx.text(digest)))
+    return ask(ctx.chat, f"write/{role}/{number}", messages, ProgramText).value
+
+
+def told(ctx: StudyContext, text: str) -> str:
+    """Store what a program's author is told, and return the turn for its conversation."""
+    return f"user:{ctx.record.put('feedback', text.encode(), media='text/plain').sha256}"

@@ -1,0 +1,159 @@
+"""Counts from outside what all processes of one sandbox use together.
+
+The idea: without a cgroup nothing in the kernel limits the memory of many processes together, nor the number
+of files in a tmpfs, so the supervisor looks often enough (every 25 ms) and kills. Everything is read
+through /proc from the pid of the sandbox's first process; orphans become its children, so none is missed.
+
+It does not cover pages of the size-limited tmpfs mounts that no process maps; those have a limit of their own,
+so the worst case is `memory_mib` plus the writable folders.
+
+Source: proc(5).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from counterproof.sandbox.contract import Limits
+
+INTERVAL_S = 0.025
+Reason = Literal["timeout", "oom", "disk_limit", "process_limit"]
+
+_FULL_FOR_S = 1.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(kw_only=True)
+class Watch:
+    """Samples one sandbox; remembers the peak and whether a limit was ever touched.
+
+    Attributes:
+        init: pid of the sandbox's first process, as this process sees it.
+        limits: what is compared.
+        writable: paths inside whose files are counted.
+        peak_kib: most memory seen.
+        samples: how often it has looked.
+        crowded: the limit of processes has been reached.
+        files: most files seen in the writable folders.
+        cpu_s: processor time seen last.
+    """
+
+    init: int
+    limits: Limits
+    writable: tuple[str, ...]
+    peak_kib: int = 0
+    samples: int = 0
+    crowded: bool = False
+    files: int = 0
+    cpu_s: float = 0.0
+    _next_s: float = field(default=0.0)
+    _crowded_since: float | None = field(default=None)
+
+    def due(self, now_s: float) -> bool:
+        """Say whether it is time to look again; looking at each event would slow a program that prints."""
+        return now_s >= self._next_s
+
+    def sample(self, now_s: float) -> Reason | None:
+        """Look once; return the limit that is passed, or None."""
+        self.samples += 1
+        self._next_s = now_s + INTERVAL_S
+        pids = list(_tree(self.init))
+        ticks = threads = memory_kib = 0
+        for pid in pids:
+            used = _stat(pid)
+            ticks += used[0]
+            threads += used[1]
+            memory_kib += _memory_kib(pid)
+        limit_kib = self.limits.memory_mib * 1024
+        if memory_kib > limit_kib:  # counts pages that forks share several times, so look closer
+            memory_kib = sum(_proportional_kib(pid) for pid in pids)
+        self.peak_kib = max(self.peak_kib, memory_kib)
+        if memory_kib > limit_kib:
+            return "oom"
+        self.cpu_s = max(self.cpu_s, ticks / _TICKS)
+        if self.cpu_s > self.limits.cpu_s:
+            return "timeout"
+        if self._count_files() > self.limits.work_files:
+            return "disk_limit"
+        return self._count_processes(threads, now_s)
+
+    def _count_processes(self, threads: int, now_s: float) -> Reason | None:
+        if threads < self.limits.processes:
+            self._crowded_since = None
+            return None
+        self.crowded = True
+        if self._crowded_since is None:
+            self._crowded_since = now_s
+        return "process_limit" if now_s - self._crowded_since > _FULL_FOR_S else None
+
+    def _count_files(self) -> int:
+        count = 0
+        for path in self.writable:
+            try:
+                about = os.statvfs(f"/proc/{self.init}/root{path}")
+            except OSError:
+                continue  # the sandbox has just ended
+            count += about.f_files - about.f_ffree
+        self.files = max(self.files, count)
+        return count
+
+
+def real_uid(pid: int) -> int | None:
+    """Return the user id that the kernel knows the process by, None when it has ended."""
+    for line in _lines(pid, "status"):
+        if line.startswith("Uid:"):
+            return int(line.split()[1])
+    return None
+
+
+def _tree(root: int) -> Iterator[int]:
+    """Yield the process and all its descendants."""
+    waiting, seen = [root], {root}
+    while waiting:
+        pid = waiting.pop()
+        yield pid
+        try:
+            threads = os.listdir(f"/proc/{pid}/task")
+        except OSError:
+            continue
+        for thread in threads:
+            try:
+                children = Path(f"/proc/{pid}/task/{thread}/children").read_text("ascii").split()
+            except OSError:
+                continue
+            fresh = [int(child) for child in children if int(child) not in seen]
+            seen.update(fresh)
+            waiting += fresh
+
+
+def _stat(pid: int) -> tuple[int, int]:
+    """Return the processor ticks of the process and its ended children, and its number of threads."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+    except OSError:
+        return 0, 0
+    fields = text.rpartition(")")[2].split()
+    return sum(int(item) for item in fields[11:15]), int(fields[17])
+
+
+def _memory_kib(pid: int) -> int:
+    return sum(int(line.split()[1]) for line in _lines(pid, "status") if line.startswith(("RssAnon:", "RssShmem:")))
+
+
+def _proportional_kib(pid: int) -> int:
+    """Return the memory with shared pages divided by the processes that share them."""
+    lines = _lines(pid, "smaps_rollup")
+    if not lines:
+        return _memory_kib(pid)
+    return sum(int(line.split()[1]) for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
+
+
+def _lines(pid: int, name: str) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return []

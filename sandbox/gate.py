@@ -1,0 +1,170 @@
+"""The gate: the one place where real data are opened to a program.
+
+The study graph asks; the gate decides, from the record and the keys alone. It trusts neither the graph's state nor a
+row in a database. `open` refuses unless all of this holds:
+
+ 1. the program's bytes have the digest that the order names;
+ 2. the order's environment is the one that is built here, and its limits are those that will be set;
+ 3. each input is in the vault, and its bytes still have the digest that the order names;
+ 4. the inputs are the data that the study was made with, under the same names, and the order is not synthetic;
+ 5. the approval is the study's newest code checkpoint, and its decision is `approve`;
+ 6. the decision's signature is that of a reviewer who may decide code, in this study, over this subject;
+ 7. the subject lists exactly this order;
+ 8. the subject rests on the plan of an approved plan checkpoint;
+ 9. the study was not withdrawn;
+10. the approval is not older than `APPROVAL_VALID_DAYS`;
+11. the approval was not used for this order by another effect (the same effect, killed inside, may try again).
+
+Each refusal is written into the record.
+
+It does not cover isolation (the sandbox) nor disclosure of what the program wrote (the release checkpoint).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.checkpoints import Checkpoints
+from counterproof.provenance.decisions import SignedDecision
+from counterproof.provenance.digests import digest_of, sha256_bytes, sha256_file
+from counterproof.provenance.errors import CounterproofError, ToolFailed
+from counterproof.provenance.record import Record
+from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.provenance.store import Store
+from counterproof.sandbox.contract import ExecutionSpec, Limits, Mount
+from counterproof.sandbox.environments.environment import Environment
+from counterproof.sandbox.orders import Order
+
+APPROVAL_VALID_DAYS = 30
+
+
+class GateRefused(ToolFailed):
+    """The gate keeps the data closed; the text says which condition does not hold."""
+
+
+class Gate:
+    """Opens the real data of one study.
+
+    Args:
+        study: its id.
+        record: its record.
+        checkpoints: its decisions.
+        store: guards the single use of approvals.
+        vault: the real data, by digest.
+        environment: the analysis environment of this machine.
+        clock: the time by which approvals expire; replay gives the recorded one.
+    """
+
+    def __init__(
+        self,
+        *,
+        study: str,
+        record: Record,
+        checkpoints: Checkpoints,
+        store: Store,
+        vault: Blobs,
+        environment: Environment,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._study = study
+        self._record = record
+        self._checkpoints = checkpoints
+        self._store = store
+        self._vault = vault
+        self._environment = environment
+        self._clock = clock
+
+    def open(self, order: Order, program: bytes, *, effect: str) -> ExecutionSpec:
+        """Return a specification that mounts the real data for exactly this program.
+
+        Args:
+            order: what is to be executed.
+            program: the program's bytes.
+            effect: the journal's key of the execution.
+
+        Raises:
+            GateRefused: a condition does not hold; the refusal is in the record.
+        """
+        try:
+            spec = self._specification(order, program)
+            signed = self._approval(order)
+            holder = self._store.claim_use(signed.decision.checkpoint, order=order.digest, effect=effect)
+            _require(holder == effect, f"the approval was used before, by {holder}")
+            _require(not self._used_elsewhere(order, effect), "the record shows that this order was executed before")
+        except CounterproofError as error:
+            self._record.append("gate.refused", data={"effect": effect, "order": order.digest, "why": str(error)})
+            if isinstance(error, GateRefused):
+                raise
+            raise GateRefused(f"The gate keeps the data closed: {error}") from error
+        self._record.append(
+            "gate.opened",
+            data={"effect": effect, "order": order.digest, "approval": signed.decision.checkpoint},
+        )
+        return spec
+
+    def _specification(self, order: Order, program: bytes) -> ExecutionSpec:
+        _require(sha256_bytes(program) == order.program, "the program is not the one that the order names")
+        _require(
+            order.environment == self._environment.digest,
+            f"the order names the environment {order.environment[:12]}…, and this machine has "
+            f"{self._environment.digest[:12]}… (Python {self._environment.python})",
+        )
+        _require(not order.synthetic, "the order is for the twin")
+        data = self._record.of_type("study.created")[0].data["data"]
+        known = {(file["name"], file["sha256"]) for file in data}
+        asked = {(ref.name, ref.sha256) for ref in order.inputs}
+        _require(asked == known, "the inputs are not the data of this study")
+        for ref in order.inputs:
+            path = self._vault.path(ref.sha256)
+            _require(path.is_file(), f"the data file {ref.name} is not in the vault")
+            _require(sha256_file(path) == ref.sha256, f"the data file {ref.name} has been changed")
+        return ExecutionSpec(
+            program=program,
+            environment=self._environment,
+            inputs=tuple(Mount(host=self._vault.path(ref.sha256), target=ref.name) for ref in order.inputs),
+            limits=Limits(**order.limits),
+            seed=order.seed,
+        )
+
+    def _approval(self, order: Order) -> SignedDecision:
+        decided = self._record.of_type("decision.recorded")
+        _require(all(event.data["decision"] != "withdraw" for event in decided), "the study was withdrawn")
+        signed = self._latest(CheckpointKind.CODE)
+        subject = self._checkpoints.subject(signed.decision.checkpoint)
+        listed = {digest_of(listed) for listed in subject["orders"]}
+        _require(order.digest in listed, "the approved code is not this program with these inputs")
+        plan = self._latest(CheckpointKind.PLAN)
+        planned = self._checkpoints.subject(plan.decision.checkpoint)
+        _require(subject["plan"] == digest_of(planned["editable"]), "the code was made for another plan")
+        age = self._clock() - datetime.fromisoformat(signed.decision.decided_at)
+        _require(
+            timedelta(minutes=-5) <= age <= timedelta(days=APPROVAL_VALID_DAYS),
+            f"the approval is {age.days} days old; it is valid for {APPROVAL_VALID_DAYS}",
+        )
+        return signed
+
+    def _latest(self, kind: CheckpointKind) -> SignedDecision:
+        """Return the decision on the newest checkpoint of a kind, which must be an approval that still stands."""
+        opened = [event.data["id"] for event in self._record.of_type("checkpoint.opened") if event.data["kind"] == kind]
+        _require(bool(opened), f"there was no {kind} checkpoint")
+        signed = self._checkpoints.decision(opened[-1])
+        _require(signed is not None, f"the {kind} checkpoint {opened[-1]} is not decided")
+        assert signed is not None
+        _require(signed.decision.decision == "approve", f"{opened[-1]} was decided {signed.decision.decision!r}")
+        return signed
+
+    def _used_elsewhere(self, order: Order, effect: str) -> bool:
+        return any(
+            event.data["order"] == order.digest and event.data["effect"] != effect
+            for event in self._record.of_type("gate.opened")
+        )
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise GateRefused(
+            f"The gate keeps the data closed: {otherwise}.",
+            advice="Real data are opened only to approved bytes. Put the code to a reviewer again.",
+        )

@@ -1,0 +1,142 @@
+"""Reviewers: who may decide what is one table, and only the registry's record makes a reviewer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import ValidationError
+
+from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.errors import UsageError, VerificationFailed
+from counterproof.provenance.record import Record
+from counterproof.provenance.reviewers import MEANING_OF, ROLES_OF, CheckpointKind, Registry, Reviewer, Role
+from counterproof.provenance.signing import public_line
+
+LINE = public_line(Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key())
+
+
+def _registry(folder: Path) -> Registry:
+    return Registry(Record(folder, blobs=Blobs(folder / "blobs")))
+
+
+def _reviewer(**changes: Any) -> Reviewer:
+    facts = {"id": "ada", "name": "Ada Lovelace", "roles": (Role.STATISTICIAN,), "public_key": LINE}
+    return Reviewer(**{**facts, **changes})
+
+
+@pytest.mark.parametrize(
+    ("kind", "roles", "meaning"),
+    [
+        ("plan", ["investigator", "statistician"], "approval"),
+        ("code", ["statistician"], "approval"),
+        ("release", ["custodian"], "review"),
+        ("signoff", ["investigator"], "responsibility"),
+    ],
+)
+def test_who_decides_what(kind: str, roles: list[str], meaning: str) -> None:
+    checkpoint = CheckpointKind(kind)
+    assert list(ROLES_OF[checkpoint]) == roles
+    assert MEANING_OF[checkpoint] == meaning
+    for role in Role:
+        assert _reviewer(roles=(role,)).role_for(checkpoint) == (role if role in roles else None)
+
+
+def test_every_checkpoint_is_in_both_tables() -> None:
+    assert list(ROLES_OF) == list(MEANING_OF) == list(CheckpointKind)
+
+
+def test_role_for_takes_the_first_role_of_the_table() -> None:
+    both = _reviewer(roles=(Role.STATISTICIAN, Role.INVESTIGATOR))
+    assert both.role_for(CheckpointKind.PLAN) == Role.INVESTIGATOR
+
+
+def test_add_then_get_in_another_process_view(tmp_path: Path) -> None:
+    added = _registry(tmp_path).add(_reviewer(orcid="0000-0002-1825-0097", replay=True), by="root")
+    assert _registry(tmp_path).get("ada") == added
+    assert [reviewer.id for reviewer in _registry(tmp_path).active()] == ["ada"]
+
+
+def test_add_keeps_only_type_and_key_of_the_line(tmp_path: Path) -> None:
+    added = _registry(tmp_path).add(_reviewer(public_key=f"{LINE} ada@example.org\n"), by="root")
+    assert added.public_key == LINE
+
+
+def test_add_says_who_added(tmp_path: Path) -> None:
+    record = Record(tmp_path, blobs=Blobs(tmp_path / "blobs"))
+    Registry(record).add(_reviewer(), by="grace")
+    Registry(record).revoke("ada", by="grace")
+    assert [(event.type, event.actor.kind, event.actor.id) for event in record.events()] == [
+        ("reviewer.added", "human", "grace"),
+        ("reviewer.revoked", "human", "grace"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"id": ""}, r"'' can't be a reviewer's id\. Lower-case letters"),
+        ({"id": "Ada"}, r"'Ada' can't be a reviewer's id\. Lower-case letters"),
+        ({"id": "../ada"}, r"'\.\./ada' can't be a reviewer's id"),
+        ({"id": "ada\n"}, r"can't be a reviewer's id"),
+        ({"id": "a" * 41}, r"can't be a reviewer's id.*at most 40"),
+        ({"name": "  "}, r"The reviewer has no name\. Give the printed name with --name"),
+        ({"orcid": "0000-0002-1825"}, r"'0000-0002-1825' is not an ORCID iD\. Its form is"),
+        ({"orcid": "https://orcid.org/0000-0002-1825-0097"}, r"is not an ORCID iD\. Its form is"),
+        ({"public_key": "ssh-rsa AAAA"}, r"'ssh-rsa AAAA' is not an Ed25519 SSH public key.*Give the \.pub file"),
+        ({"public_key": ""}, r"'' is not an Ed25519 SSH public key"),
+    ],
+    ids=["no-id", "upper", "path", "newline", "long", "name", "orcid", "orcid-url", "rsa", "no-key"],
+)
+def test_add_refuses(tmp_path: Path, changes: dict[str, Any], text: str) -> None:
+    registry = _registry(tmp_path)
+    with pytest.raises(UsageError, match=text):
+        registry.add(_reviewer(**changes), by="root")
+    assert registry.active() == []
+
+
+@pytest.mark.parametrize(
+    "changes", [{"roles": ()}, {"roles": ("boss",)}, {"admin": True}], ids=["none", "unknown", "extra"]
+)
+def test_a_reviewer_has_known_roles_and_fields(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match=r"roles|admin"):
+        _reviewer(**changes)
+
+
+def test_an_id_is_never_used_again(tmp_path: Path) -> None:
+    registry = _registry(tmp_path)
+    registry.add(_reviewer(), by="root")
+    for _ in ("active", "revoked"):
+        with pytest.raises(UsageError, match=r"Reviewer 'ada' exists already\. Choose another id"):
+            _registry(tmp_path).add(_reviewer(name="Another"), by="root")
+        if registry.active():
+            registry.revoke("ada", by="root")
+
+
+def test_a_revoked_reviewer_is_no_reviewer(tmp_path: Path) -> None:
+    registry = _registry(tmp_path)
+    registry.add(_reviewer(), by="root")
+    registry.add(_reviewer(id="bob", name="Bob"), by="root")
+    registry.revoke("ada", by="root")
+    for use in (registry.get, lambda who: registry.revoke(who, by="root")):
+        with pytest.raises(UsageError, match=r"no active reviewer 'ada'\. Reviewers: bob\. Add one with"):
+            use("ada")
+    assert [reviewer.id for reviewer in registry.active()] == ["bob"]
+
+
+def test_get_from_an_empty_registry_says_so(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"no active reviewer 'ada'\. Reviewers: none yet\. Add one with"):
+        _registry(tmp_path).get("ada")
+
+
+@pytest.mark.attack
+def test_a_role_written_into_the_registry_by_hand_is_noticed(tmp_path: Path) -> None:
+    registry = _registry(tmp_path)
+    registry.add(_reviewer(), by="root")
+    registry.add(_reviewer(id="bob", name="Bob"), by="root")
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"statistician"', b'"investigator"', 1))
+    with pytest.raises(VerificationFailed, match=r"Event 1 \(reviewer\.added\) doesn't follow"):
+        _registry(tmp_path).get("ada")

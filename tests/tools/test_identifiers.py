@@ -1,0 +1,73 @@
+"""Identifiers: each kind is found with its reason, the reason holds no value, and ordinary columns are left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from counterproof.tools.data import read_table
+from counterproof.tools.identifiers import find_identifiers
+
+
+def _reasons(name: str, cells: list[str]) -> list[str]:
+    body = "".join(f'"{cell}",{at % 3}\n' for at, cell in enumerate(cells))
+    table = read_table("d.csv", f"{name},arm\n{body}".encode())
+    return [finding.reason for finding in find_identifiers(table) if finding.column == name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["id", "ID", "patient_id", "PatientID", "subject.id", "USUBJID", "Subject", "e_mail", "last name", "zip", "mrn"],
+)
+def test_find_identifiers_names(name: str) -> None:
+    assert _reasons(name, ["1", "1", "2"]) == ["its name is that of an identifier"]
+
+
+@pytest.mark.parametrize(
+    "name", ["idle", "hip", "bid", "width", "age", "paid", "treatment", "patient_age", "residence", "surnamed"]
+)
+def test_find_identifiers_leaves_other_names_alone(name: str) -> None:
+    assert _reasons(name, ["1", "1", "2"]) == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "reason"),
+    [
+        ("ada@example.org", "form of an e-mail address"),
+        ("write to ada@example.org!", "form of an e-mail address"),
+        ("078-05-1120", "form of a social security number"),
+        ("SSN 078-05-1120.", "form of a social security number"),
+        ("+49 (30) 1234-567", "form of a telephone number"),
+        ("fell down the stairs and was seen by the neighbour", r"free text \(longer than 40 characters\)"),
+    ],
+)
+def test_find_identifiers_patterns(cell: str, reason: str) -> None:
+    """One such value among many is enough, and the reason does not repeat it."""
+    (found,) = _reasons("note", ["none"] * 30 + [cell])
+    assert found.endswith(reason.replace("\\", ""))
+    assert cell not in found
+
+
+@pytest.mark.parametrize("cell", ["stage II", "5 mg/kg", "12-05-1", "a@b", "1,234"])
+def test_find_identifiers_leaves_ordinary_text_alone(cell: str) -> None:
+    assert _reasons("note", ["none"] * 30 + [cell]) == []
+
+
+@pytest.mark.parametrize(
+    ("cells", "reasons"),
+    [
+        ([f"{at}" for at in range(20)], ["every row has its own value"]),
+        ([f"p{at}" for at in range(20)], ["every row has its own value"]),
+        ([f"{at}" for at in range(19)], []),
+        ([f"{at}" for at in range(19)] + ["0"], []),
+        ([f"{at}.5" for at in range(20)], []),
+        (["2020-01-01", "2020-01-02"], ["it holds dates of single persons"]),
+    ],
+    ids=["whole numbers", "text", "fewer than 20 rows", "one value twice", "measurements", "dates"],
+)
+def test_find_identifiers_own_values_and_dates(cells: list[str], reasons: list[str]) -> None:
+    assert _reasons("v", cells) == reasons
+
+
+def test_find_identifiers_keeps_the_order_of_the_file() -> None:
+    table = read_table("d.csv", b"zip,a,id\n1,2,3\n1,2,4\n")
+    assert [finding.column for finding in find_identifiers(table)] == ["zip", "id"]

@@ -1,0 +1,276 @@
+"""The report: every number is a reference that resolves; a numeral of any form in the model's text is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from counterproof.provenance.errors import ModelMayRetry
+from counterproof.tools.plan import Plan
+from counterproof.tools.report import Part, ReportText, deviations, format_number, render, to_markdown
+from counterproof.tools.results import Result
+
+Make = Callable[..., Result]
+NUMERALS = {
+    "integer": "165 women died",
+    "decimal": "a ratio of 0.588",
+    "decimal comma": "a ratio of 0,588",
+    "bare decimal": "p = .05",
+    "percentage": "41% of women",
+    "thousands": "1,234 patients",
+    "in a word": "the R2 was high",
+    "p value": "significant (p<0.05)",
+    "ordinal": "the 2nd cohort",
+    "date": "on 2024-01-31",
+    "year": "in 1994",
+    "time": "at 12:30",
+    "exponent": "of 1e-5",
+    "markdown list": "1. First",
+    "identifier": "the gene TP53",
+    "Arabic-Indic": "the ratio ٣",
+    "Devanagari": "the ratio ५",
+    "fullwidth": "the ratio ５",
+    "mathematical bold": "the ratio 𝟓",
+    "half": "about ½ of them",
+    "superscript": "kg/m²",
+    "subscript": "CO₂",
+    "circled": "group ①",
+    "with full stop": "group ⒈",
+    "entity": "about &half; of them",
+    "numeric entity": "the ratio &#53;",
+    "HTML": "x<sup>2</sup>",
+    "in a false citation": "as shown [@0.588]",
+    "in a link": "[here](https://doi.org/x1)",
+    "in braces": "{ {hr.value} } 5",
+}
+BAD_REFERENCES = {
+    "unknown result": ("{{age.value}}", "refers to 'age', which is not a released result.*Released: events, hr"),
+    "field it lacks": ("{{events.p}}", "refers to events.p, which that result does not have.*value, n"),
+    "interval it lacks": ("{{events.ci_low}}", "refers to events.ci_low"),
+    "unknown field": ("{{hr.label}}", "refers to hr.label, which that result does not have"),
+    "unknown plan value": ("{{plan.title}}", "refers to plan.title.*alpha, ci_level, seed, sides"),
+    "no field": ("{{hr}}", "can't be read.*look like {{id.value}}"),
+    "capitals": ("{{HR.value}}", "can't be read"),
+    "blank inside": ("{{hr .value}}", "can't be read"),
+    "not closed": ("the ratio {{hr.value", "can't be read"),
+    "closed twice": ("the ratio hr.value}}", "can't be read"),
+    "three braces": ("{{{hr.value}}}", "can't be read"),
+    "nested": ("{{hr.{{hr.value}}}}", "can't be read"),
+}
+CHANGED = {
+    "run together": "{{hr.value}}{{hr.n}}",
+    "joined by a point": "{{hr.n}}.{{hr.n}}",
+    "joined by a comma": "{{hr.n}},{{hr.n}}",
+    "exponent": "{{hr.value}}e-{{hr.n}}",
+    "minus": "a change of -{{hr.value}}",
+    "minus at the start": "-{{hr.value}}",
+    "typographic minus": "a change of −{{hr.value}}",
+    "minus in brackets": "(−{{hr.value}})",
+    "plus": "a change of +{{hr.value}}",
+}
+
+
+def _render(text: str, plan: Plan, result: Make, **sections: str) -> dict[str, list[Part]]:
+    events = result(id="events", unit="count", value=165, ci_low=None, ci_high=None, ci_level=None, p_value=None)
+    content = {"methods": "Cox regression.", "results": text, "limitations": "One hospital.", **sections}
+    return render(ReportText(**content), plan=plan, released={"hr": result(), "events": events})
+
+
+def _text(text: str, plan: Plan, result: Make) -> str:
+    return "".join(part.text for part in _render(text, plan, result)["results"])
+
+
+@pytest.mark.parametrize("text", NUMERALS.values(), ids=NUMERALS)
+@pytest.mark.parametrize("section", ["methods", "results", "limitations"])
+def test_render_refuses_numerals_in_every_section(plan: Plan, result: Make, section: str, text: str) -> None:
+    sections = {"results": "The ratio was {{hr.value}}.", section: f"{text}; the ratio was {{{{hr.value}}}}."}
+    with pytest.raises(ModelMayRetry, match=f"Section '{section}' holds the numeral .*as references only"):
+        _render(sections.pop("results"), plan, result, **sections)
+
+
+@pytest.mark.parametrize(
+    ("text", "numeral"), [("[@smith2020] and then 0.588 was it", "0.588"), ("of ½ or so", "½"), ("R2 is", "2")]
+)
+def test_render_names_the_numeral_and_its_place(plan: Plan, result: Make, text: str, numeral: str) -> None:
+    with pytest.raises(ModelMayRetry, match=rf"holds the numeral '{numeral}' \(….*{numeral}"):
+        _render(text, plan, result)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "stages II and IV",
+        "two of three",
+        "as before [@smith2020]",
+        "see [@doi:10.1016/S0140]",
+        "α < β",
+        "½".replace("½", "half"),
+    ],
+)
+def test_render_lets_words_roman_numerals_and_citations_pass(plan: Plan, result: Make, text: str) -> None:
+    if "/" in text:
+        text = text.replace("/", ".")
+    assert _text(f"{text}: {{{{hr.value}}}}.", plan, result) == f"{text}: 0.588."
+
+
+@given(st.characters(categories=["Nd", "No"]))
+def test_render_refuses_every_digit_of_unicode(digit: str) -> None:
+    with pytest.raises(ModelMayRetry, match="holds the numeral"):
+        render(ReportText(methods=f"x{digit}", results="x", limitations="x"), plan=Plan.model_construct(), released={})
+
+
+@pytest.mark.parametrize(("text", "message"), BAD_REFERENCES.values(), ids=BAD_REFERENCES)
+def test_render_refuses_references_that_do_not_resolve(plan: Plan, result: Make, text: str, message: str) -> None:
+    with pytest.raises(ModelMayRetry, match=f"(?s)Section 'results' .*{message}"):
+        _render(f"Ratio {{{{hr.value}}}} and {text}", plan, result)
+
+
+@pytest.mark.parametrize("text", CHANGED.values(), ids=CHANGED)
+def test_render_refuses_signs_and_digits_made_by_joining(plan: Plan, result: Make, text: str) -> None:
+    with pytest.raises(ModelMayRetry, match="changes a number by what stands before .*A reference stands alone"):
+        _render(text, plan, result)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("{{hr.ci_low}}–{{hr.ci_high}}", "0.424–0.816"),
+        ("{{hr.ci_low}}-{{hr.ci_high}}", "0.424-0.816"),
+        ("{{hr.value}} ({{hr.ci}}; p {{hr.p}})", "0.588 (0.424 to 0.816; p 0.0015)"),
+        ("{{hr.value}}, {{hr.n}}.", "0.588, 228."),
+        ("{{ events.value }} of {{events.n}}", "165 of 228"),
+        ("- {{hr.value}}", "- 0.588"),
+        ("a {{plan.ci_level}} interval {{hr.ci}}", "a 95% interval 0.424 to 0.816"),
+        (
+            "{{plan.sides}}-sided at {{plan.alpha}}, seed {{plan.seed}}: {{hr.p}}",
+            "2-sided at 0.05, seed 20260101: 0.0015",
+        ),
+    ],
+)
+def test_render_fills_references_in(plan: Plan, result: Make, text: str, shown: str) -> None:
+    assert _text(text, plan, result) == shown
+
+
+def test_render_gives_parts_that_name_what_they_refer_to(plan: Plan, result: Make) -> None:
+    assert _render("HR {{hr.value}}!", plan, result)["results"] == [
+        Part(kind="text", text="HR "),
+        Part(kind="number", text="0.588", ref="hr.value"),
+        Part(kind="text", text="!"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["Women lived longer.", "At {{plan.alpha}} women lived longer."])
+def test_render_refuses_a_report_without_a_result(plan: Plan, result: Make, text: str) -> None:
+    with pytest.raises(ModelMayRetry, match="refers to no result at all.*Released results: events, hr.*{{id.value}}"):
+        _render(text, plan, result)
+
+
+def test_render_refuses_when_nothing_was_released(plan: Plan) -> None:
+    text = ReportText(methods="Cox.", results="Women lived longer.", limitations="One hospital.")
+    with pytest.raises(ModelMayRetry, match="Released results: none"):
+        render(text, plan=plan, released={})
+
+
+@pytest.mark.parametrize("results", ["", "x" * 20_001], ids=["empty", "too long"])
+def test_report_text_has_a_size(results: str) -> None:
+    with pytest.raises(ValidationError, match="results\n.*(at least 1|at most 20000) character"):
+        ReportText(methods="x", results=results, limitations="x")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.588123, "0.588"),
+        (0.5885, "0.589"),
+        (0.0, "0"),
+        (-0.0, "0"),
+        (1.0, "1"),
+        (0.99999, "1"),
+        (-0.424, "-0.424"),
+        (426.0, "426"),
+        (426.4, "426"),
+        (12345.0, "12345"),
+        (12345.6, "12300"),
+        (-12345.6, "-12300"),
+        (0.00001234, "1.23e-05"),
+        (1e-300, "1e-300"),
+        (999999999999999.0, "999999999999999"),
+        (1e15, "1e+15"),
+        (1.7e308, "1.7e+308"),
+        (-1.7e308, "-1.7e+308"),
+        (123456789.5, "123000000"),
+    ],
+)
+def test_format_number_value(result: Make, value: float, text: str) -> None:
+    assert format_number(result(value=value), "value") == text
+
+
+@pytest.mark.parametrize(
+    ("p_value", "text"),
+    [
+        (0.0, "<0.001"),
+        (0.00099999, "<0.001"),
+        (0.001, "0.001"),
+        (0.00131, "0.0013"),
+        (0.0496, "0.05"),
+        (0.0512, "0.051"),
+        (0.5, "0.5"),
+        (0.994, "0.99"),
+        (0.999, "1"),
+        (1.0, "1"),
+    ],
+)
+def test_format_number_p(result: Make, p_value: float, text: str) -> None:
+    assert format_number(result(p_value=p_value), "p") == text
+
+
+@pytest.mark.parametrize(
+    ("field", "text"),
+    [("ci", "0.424 to 0.816"), ("ci_low", "0.424"), ("ci_high", "0.816"), ("n", "228"), ("label", None), ("", None)],
+)
+def test_format_number_fields(result: Make, field: str, text: str | None) -> None:
+    assert format_number(result(), field) == text
+
+
+@pytest.mark.parametrize("field", ["ci", "ci_low", "ci_high", "p"])
+def test_format_number_field_that_is_missing(result: Make, field: str) -> None:
+    bare = result(ci_low=None, ci_high=None, ci_level=None, p_value=None)
+    assert format_number(bare, field) is None
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_format_number_is_a_number_close_to_the_value(value: float) -> None:
+    made = Result(id="x", label="x", value=value, unit="x", n=1, method="x", population="x")
+    text = format_number(made, "value")
+    assert text is not None
+    assert float(text) == pytest.approx(value, rel=0.006, abs=0)
+
+
+def test_to_markdown_is_the_parts_put_together(plan: Plan, result: Make) -> None:
+    sections = _render("HR {{hr.value}} in {{hr.n}}.", plan, result)
+    document = {
+        "title": "Sex and survival",
+        "head": "HEAD",
+        "tail": "TAIL",
+        "sections": {name: [part.model_dump() for part in parts] for name, parts in sections.items()},
+    }
+    assert to_markdown(document) == (
+        "# Sex and survival\n\nHEAD\n\n"
+        "## Methods\n\nCox regression.\n\n## Results\n\nHR 0.588 in 228.\n\n## Limitations\n\nOne hospital.\n\nTAIL"
+    )
+
+
+def test_deviations_lists_what_is_missing_and_what_is_extra(plan: Plan, result: Make) -> None:
+    released = {"hr": result(), "age": result(id="age")}
+    assert deviations(plan, released) == [
+        "| events | promised, not released |",
+        "| age | not in the plan: exploratory |",
+    ]
+
+
+def test_deviations_of_none(plan: Plan, result: Make) -> None:
+    assert deviations(plan, {"hr": result(), "events": result(id="events")}) == []

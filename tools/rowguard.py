@@ -1,0 +1,92 @@
+"""The last look before anything goes to a model: does it hold a row of the real data?
+
+The guard keeps a hash of each row (its values in order, without missing ones) and looks for any of them as a run of
+values in the text that is to be sent, whatever separates them: commas, spaces, JSON, a printed data frame.
+
+It is a second line of defence: at exposure `metadata` no code path gives a row to a prompt. It does not find parts of
+rows, reordered or rounded values, or rows with fewer than `VALUES_MIN` values, which are too common to be
+anybody's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+
+from counterproof.provenance.errors import ToolFailed
+from counterproof.tools.data import Table
+
+VALUES_MIN = 5
+_VALUE = re.compile(r"[^\s,;|\t\"'\[\]{}()=]+")
+
+
+class RowInRequest(ToolFailed):
+    """A request to a model holds a row of the real data; it was not sent."""
+
+
+class RowGuard:
+    """Looks for rows of some tables.
+
+    Args:
+        tables: the real data of the study; none for a study whose data may be seen.
+    """
+
+    def __init__(self, tables: list[Table]) -> None:
+        self._rows: dict[int, set[int]] = {}
+        for table in tables:
+            for values in _rows(table):
+                if len(values) >= VALUES_MIN:
+                    self._rows.setdefault(len(values), set()).add(hash(values))
+
+    def check(self, body: bytes) -> None:
+        """Let a request pass.
+
+        Args:
+            body: the exact bytes that are to be sent.
+
+        Raises:
+            RowInRequest: it holds a row; the text does not repeat it.
+        """
+        for text in _texts(body):
+            values = tuple(_plain(match) for match in _VALUE.findall(text))
+            for length, rows in self._rows.items():
+                for start in range(len(values) - length + 1):
+                    if hash(values[start : start + length]) in rows:
+                        raise RowInRequest(
+                            "A request to the model holds a row of the real data; it was not sent.",
+                            advice="Look at what the last step put into its prompt; this must not happen.",
+                        )
+
+
+def _rows(table: Table) -> Iterator[tuple[str, ...]]:
+    columns = [column.values.tolist() for column in table.columns]
+    for row in zip(*columns, strict=True):
+        present = [value for value in row if value is not None and value == value]
+        yield tuple(value for cell in present for value in map(_plain, _VALUE.findall(str(cell))))
+
+
+def _plain(value: str) -> str:
+    """Write a number in one way, so that 306, 306.0 and "306" are the same."""
+    try:
+        return repr(float(value))
+    except ValueError:
+        return value
+
+
+def _texts(body: bytes) -> Iterator[str]:
+    try:
+        yield from _strings(json.loads(body))
+    except ValueError:
+        yield body.decode("utf-8", errors="replace")
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for inner in value.values():
+            yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
