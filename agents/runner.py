@@ -9,6 +9,7 @@ It does not cover choosing which study to run (`ui` commands and the worker do).
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,6 +54,7 @@ class Runner:
         endpoint: address to use in place of the study's own; None for the study's own.
         cassette: answers model calls in a replay; None otherwise.
         clock: the time by which approvals expire.
+        sleep: waits between two attempts of a model call.
     """
 
     workplace: Workplace
@@ -63,6 +65,7 @@ class Runner:
     endpoint: str | None = None
     cassette: Cassette | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    sleep: Callable[[float], None] = time.sleep
 
     def run(self, study_id: str, *, decide: Decide = lambda _study, _checkpoint: False) -> Status:
         """Run a study until it waits for a person or has ended, and return where it stands.
@@ -121,6 +124,7 @@ class Runner:
             api_key=self.api_key(settings.model.api_key_env),
             journal=journal,
             guard=RowGuard(list(tables)),
+            sleep=self.sleep,
         )
         gate = Gate(
             study=study.id,

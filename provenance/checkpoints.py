@@ -127,9 +127,7 @@ class Checkpoints:
                 allowed="An edit, and only an edit, hands in new content.",
                 advice="Give it with --file; `counterproof show CHECKPOINT --editable` prints what to start from.",
             )
-        refs = (
-            [self._record.put("edited", canonical_json(edited), side=_side(checkpoint))] if edited is not None else []
-        )
+        refs = [self._record.put("edited", canonical_json(edited))] if edited is not None else []
         signed = sign_decision(
             checkpoint,
             person,
@@ -165,10 +163,7 @@ class Checkpoints:
                 self._record.put("statement", signed.statement),
                 self._record.put("signature", signed.signature, media="text/plain"),
             ]
-            refs += [
-                self._record.put("edited", self._record.blobs.get(digest), side=_side(checkpoint))
-                for digest in refs_edited or []
-            ]
+            refs += [self._record.put("edited", self._record.blobs.get(digest)) for digest in refs_edited or []]
             self._record.append(
                 "decision.recorded",
                 actor=Actor(kind="human", id=made.reviewer),
@@ -225,10 +220,6 @@ class Checkpoints:
 
 SECURE = frozenset({CheckpointKind.RELEASE})
 """Checkpoints whose subject shows what was computed from real data and not yet released."""
-
-
-def _side(checkpoint: Checkpoint) -> Any:
-    return "secure" if checkpoint.kind in SECURE else "open"
 
 
 def _scenario_only(reviewer: Reviewer, record: Record) -> None:

@@ -10,7 +10,7 @@ from counterproof.tools.identifiers import Finding, find_identifiers
 from counterproof.tools.plan import Plan, PlannedResult, readable_plan
 from counterproof.tools.profile import make_profile
 from counterproof.tools.replication import Comparison, compare
-from counterproof.tools.report import Part, ReportText, deviations, format_number, render, to_markdown
+from counterproof.tools.report import Part, ReportText, deviations, format_number, render
 from counterproof.tools.results import Flow, Result, ResultsFile, faults, parse_flow, parse_results
 from counterproof.tools.static import StaticFinding, check_program
 from counterproof.tools.twin import MARK, make_twin
@@ -48,5 +48,4 @@ __all__ = [
     "render",
     "result_item",
     "table_item",
-    "to_markdown",
 ]

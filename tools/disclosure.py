@@ -66,10 +66,10 @@ def result_item(result: Result, sha256: str) -> Item:
 
 def flow_item(flow: Flow, sha256: str) -> Item:
     """Look at the participant flow."""
-    counts = {"assessed": flow.assessed, "analysed": flow.analysed}
-    counts |= {f"excluded, {part.reason}": part.n for part in flow.excluded}
-    found = [f"{label}: a count of {n}, fewer than {K}" for label, n in counts.items() if 0 < n < K]
-    shows = "; ".join(f"{label}: {n}" for label, n in counts.items())
+    counts = [("assessed", flow.assessed), ("analysed", flow.analysed)]
+    counts += [(f"excluded, {part.reason}", part.n) for part in flow.excluded]
+    found = [f"{label}: a count of {n}, fewer than {K}" for label, n in counts if 0 < n < K]
+    shows = "; ".join(f"{label}: {n}" for label, n in counts)
     return _item("flow", shows, sha256, found)
 
 

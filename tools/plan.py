@@ -16,6 +16,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 ResultId = str
+RESERVED_IDS = frozenset({"plan", "flow"})
+"""What references of a report use for something else than a result."""
 _ID = r"^[a-z][a-z0-9_]{0,63}$"
 
 
@@ -106,8 +108,8 @@ class Plan(_Model):
         twice = sorted({name for name in ids if ids.count(name) > 1})
         if twice:
             raise ValueError(f"results: the id {twice[0]!r} is used twice; each result needs its own")
-        if "plan" in ids:
-            raise ValueError("results: the id 'plan' stands for the plan itself in reports; take another")
+        for reserved in RESERVED_IDS.intersection(ids):
+            raise ValueError(f"results: in reports the id {reserved!r} stands for the {reserved} itself; take another")
         methods = {method.id for method in self.methods}
         for result in self.results:
             if result.method not in methods:
@@ -147,8 +149,8 @@ def readable_plan(plan: Plan) -> str:
     lines += ["", "## Results that are promised", "", "| id | what | unit | method | primary | tolerance |"]
     lines += ["|---|---|---|---|---|---|"]
     lines += [
-        f"| {result.id} | {_cell(result.label)} | {_cell(result.unit)} | {result.method} | {'yes' if result.primary else ''} "
-        f"| {result.tolerance:g} |"
+        f"| {result.id} | {_cell(result.label)} | {_cell(result.unit)} | {result.method} "
+        f"| {'yes' if result.primary else ''} | {result.tolerance:g} |"
         for result in plan.results
     ]
     lines += [

@@ -16,7 +16,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -82,14 +82,6 @@ def render(text: ReportText, *, plan: Plan, released: dict[str, Result]) -> dict
             advice="Refer to them as {{id.value}}, {{id.ci}}, {{id.p}}, {{id.n}}.",
         )
     return sections
-
-
-def to_markdown(document: dict[str, Any]) -> str:
-    """Put the report together from its document (`title`, `head`, `sections`, `appendix`)."""
-    lines = [f"# {document['title']}", "", document["head"], ""]
-    for name, parts in [*document["sections"].items(), *document["appendix"].items()]:
-        lines += [f"## {name.capitalize()}", "", "".join(part["text"] for part in parts), ""]
-    return "\n".join(lines)
 
 
 def format_number(result: Result, field: str) -> str | None:

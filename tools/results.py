@@ -16,6 +16,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from counterproof.provenance.errors import ModelMayRetry
+from counterproof.tools.plan import RESERVED_IDS
 
 SIZE_MAX = 2_000_000
 _N_MAX = 2**53  # the largest count that JSON readers and floats keep exactly
@@ -90,6 +91,8 @@ class ResultsFile(_Model):
         twice = sorted({name for name in ids if ids.count(name) > 1})
         if twice:
             raise ValueError(f"the id {twice[0]!r} is used twice")
+        for reserved in RESERVED_IDS.intersection(ids):
+            raise ValueError(f"in reports the id {reserved!r} stands for the {reserved} itself; take another")
         return self
 
     def by_id(self) -> dict[str, Result]:

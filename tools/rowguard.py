@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterator
 
 from counterproof.provenance.errors import ToolFailed
-from counterproof.tools.data import Table
+from counterproof.tools.data import MISSING, Table
 
 VALUES_MIN = 5
 _VALUE = re.compile(r"[^\s,;|\t\"'\[\]{}()=]+")
@@ -33,11 +33,12 @@ class RowGuard:
     """
 
     def __init__(self, tables: list[Table]) -> None:
-        self._rows: dict[int, set[int]] = {}
+        # By the hash of a row's first values, so that a prompt is not hashed once for each length of a row.
+        self._rows: dict[int, set[tuple[int, int]]] = {}
         for table in tables:
             for values in _rows(table):
                 if len(values) >= VALUES_MIN:
-                    self._rows.setdefault(len(values), set()).add(hash(values))
+                    self._rows.setdefault(hash(values[:VALUES_MIN]), set()).add((len(values), hash(values)))
 
     def check(self, body: bytes) -> None:
         """Let a request pass.
@@ -49,10 +50,10 @@ class RowGuard:
             RowInRequest: it holds a row; the text does not repeat it.
         """
         for text in _texts(body):
-            values = tuple(_plain(match) for match in _VALUE.findall(text))
-            for length, rows in self._rows.items():
-                for start in range(len(values) - length + 1):
-                    if hash(values[start : start + length]) in rows:
+            values = _values(text)
+            for start in range(len(values) - VALUES_MIN + 1):
+                for length, row in self._rows.get(hash(values[start : start + VALUES_MIN]), ()):
+                    if hash(values[start : start + length]) == row:
                         raise RowInRequest(
                             "A request to the model holds a row of the real data; it was not sent.",
                             advice="Look at what the last step put into its prompt; this must not happen.",
@@ -63,7 +64,12 @@ def _rows(table: Table) -> Iterator[tuple[str, ...]]:
     columns = [column.values.tolist() for column in table.columns]
     for row in zip(*columns, strict=True):
         present = [value for value in row if value is not None and value == value]
-        yield tuple(value for cell in present for value in map(_plain, _VALUE.findall(str(cell))))
+        yield tuple(value for cell in present for value in _values(str(cell)))
+
+
+def _values(text: str) -> tuple[str, ...]:
+    """Return the values in a text, without those that stand for a missing one."""
+    return tuple(_plain(value) for value in _VALUE.findall(text) if value not in MISSING)
 
 
 def _plain(value: str) -> str:
@@ -75,10 +81,13 @@ def _plain(value: str) -> str:
 
 
 def _texts(body: bytes) -> Iterator[str]:
+    # The body as it stands finds rows whose values are numbers or strings of their own; the strings within it
+    # find rows behind escapes.
+    yield body.decode("utf-8", errors="replace")
     try:
         yield from _strings(json.loads(body))
-    except ValueError:
-        yield body.decode("utf-8", errors="replace")
+    except (ValueError, RecursionError):
+        return
 
 
 def _strings(value: object) -> Iterator[str]:

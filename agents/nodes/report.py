@@ -12,8 +12,9 @@ from counterproof.agents.context import StudyContext
 from counterproof.agents.nodes._checkpoint import put_up
 from counterproof.agents.prompts import fill, shown
 from counterproof.agents.state import StudyState
+from counterproof.provenance.numbers import to_markdown
 from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind
-from counterproof.tools import Part, Plan, ReportText, Result, deviations, format_number, render, to_markdown
+from counterproof.tools import Part, Plan, ReportText, Result, deviations, format_number, render
 
 
 def report(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
@@ -49,10 +50,8 @@ def put_up_report(ctx: StudyContext, state: StudyState, written: ReportText) -> 
         "schema": "counterproof/report/1",
         "title": plan.title,
         "head": _head(ctx),
-        "sections": {name: [part.model_dump() for part in parts] for name, parts in sections.items()},
-        "appendix": {
-            name: [part.model_dump() for part in parts] for name, parts in _appendix(plan, released, results).items()
-        },
+        "sections": _listed(sections),
+        "appendix": _listed(_appendix(plan, released, results)),
         "released": state["released"],
         "plan": state["plan"],
     }
@@ -71,6 +70,10 @@ def put_up_report(ctx: StudyContext, state: StudyState, written: ReportText) -> 
 
 def _check(text: ReportText, plan: Plan, results: dict[str, Result]) -> None:
     render(text, plan=plan, released=results)
+
+
+def _listed(sections: dict[str, list[Part]]) -> list[dict[str, Any]]:
+    return [{"name": name, "parts": [part.model_dump() for part in parts]} for name, parts in sections.items()]
 
 
 def _results(released: dict[str, Any]) -> dict[str, Result]:

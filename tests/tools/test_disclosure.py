@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterproof.tools.disclosure import figure_item, result_item, table_item
-from counterproof.tools.results import Result
+from counterproof.tools.disclosure import figure_item, flow_item, result_item, table_item
+from counterproof.tools.results import Flow, Result
 
 _SHA = "0" * 64
 
@@ -47,6 +47,34 @@ def test_result_item_shows_everything_that_would_leave(result: Callable[..., Res
 def test_result_item_without_interval_and_p(result: Callable[..., Result]) -> None:
     item = result_item(result(ci_low=None, ci_high=None, ci_level=None, p_value=None), _SHA)
     assert item.shows.startswith("hazard ratio: 0.588 [ratio], n = 228;")
+
+
+def _flow(assessed: int, analysed: int, *excluded: tuple[str, int]) -> Flow:
+    parts = [{"reason": reason, "n": n} for reason, n in excluded]
+    raw = {"schema": "counterproof/flow/1", "assessed": assessed, "excluded": parts, "analysed": analysed}
+    return Flow.model_validate(raw)
+
+
+@pytest.mark.parametrize(
+    ("flow", "findings"),
+    [
+        (_flow(228, 228), ()),
+        (_flow(228, 218, ("no time", 10), ("no age", 0)), ()),
+        (_flow(228, 225, ("no time", 3)), ("excluded, no time: a count of 3, fewer than 10",)),
+        (_flow(9, 9), ("assessed: a count of 9, fewer than 10", "analysed: a count of 9, fewer than 10")),
+        (_flow(228, 205, ("late", 3), ("late", 20)), ("excluded, late: a count of 3, fewer than 10",)),
+    ],
+    ids=["none excluded", "ten", "three", "nine in all", "one reason twice"],
+)
+def test_flow_item_small_counts(flow: Flow, findings: tuple[str, ...]) -> None:
+    item = flow_item(flow, _SHA)
+    assert (item.findings, item.verdict) == (findings, "suppress" if findings else "release")
+
+
+def test_flow_item_shows_every_count() -> None:
+    item = flow_item(_flow(228, 205, ("late", 3), ("late", 20)), "abc")
+    assert item.shows == "assessed: 228; analysed: 205; excluded, late: 3; excluded, late: 20"
+    assert (item.id, item.sha256) == ("flow", "abc")
 
 
 TABLES: dict[str, tuple[str, str]] = {

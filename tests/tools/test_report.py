@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from counterproof.provenance.errors import ModelMayRetry
 from counterproof.tools.plan import Plan
-from counterproof.tools.report import Part, ReportText, deviations, format_number, render, to_markdown
+from counterproof.tools.report import Part, ReportText, deviations, render
 from counterproof.tools.results import Result
 
 Make = Callable[..., Result]
@@ -58,7 +58,6 @@ BAD_REFERENCES = {
     "blank inside": ("{{hr .value}}", "can't be read"),
     "not closed": ("the ratio {{hr.value", "can't be read"),
     "closed twice": ("the ratio hr.value}}", "can't be read"),
-    "three braces": ("{{{hr.value}}}", "can't be read"),
     "nested": ("{{hr.{{hr.value}}}}", "can't be read"),
 }
 CHANGED = {
@@ -106,14 +105,12 @@ def test_render_names_the_numeral_and_its_place(plan: Plan, result: Make, text: 
         "stages II and IV",
         "two of three",
         "as before [@smith2020]",
-        "see [@doi:10.1016/S0140]",
+        "see [@doi:10.1016_S0140]",
         "α < β",
-        "½".replace("½", "half"),
+        "half of them",
     ],
 )
 def test_render_lets_words_roman_numerals_and_citations_pass(plan: Plan, result: Make, text: str) -> None:
-    if "/" in text:
-        text = text.replace("/", ".")
     assert _text(f"{text}: {{{{hr.value}}}}.", plan, result) == f"{text}: 0.588."
 
 
@@ -131,7 +128,7 @@ def test_render_refuses_references_that_do_not_resolve(plan: Plan, result: Make,
 
 @pytest.mark.parametrize("text", CHANGED.values(), ids=CHANGED)
 def test_render_refuses_signs_and_digits_made_by_joining(plan: Plan, result: Make, text: str) -> None:
-    with pytest.raises(ModelMayRetry, match="changes a number by what stands before .*A reference stands alone"):
+    with pytest.raises(ModelMayRetry, match=r"changes a number by what stands before .*A reference stands alone"):
         _render(text, plan, result)
 
 
@@ -165,7 +162,7 @@ def test_render_gives_parts_that_name_what_they_refer_to(plan: Plan, result: Mak
 
 @pytest.mark.parametrize("text", ["Women lived longer.", "At {{plan.alpha}} women lived longer."])
 def test_render_refuses_a_report_without_a_result(plan: Plan, result: Make, text: str) -> None:
-    with pytest.raises(ModelMayRetry, match="refers to no result at all.*Released results: events, hr.*{{id.value}}"):
+    with pytest.raises(ModelMayRetry, match=r"refers to no result at all.*Released results: events, hr.*{{id.value}}"):
         _render(text, plan, result)
 
 
@@ -177,91 +174,8 @@ def test_render_refuses_when_nothing_was_released(plan: Plan) -> None:
 
 @pytest.mark.parametrize("results", ["", "x" * 20_001], ids=["empty", "too long"])
 def test_report_text_has_a_size(results: str) -> None:
-    with pytest.raises(ValidationError, match="results\n.*(at least 1|at most 20000) character"):
+    with pytest.raises(ValidationError, match=r"results\n.*(at least 1|at most 20000) character"):
         ReportText(methods="x", results=results, limitations="x")
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (0.588123, "0.588"),
-        (0.5885, "0.589"),
-        (0.0, "0"),
-        (-0.0, "0"),
-        (1.0, "1"),
-        (0.99999, "1"),
-        (-0.424, "-0.424"),
-        (426.0, "426"),
-        (426.4, "426"),
-        (12345.0, "12345"),
-        (12345.6, "12300"),
-        (-12345.6, "-12300"),
-        (0.00001234, "1.23e-05"),
-        (1e-300, "1e-300"),
-        (999999999999999.0, "999999999999999"),
-        (1e15, "1e+15"),
-        (1.7e308, "1.7e+308"),
-        (-1.7e308, "-1.7e+308"),
-        (123456789.5, "123000000"),
-    ],
-)
-def test_format_number_value(result: Make, value: float, text: str) -> None:
-    assert format_number(result(value=value), "value") == text
-
-
-@pytest.mark.parametrize(
-    ("p_value", "text"),
-    [
-        (0.0, "<0.001"),
-        (0.00099999, "<0.001"),
-        (0.001, "0.001"),
-        (0.00131, "0.0013"),
-        (0.0496, "0.05"),
-        (0.0512, "0.051"),
-        (0.5, "0.5"),
-        (0.994, "0.99"),
-        (0.999, "1"),
-        (1.0, "1"),
-    ],
-)
-def test_format_number_p(result: Make, p_value: float, text: str) -> None:
-    assert format_number(result(p_value=p_value), "p") == text
-
-
-@pytest.mark.parametrize(
-    ("field", "text"),
-    [("ci", "0.424 to 0.816"), ("ci_low", "0.424"), ("ci_high", "0.816"), ("n", "228"), ("label", None), ("", None)],
-)
-def test_format_number_fields(result: Make, field: str, text: str | None) -> None:
-    assert format_number(result(), field) == text
-
-
-@pytest.mark.parametrize("field", ["ci", "ci_low", "ci_high", "p"])
-def test_format_number_field_that_is_missing(result: Make, field: str) -> None:
-    bare = result(ci_low=None, ci_high=None, ci_level=None, p_value=None)
-    assert format_number(bare, field) is None
-
-
-@given(st.floats(allow_nan=False, allow_infinity=False))
-def test_format_number_is_a_number_close_to_the_value(value: float) -> None:
-    made = Result(id="x", label="x", value=value, unit="x", n=1, method="x", population="x")
-    text = format_number(made, "value")
-    assert text is not None
-    assert float(text) == pytest.approx(value, rel=0.006, abs=0)
-
-
-def test_to_markdown_is_the_parts_put_together(plan: Plan, result: Make) -> None:
-    sections = _render("HR {{hr.value}} in {{hr.n}}.", plan, result)
-    document = {
-        "title": "Sex and survival",
-        "head": "HEAD",
-        "tail": "TAIL",
-        "sections": {name: [part.model_dump() for part in parts] for name, parts in sections.items()},
-    }
-    assert to_markdown(document) == (
-        "# Sex and survival\n\nHEAD\n\n"
-        "## Methods\n\nCox regression.\n\n## Results\n\nHR 0.588 in 228.\n\n## Limitations\n\nOne hospital.\n\nTAIL"
-    )
 
 
 def test_deviations_lists_what_is_missing_and_what_is_extra(plan: Plan, result: Make) -> None:

@@ -60,6 +60,7 @@ WRONG: dict[str, tuple[bytes | None, str]] = {
     "no result": (_file(), "results: .*at least 1 item"),
     "too many results": (_file(*[{**_HR, "id": f"r{at}"} for at in range(501)]), "results: .*at most 500 items"),
     "id twice": (_file(_HR, _HR), "id 'hr' is used twice"),
+    "the id flow": (_with(id="flow"), "'flow' stands for the flow itself; take another"),
     "field twice": (_with().replace(b'"value"', b'"value": 1, "value"'), "not valid JSON: an object has .* twice"),
     "id with capitals": (_with(id="HR"), r"results\.0\.id: .*match pattern"),
     "id too long": (_with(id="a" * 65), r"results\.0\.id: .*match pattern"),

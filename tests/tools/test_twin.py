@@ -11,10 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from counterproof.provenance.errors import UsageError
 from counterproof.tools.data import Column, Table, read_file, read_table
 from counterproof.tools.identifiers import find_identifiers
+from counterproof.tools.profile import make_profile
 from counterproof.tools.twin import MARK, make_twin
 
 LUNG = Path(__file__).parents[2] / "scenarios" / "lung-survival" / "data" / "lung.csv"
@@ -150,3 +153,26 @@ def test_make_twin_of_a_wide_table_is_quick() -> None:
     twin = make_twin(table, find_identifiers(table))
     assert time.process_time() - started < 8
     assert twin.count(b"\n") == 41
+
+
+@given(
+    st.lists(
+        st.lists(
+            st.sampled_from(["", "1", "2.50", "-3e-7", "x", 'a "b"', "2020-01-01", "1e99", "\r"]),
+            min_size=2,
+            max_size=2,
+        ),
+        min_size=1,
+        max_size=60,
+    )
+)
+@settings(max_examples=60, deadline=None)
+def test_make_twin_of_any_table(rows: list[list[str]]) -> None:
+    file = io.StringIO(newline="")
+    csv.writer(file, quoting=csv.QUOTE_ALL).writerows([["left", "right"], *rows])
+    table = _read(file.getvalue())
+    for findings in (find_identifiers(table), []):
+        make_profile(table, findings)
+        twin = read_table("d.csv", make_twin(table, findings))
+        assert [column.name for column in twin.columns] == ["left", "right", MARK]
+        assert twin.rows == len(rows)
