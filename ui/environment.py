@@ -51,7 +51,7 @@ def api_key(name: str) -> str:
     if not key:
         raise UsageError(
             f"The environment variable {name} is not set.",
-            advice=f"Set it to the endpoint's key, or name another with --api-key-env (`--api-key-env ''` for none).",
+            advice="Set it to the endpoint's key, or name another with --api-key-env (`--api-key-env ''` for none).",
         )
     return key
 

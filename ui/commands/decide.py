@@ -94,5 +94,6 @@ def _passphrase(path: Path) -> str | None:
     except UsageError:
         if not sys.stdin.isatty():
             raise
-        return cast(str, click.prompt(f"Passphrase of {path.name}", hide_input=True, err=True))
+        passphrase: str = click.prompt(f"Passphrase of {path.name}", hide_input=True, err=True)
+        return passphrase
     return None

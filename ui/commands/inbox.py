@@ -28,5 +28,7 @@ def command(home: Path, as_json: bool) -> None:
         }
         for row in workplace(home).store.waiting()
     ]
-    lines = [f"{row['checkpoint']}  {' or '.join(row['roles'])}  since {row['opened_at']}  {row['title']}" for row in rows]
+    lines = [
+        f"{row['checkpoint']}  {' or '.join(row['roles'])}  since {row['opened_at']}  {row['title']}" for row in rows
+    ]
     emit(rows, "\n".join(lines) or "Nothing waits.", as_json=as_json)

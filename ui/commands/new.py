@@ -14,7 +14,9 @@ from counterproof.ui.output import emit, json_option
 
 
 @click.command(name="new")
-@click.option("--data", multiple=True, required=True, type=click.Path(path_type=Path), help="Data file; may be repeated.")
+@click.option(
+    "--data", multiple=True, required=True, type=click.Path(path_type=Path), help="Data file; may be repeated."
+)
 @click.option("--question", required=True, help="The question, or @FILE.")
 @click.option("--codebook", type=click.Path(path_type=Path), help="Text file that says what the columns mean.")
 @click.option("--title", default="", help="Short title; default: the first line of the question.")

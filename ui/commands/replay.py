@@ -1,0 +1,67 @@
+"""`counterproof replay`: run a bundle or a scenario again and compare."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from counterproof.provenance.errors import VerificationFailed
+from counterproof.provenance.verify import verify_bundle
+from counterproof.scenarios.bundles import replay_bundle
+from counterproof.scenarios.catalogue import load_scenario, scenario_names
+from counterproof.scenarios.replayer import run_scenario, start_scenario
+from counterproof.ui.common import analysis_environment, progress, runner, sandbox, workplace
+from counterproof.ui.output import emit, json_option
+
+
+@click.command(name="replay")
+@click.argument("what", metavar="FILE.zip|SCENARIO")
+@click.option("--data", multiple=True, type=click.Path(path_type=Path, exists=True), help="Data that the bundle lacks.")
+@json_option
+def command(what: str, data: tuple[Path, ...], as_json: bool) -> None:
+    """Run a bundle or a scenario again: model turns from the record, programs executed again, every digest compared.
+
+    Needs no network and no model. Exit code 1 when anything differs.
+    """
+    with tempfile.TemporaryDirectory(prefix="counterproof-replay-") as folder:
+        if what in scenario_names():
+            _scenario(what, Path(folder), as_json=as_json)
+        else:
+            _bundle(Path(what), Path(folder), data, as_json=as_json)
+
+
+def _scenario(name: str, home: Path, *, as_json: bool) -> None:
+    place = workplace(home)
+    study = start_scenario(place, load_scenario(name))
+    run = run_scenario(runner(place, say=progress()), study)
+    text = f"{name}: {run.status}; no request drifted, every turn was used, the results are the expected ones"
+    emit({"scenario": name, "status": run.status}, text, as_json=as_json)
+
+
+def _bundle(path: Path, home: Path, data: tuple[Path, ...], *, as_json: bool) -> None:
+    verification = verify_bundle(path)
+    if not verification.ok:
+        failed = next(step for step in verification.steps if step.outcome == "failed")
+        raise VerificationFailed(
+            f"The bundle does not hold ({failed.name}): {failed.evidence[0]}",
+            advice="A bundle that does not verify is not replayed.",
+        )
+    found = replay_bundle(
+        path, home, sandbox=sandbox(), environment=analysis_environment(), data=data, progress=progress()
+    )
+    lines = [
+        f"{'same   ' if row.same else 'DIFFERS'}  {row.what}  {row.recorded[:12]}…"
+        + ("" if row.same else f" now {row.again[:12] or 'not made'}")
+        for row in found.comparisons
+    ]
+    if found.stopped:
+        lines.append(f"The replay stopped: {found.stopped}")
+    same = sum(row.same for row in found.comparisons)
+    lines.append(f"{same} of {len(found.comparisons)} digests are the same ({verification.label}).")
+    emit({"ok": found.ok, **asdict(found)}, "\n".join(lines), as_json=as_json)
+    if not found.ok:
+        sys.exit(1)

@@ -1,0 +1,117 @@
+"""`counterproof reviewers`: who may decide."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+from typing import cast
+
+import click
+
+from counterproof.provenance.errors import UsageError
+from counterproof.provenance.reviewers import ROLES_OF, Reviewer, Role
+from counterproof.provenance.signing import check_public_line, load_key, make_key, public_line
+from counterproof.ui import environment
+from counterproof.ui.common import home_option, workplace
+from counterproof.ui.output import emit, json_option
+
+
+@click.group(name="reviewers")
+def command() -> None:
+    """Add, list and revoke those who may decide."""
+
+
+@command.command()
+@click.argument("reviewer")
+@click.option("--name", required=True, help="Printed name, as it stands in the report.")
+@click.option("--orcid", default="", help="ORCID iD, 0000-0002-1825-0097.")
+@click.option("--role", "roles", multiple=True, required=True, type=click.Choice(list(Role)), help="May be repeated.")
+@click.option("--public-key", type=click.Path(path_type=Path), help="Use this Ed25519 SSH key (.pub) and make none.")
+@click.option("--no-passphrase", is_flag=True, help="Make a key without a passphrase: whoever has the file can sign.")
+@home_option
+@json_option
+def add(
+    reviewer: str,
+    name: str,
+    orcid: str,
+    roles: tuple[str, ...],
+    public_key: Path | None,
+    no_passphrase: bool,
+    home: Path,
+    as_json: bool,
+) -> None:
+    """Add REVIEWER, and make an Ed25519 SSH key for signing unless --public-key names one.
+
+    The passphrase is asked for in the terminal, or taken from COUNTERPROOF_PASSPHRASE.
+    """
+    place = workplace(home)
+    key = home / "keys" / reviewer
+    made = public_key is None
+    line = _make(key, reviewer, no_passphrase=no_passphrase) if made else _read(cast(Path, public_key))
+    person = Reviewer(id=reviewer, name=name, orcid=orcid, roles=tuple(Role(role) for role in roles), public_key=line)
+    try:
+        added = place.registry.add(person, by=getpass.getuser())
+    except UsageError:
+        if made:
+            for path in (key, key.with_name(key.name + ".pub")):
+                path.unlink(missing_ok=True)
+        raise
+    may = ", ".join(kind for kind in ROLES_OF if added.role_for(kind))
+    click.echo(f"{added.name} may decide: {may}.", err=True)
+    text = f"{added.id} {added.fingerprint}" + (f" {key}" if made else "")
+    emit({**added.model_dump(mode="json"), "fingerprint": added.fingerprint}, text, as_json=as_json)
+
+
+@command.command(name="list")
+@home_option
+@json_option
+def list_(home: Path, as_json: bool) -> None:
+    """List those who may decide now."""
+    people = workplace(home).registry.active()
+    rows = [{**person.model_dump(mode="json"), "fingerprint": person.fingerprint} for person in people]
+    lines = [
+        f"{person.id}  {person.name}  {', '.join(person.roles)}  {person.fingerprint}"
+        + ("  (replay reviewer: scenarios only)" if person.replay else "")
+        for person in people
+    ]
+    emit(rows, "\n".join(lines) or "There is no reviewer yet.", as_json=as_json)
+
+
+@command.command()
+@click.argument("reviewer")
+@home_option
+def revoke(reviewer: str, home: Path) -> None:
+    """From now on REVIEWER decides nothing, and approvals that were not used yet open nothing."""
+    workplace(home).registry.revoke(reviewer, by=getpass.getuser())
+    click.echo(f"{reviewer} is revoked.", err=True)
+
+
+def _make(key: Path, reviewer: str, *, no_passphrase: bool) -> str:
+    if key.exists():
+        raise UsageError(
+            f"There is a key at {key} already.",
+            advice="Give its public half with --public-key, or move it away.",
+        )
+    passphrase = None if no_passphrase else environment.passphrase() or _ask()
+    return check_public_line(make_key(key, passphrase=passphrase, comment=reviewer))
+
+
+def _ask() -> str:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "A key needs a passphrase, and there is no terminal to ask for it.",
+            advice="Set COUNTERPROOF_PASSPHRASE, or say --no-passphrase.",
+        )
+    passphrase: str = click.prompt("Passphrase for the new key", hide_input=True, confirmation_prompt=True, err=True)
+    return passphrase
+
+
+def _read(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"The key file {path} can't be read: {error}.") from error
+    if "PRIVATE KEY" in text:
+        return public_line(load_key(path, passphrase=environment.passphrase()).public_key())
+    return check_public_line(text)

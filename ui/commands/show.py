@@ -1,0 +1,63 @@
+"""`counterproof show`: what happened, or exactly what is to be decided."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from counterproof.agents.study import OpenStudy, open_study, study_of
+from counterproof.ui.common import home_option, workplace
+from counterproof.ui.output import emit, json_option
+from counterproof.ui.rendering import checkpoint_text, editable_text, study_text
+
+
+@click.command(name="show")
+@click.argument("what", metavar="[STUDY|CHECKPOINT]", required=False)
+@click.option("--editable", is_flag=True, help="Print only what an edit replaces, as JSON to start from.")
+@home_option
+@json_option
+def command(what: str | None, editable: bool, home: Path, as_json: bool) -> None:
+    """Show what happened in a STUDY, or exactly what is to be decided at a CHECKPOINT.
+
+    Without an argument: all studies. With --json a checkpoint is printed as the exact bytes that a decision signs.
+    """
+    place = workplace(home)
+    if what is None:
+        rows = place.store.studies()
+        lines = [f"{row['id']}  {row['status']:<16} {row['created_at'][:19]}  {row['title']}" for row in rows]
+        emit(rows, "\n".join(lines) or "There is no study yet.", as_json=as_json)
+    elif "." in what:
+        _checkpoint(open_study(place, study_of(what)), what, editable=editable, as_json=as_json)
+    else:
+        study = open_study(place, what)
+        events = study.record.events()
+        row = place.store.study(what)
+        value = {
+            **row,
+            "events": [{"seq": event.seq, "type": event.type, "ts": event.ts, **event.data} for event in events],
+        }
+        emit(value, study_text(row, events, _checks(study)), as_json=as_json)
+
+
+def _checkpoint(study: OpenStudy, checkpoint: str, *, editable: bool, as_json: bool) -> None:
+    opened = study.checkpoints.get(checkpoint)
+    subject = study.checkpoints.subject(checkpoint)
+    if editable:
+        click.echo(editable_text(subject))
+    elif as_json:
+        click.echo(study.record.blobs.get(opened.subject), nl=False)
+    else:
+        decision = study.checkpoints.decision(checkpoint)
+        state = f"{decision.decision.decision} by {decision.decision.name}" if decision else "waits for a decision"
+        click.echo(checkpoint_text(subject, checkpoint=checkpoint, digest=opened.subject, state=state))
+
+
+def _checks(study: OpenStudy) -> list[dict[str, Any]]:
+    finished = study.record.of_type("checks.finished")
+    if not finished:
+        return []
+    found: list[dict[str, Any]] = json.loads(study.record.blobs.get(finished[-1].ref("checks").sha256))
+    return found
