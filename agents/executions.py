@@ -135,9 +135,12 @@ def results_of(ctx: StudyContext, outcome: Outcome) -> tuple[ResultsFile, Flow]:
     return parse_results(data[0]), parse_flow(data[1])
 
 
-def scrubbed(outcome: Outcome, stderr: str) -> str:
-    """Say what went wrong on real data without any value: status, exception class and program line."""
-    lines = _LINE.findall(stderr)
+def scrubbed(outcome: Outcome, stderr: str, *, program: str) -> str:
+    """Say what went wrong on real data without any value: status, exception class and program line.
+
+    The program may print what looks like a traceback; a line number that the program doesn't have may be a value.
+    """
+    lines = [line for line in _LINE.findall(stderr) if len(line) < 7 and 0 < int(line) <= program.count("\n") + 1]
     names = [name for name in _CLASS.findall(stderr) if _is_exception(name)]
     parts = [f"The program failed on the real data with status {outcome.status!r}"]
     if lines:

@@ -9,7 +9,7 @@ row in a database. `open` refuses unless all of this holds:
  4. the inputs are the data that the study was made with, under the same names, and the order is not synthetic;
  5. the approval is the study's newest code checkpoint, and its decision is `approve`;
  6. the decision's signature is that of a reviewer who may decide code, in this study, over this subject;
- 7. the subject lists exactly this order;
+ 7. the subject lists exactly this order, and shows the code of its program;
  8. the subject rests on the plan of an approved plan checkpoint;
  9. the study was not withdrawn;
 10. the approval is not older than `APPROVAL_VALID_DAYS`;
@@ -133,8 +133,13 @@ class Gate:
         _require(all(event.data["decision"] != "withdraw" for event in decided), "the study was withdrawn")
         signed = self._latest(CheckpointKind.CODE)
         subject = self._checkpoints.subject(signed.decision.checkpoint)
-        listed = {digest_of(listed) for listed in subject["orders"]}
+        listed = {digest_of(listed) for listed in subject.get("orders", [])}
         _require(order.digest in listed, "the approved code is not this program with these inputs")
+        shown = [program["code"] for program in subject["programs"] if program["role"] == order.role]
+        _require(
+            [sha256_bytes(code.encode()) for code in shown] == [order.program],
+            "the code that the reviewer was shown is not this program",
+        )
         plan = self._latest(CheckpointKind.PLAN)
         planned = self._checkpoints.subject(plan.decision.checkpoint)
         _require(subject["plan"] == digest_of(planned["editable"]), "the code was made for another plan")

@@ -11,7 +11,7 @@ from typing import Any
 from counterproof.agents.context import StudyContext
 from counterproof.agents.state import StudyState
 from counterproof.provenance.decisions import Decision
-from counterproof.provenance.errors import DecisionRequired
+from counterproof.provenance.errors import DecisionRequired, VerificationFailed
 from counterproof.provenance.reviewers import ROLES_OF, CheckpointKind
 from counterproof.provenance.telemetry import span
 
@@ -50,13 +50,15 @@ def put_up(ctx: StudyContext, state: StudyState, kind: CheckpointKind, subject: 
     return {"checkpoint": checkpoint.id, "request": request, "opened": opened}
 
 
-def decided(ctx: StudyContext, state: StudyState) -> Decision:
-    """Return the recorded decision on the waiting checkpoint.
+def decided(ctx: StudyContext, state: StudyState, kind: CheckpointKind) -> Decision:
+    """Return the recorded decision on the waiting checkpoint, which must be of the node's kind.
 
     Raises:
         DecisionRequired: nobody decided yet, whatever the answer to the interrupt said.
-        VerificationFailed: the recorded decision is forged.
+        VerificationFailed: the recorded decision is forged, or the state names a checkpoint of another kind.
     """
+    if ctx.checkpoints.get(state["checkpoint"]).kind != kind:
+        raise VerificationFailed(f"The study is at its {kind} checkpoint, and its state names {state['checkpoint']}.")
     signed = ctx.checkpoints.decision(state["checkpoint"])
     if signed is None:
         raise DecisionRequired(

@@ -11,6 +11,7 @@ from counterproof.agents.context import StudyContext
 from counterproof.agents.nodes._checkpoint import decided, withdrawn
 from counterproof.agents.nodes.write import ROLES, told
 from counterproof.agents.state import StudyState
+from counterproof.provenance.reviewers import CheckpointKind
 
 Goto = Literal["write", "dry_run", "execute", "export"]
 
@@ -19,7 +20,7 @@ def code_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Comman
     """Wait for the decision on the programs and follow it."""
     interrupt(state["request"])
     ctx = runtime.context
-    decision = decided(ctx, state)
+    decision = decided(ctx, state, CheckpointKind.CODE)
     if decision.decision == "approve":
         return Command(goto="execute")
     if decision.decision == "withdraw":

@@ -17,6 +17,7 @@ from counterproof.agents.nodes.write import ROLES, told
 from counterproof.agents.prompts import fill
 from counterproof.agents.state import StudyState
 from counterproof.provenance.errors import ModelMayRetry
+from counterproof.sandbox.orders import Order
 
 Goto = Literal["write", "check", "export"]
 
@@ -31,7 +32,7 @@ def execute(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
         order.role: ctx.put_json("outcome", outcome.model_dump(mode="json")).sha256
         for order, outcome in zip(orders, outcomes, strict=True)
     }
-    faults = {role: _fault(ctx, outcome) for role, outcome in zip(ROLES, outcomes, strict=True)}
+    faults = {order.role: _fault(ctx, order, outcome) for order, outcome in zip(orders, outcomes, strict=True)}
     failed = [role for role in ROLES if faults[role]]
     if not failed:
         return Command(goto="check", update={"executions": executions})
@@ -47,10 +48,10 @@ def execute(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
     return Command(goto="write", update={"turns": turns, "twin_runs": runs, "round": rounds, "repairs": 0})
 
 
-def _fault(ctx: StudyContext, outcome: Outcome) -> str:
+def _fault(ctx: StudyContext, order: Order, outcome: Outcome) -> str:
     if outcome.status != "ok":
         stderr = ctx.record.blobs.get(outcome.stderr).decode("utf-8", errors="replace")
-        return scrubbed(outcome, stderr)
+        return scrubbed(outcome, stderr, program=ctx.text(order.program))
     try:
         results_of(ctx, outcome)
     except ModelMayRetry:

@@ -22,7 +22,7 @@ def plan_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Comman
     """Wait for the decision on the plan and follow it."""
     interrupt(state["request"])
     ctx = runtime.context
-    decision = decided(ctx, state)
+    decision = decided(ctx, state, CheckpointKind.PLAN)
     if decision.decision == "approve":
         locked = ctx.put_json("plan", ctx.json(state["plan"]))
         ctx.note_once("plan.locked", {"checkpoint": decision.checkpoint}, [locked])

@@ -25,7 +25,7 @@ def release_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Com
     """Wait for the decision on the release and follow it."""
     interrupt(state["request"])
     ctx = runtime.context
-    decision = decided(ctx, state)
+    decision = decided(ctx, state, CheckpointKind.RELEASE)
     if decision.decision == "withdraw":
         return Command(goto="export", update=withdrawn(decision))
     if decision.decision == "reject":

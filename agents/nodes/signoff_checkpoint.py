@@ -12,6 +12,7 @@ from counterproof.agents.nodes._checkpoint import decided, withdrawn
 from counterproof.agents.nodes.report import put_up_report
 from counterproof.agents.prompts import fill, shown
 from counterproof.agents.state import StudyState
+from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.tools import ReportText
 
 Goto = Literal["signoff_checkpoint", "report", "export"]
@@ -21,7 +22,7 @@ def signoff_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Com
     """Wait for the decision on the report and follow it."""
     interrupt(state["request"])
     ctx = runtime.context
-    decision = decided(ctx, state)
+    decision = decided(ctx, state, CheckpointKind.SIGNOFF)
     if decision.decision == "approve":
         return Command(goto="export", update={"ended": "done", "reason": ""})
     if decision.decision == "edit":
