@@ -72,7 +72,8 @@ def ask(
         except ModelMayRetry as error:
             if fresh > REPAIRS:
                 raise ToolFailed(
-                    f"The model {chat.config.model} gave no usable answer for {key!r} in {fresh} attempts. "
+                    f"The model {chat.config.model} at {chat.config.base_url} gave no usable answer for {key!r} in "
+                    f"{fresh} attempts. "
                     f"The last fault: {error}",
                     advice="All attempts are in the record. Run the study again to ask anew, or take another model.",
                 ) from error

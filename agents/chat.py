@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from typing import Any
 import httpx2
 from langchain_core.messages import BaseMessage
 from langchain_openai import ChatOpenAI
+from openai import ContentFilterFinishReasonError, LengthFinishReasonError
 from opentelemetry.trace import SpanKind
 from pydantic import SecretStr
 
@@ -32,8 +34,12 @@ from counterproof.provenance.telemetry import span
 from counterproof.tools.rowguard import RowGuard
 
 TRIES = 5
+ANSWER_MAX = 16 * 2**20
+"""No answer of a model has more bytes; what sends more is something else."""
 _WAIT_MAX_S = 30.0
 _RETRY = frozenset({408, 409, 425, 429})
+_CUT_OFF = "the answer was cut off at the token limit"
+_FILTERED = "the endpoint's content filter stopped the answer"
 _HEADERS = ("x-request-id", "openai-processing-ms", "openai-version")
 
 
@@ -117,7 +123,9 @@ class Chat:
                 current.set_attribute("gen_ai.usage.input_tokens", message.usage_metadata["input_tokens"])
                 current.set_attribute("gen_ai.usage.output_tokens", message.usage_metadata["output_tokens"])
             text = message.content if isinstance(message.content, str) else str(message.text)
-            return Answer(text=text, fault=_finish(message.response_metadata, text), recorded=performed.recorded)
+            sendable = text.encode("utf-8", errors="replace").decode()
+            fault = _finish(message.response_metadata, text) if sendable == text else "it holds half characters"
+            return Answer(text=sendable, fault=fault, recorded=performed.recorded)
 
     def _client(self, transport: _JournalTransport) -> ChatOpenAI:
         return ChatOpenAI(
@@ -169,12 +177,13 @@ class _JournalTransport(httpx2.BaseTransport):
         advice = "Nothing is lost: mend the endpoint or the key (see `models.toml`), then run the study again."
         try:
             with httpx2.HTTPTransport() as inner:
-                answer = inner.handle_request(request)
-                answer.read()
-        except httpx2.TransportError as error:
+                answer = self._read(inner.handle_request(request), until=began + self._timeout_s)
+        except httpx2.RequestError as error:
             self.retry_after = 0.0
             what = f"The model endpoint {host} can't be reached: {type(error).__name__}: {error}."
             raise EffectFailed(what, advice=advice) from error
+        if answer is None:
+            raise EffectFailed(f"The model endpoint {host} sent more than {ANSWER_MAX:,} bytes.", advice=advice)
         facts: dict[str, Any] = {
             "status": answer.status_code,
             "duration_ms": round((time.monotonic() - began) * 1000),
@@ -187,6 +196,18 @@ class _JournalTransport(httpx2.BaseTransport):
         what = f"The model endpoint {host} answered {answer.status_code}: {_excerpt(answer)}"
         raise EffectFailed(what, response=envelope, data=facts, advice=advice)
 
+    def _read(self, answer: httpx2.Response, *, until: float) -> httpx2.Response | None:
+        """Return the answer with its whole body; None where that is too large."""
+        body = b""
+        for chunk in answer.iter_bytes():
+            body += chunk
+            if len(body) > ANSWER_MAX:
+                return None
+            if time.monotonic() > until:
+                raise httpx2.ReadTimeout(f"no whole answer within {self._timeout_s:g} s")
+        headers = [(name, value) for name, value in answer.headers.items() if name != "content-encoding"]
+        return httpx2.Response(answer.status_code, headers=headers, content=body)
+
 
 def _retry_after(answer: httpx2.Response) -> float | None:
     """Return how many seconds to wait before trying again; None where trying again is no use."""
@@ -195,9 +216,10 @@ def _retry_after(answer: httpx2.Response) -> float | None:
     if answer.status_code not in _RETRY and answer.status_code < 500:
         return None
     try:
-        return float(answer.headers.get("retry-after", "0"))
+        wait = float(answer.headers.get("retry-after", "0"))
     except ValueError:
         return 0.0
+    return wait if math.isfinite(wait) else 0.0
 
 
 def _excerpt(answer: httpx2.Response) -> str:
@@ -227,12 +249,16 @@ def _from_envelope(data: bytes) -> httpx2.Response:
 
 
 def _fault(error: Exception) -> str:
+    if isinstance(error, LengthFinishReasonError):
+        return _CUT_OFF
+    if isinstance(error, ContentFilterFinishReasonError):
+        return _FILTERED
     return f"the endpoint's answer is no chat completion ({type(error).__name__})"
 
 
 def _finish(metadata: dict[str, Any], text: str) -> str:
     if metadata.get("finish_reason") == "length":
-        return "the answer was cut off at the token limit"
+        return _CUT_OFF
     if metadata.get("finish_reason") == "content_filter":
-        return "the endpoint's content filter stopped the answer"
+        return _FILTERED
     return "" if text.strip() else "the answer is empty"

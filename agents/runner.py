@@ -89,6 +89,9 @@ class Runner:
                 self._set(study, Status.STOPPED, str(error))
                 study.record.append("study.stopped", data={"error": error.what[:2000], "kind": type(error).__name__})
                 raise
+            except Exception as error:
+                self._set(study, Status.STOPPED, f"A fault of Counterproof: {type(error).__name__}.")
+                raise
             return status
 
     def _advance(self, study: OpenStudy, decide: Decide) -> Status:

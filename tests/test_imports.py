@@ -6,7 +6,7 @@
 3. Nobody imports `langsmith`.
 4. Only `ui/` reads the environment of the process.
 
-Programs that run in a sandbox (`scenarios/*/programs/`) are data: they import nothing of ours, and they may read
+Programs that run in a sandbox (`scenarios/*/authored/`) are data: they import nothing of ours, and they may read
 the environment that the sandbox gives them.
 
 It does not cover modules that are named at run time by anything but a literal.
@@ -47,7 +47,7 @@ def _files(folder: str) -> list[Path]:
 
 def _is_program(path: Path) -> bool:
     parts = path.relative_to(ROOT).parts
-    return parts[0] == "scenarios" and "programs" in parts
+    return parts[0] == "scenarios" and "authored" in parts
 
 
 def _imports(source: str, package: str) -> list[_Import]:

@@ -15,7 +15,8 @@ import re
 
 _ACTIVE = re.compile(r"\\(?!\|)|[<$]|!(?=\[)|(?<=\])[(\[:]|:(?=\w)")
 """A backslash (but that of an escaped table bar), HTML, formulas, images, links, and Streamlit's :directives."""
-_MARKUP = re.compile(r"[\\`*_\[\]<>$~|#]|:(?=\w)|(?m:^)[ \t]*(?:[-+=]|\d+(?=[.)]))|!(?=\[)")
+_MARKUP = re.compile(r"[\\`*_\[\]<>$~|#]|:(?=\w)|!(?=\[)|(?m:^)(?:[-+](?=\s|$)|-(?=-)|=)")
+_NUMBERED = re.compile(r"(?m)^(\d{1,9})([.)])(?=\s|$)")
 
 
 def defused(markdown: str) -> str:
@@ -25,10 +26,5 @@ def defused(markdown: str) -> str:
 
 def plain(text: str) -> str:
     """Return Markdown that shows `text` character by character; space at the start of a line is dropped."""
-    lines = (line.strip() for line in text.splitlines())
-    return _MARKUP.sub(_escaped, "\n".join(lines))
-
-
-def _escaped(found: re.Match[str]) -> str:
-    text = found.group()
-    return f"{text}\u2060" if text.isdigit() else f"\\{text}"
+    lines = "\n".join(line.strip() for line in text.splitlines())
+    return _NUMBERED.sub(r"\1\\\2", _MARKUP.sub(lambda found: "\\" + found.group(), lines))

@@ -31,7 +31,7 @@ def check(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
     results, flow = results_of(ctx, primary)
     evidence = Evidence(
         plan=ctx.plan(state["plan"]),
-        rows=sum(table.rows for table in ctx.tables[:1]),
+        rows=ctx.tables[0].rows if len(ctx.tables) == 1 else None,
         primary=results,
         replication=results_of(ctx, replication)[0],
         flow=flow,

@@ -11,10 +11,10 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
 from counterproof.agents.context import StudyContext
-from counterproof.agents.executions import Outcome, results_of
+from counterproof.agents.executions import Outcome, Output, results_of
 from counterproof.agents.nodes._checkpoint import decided, put_up, withdrawn
 from counterproof.agents.state import StudyState
-from counterproof.provenance.errors import ToolFailed
+from counterproof.provenance.errors import ToolFailed, VerificationFailed
 from counterproof.provenance.record import Ref
 from counterproof.provenance.reviewers import CheckpointKind
 
@@ -31,22 +31,38 @@ def release_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Com
     if decision.decision == "reject":
         reason = f"the release was rejected: {decision.comment}"
         return Command(goto="export", update={"ended": "rejected", "reason": reason})
-    subject = ctx.checkpoints.subject(state["checkpoint"])
     if decision.decision == "edit":
+        subject = ctx.checkpoints.subject(decision.checkpoint)
         verdicts = ctx.json(decision.edited)
         kept = {key: subject[key] for key in ("checks", "comparison", "execution")}
         items = [{**item, "verdict": verdicts[item["id"]]} for item in subject["items"]]
         update = put_up(ctx, state, CheckpointKind.RELEASE, {**kept, "items": items, "editable": verdicts})
         return Command(goto="release_checkpoint", update=update)
-    released = _release(ctx, subject, decision.checkpoint)
+    released = _release(ctx, decision.checkpoint)
     if not ctx.json(released)["results"]:
         reason = "no result was released"
         return Command(goto="export", update={"released": released, "ended": "cannot_conclude", "reason": reason})
     return Command(goto="report", update={"released": released, "feedback": ""})
 
 
-def _release(ctx: StudyContext, subject: dict[str, Any], checkpoint: str) -> str:
-    """Write down what was released, and return the digest of that document."""
+def check_released(ctx: StudyContext, digest: str) -> dict[str, Any]:
+    """Return what was released, made anew from the signed decision: the graph's state is not trusted.
+
+    Raises:
+        VerificationFailed: these bytes are not what an approved release let go.
+    """
+    given: dict[str, Any] = ctx.json(digest)
+    checkpoint = str(given.get("checkpoint"))
+    signed = ctx.checkpoints.decision(checkpoint)
+    approved = signed is not None and (signed.decision.kind, signed.decision.decision) == ("release", "approve")
+    if not approved or released_document(ctx, checkpoint)[0] != given:
+        raise VerificationFailed(f"The document {digest[:12]}… is not what was released at {checkpoint}.")
+    return given
+
+
+def released_document(ctx: StudyContext, checkpoint: str) -> tuple[dict[str, Any], list[Output]]:
+    """Return what the approval of a release checkpoint lets go: the document, and the files."""
+    subject = ctx.checkpoints.subject(checkpoint)
     outcome = Outcome.model_validate(ctx.json(subject["execution"]))
     if outcome.synthetic:
         raise ToolFailed("The results are the twin's; what was computed from synthetic data is never released.")
@@ -65,6 +81,12 @@ def _release(ctx: StudyContext, subject: dict[str, Any], checkpoint: str) -> str
         "suppressed": sorted(item["id"] for item in subject["items"] if item["verdict"] != "release"),
         "checks": {made["id"]: made["verdict"] for made in subject["checks"]},
     }
+    return document, files
+
+
+def _release(ctx: StudyContext, checkpoint: str) -> str:
+    """Write down what was released, and return the digest of that document."""
+    document, files = released_document(ctx, checkpoint)
     refs: list[Ref] = [ctx.put_json("released", document)]
     refs += [ctx.record.put(f"output:{output.name}", ctx.record.blobs.get(output.sha256)) for output in files]
     ctx.note_once("results.released", {"checkpoint": checkpoint}, refs)

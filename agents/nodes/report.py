@@ -106,7 +106,7 @@ def _appendix(plan: Plan, released: dict[str, Any], results: dict[str, Result]) 
     """Return the tables that code makes: all released numbers, participants, deviations from the plan."""
     parts = [_text("| result | value | interval | p | n |\n|---|---|---|---|---|\n")]
     for name, result in results.items():
-        parts.append(_text(f"| {result.label} [{result.unit}] | "))
+        parts.append(_text(f"| {_cell(result.label)} [{_cell(result.unit)}] | "))
         for field, end in (("value", " | "), ("ci", " | "), ("p", " | "), ("n", " |\n")):
             shown_ = format_number(result, field)
             parts += [Part(kind="number", text=shown_, ref=f"{name}.{field}")] if shown_ else []
@@ -118,6 +118,11 @@ def _appendix(plan: Plan, released: dict[str, Any], results: dict[str, Result]) 
         "participants": _participants(released["flow"]),
         "deviations from the plan": [_text(table + "\n")],
     }
+
+
+def _cell(text: str) -> str:
+    """Return a program's words as they may stand in a table."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _participants(flow: dict[str, Any] | None) -> list[Part]:

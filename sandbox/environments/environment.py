@@ -207,7 +207,7 @@ def _build_python(draft: Path, lock: Path, say: Callable[[str], None], env: Mapp
     site = next((draft / "lib").glob("python*/site-packages"))
     _step([base, *compile_all, str(site)], env, "The packages could not be compiled", allow_failure=True)
     say("fonts")
-    _font_cache(python, site, draft / _FONTS, env)
+    _font_cache(python, site, draft / _FONTS)
     described = json.loads(_step([python, "-c", _DESCRIBE], env, "The packages can't be listed"))
     about = {
         "language": "python",
@@ -226,12 +226,12 @@ def _tools(lock: Path, described: Mapping[str, Any]) -> list[str]:
     return [name for name in ("setuptools", "pip") if name in present and f"\n{name}==" not in text]
 
 
-def _font_cache(python: str, site: Path, target: Path, env: Mapping[str, str] | None) -> None:
+def _font_cache(python: str, site: Path, target: Path) -> None:
     """Make matplotlib's font cache, with its own fonts only, so that figures are equal on every machine."""
     if not (site / "matplotlib").is_dir():
         return
     with tempfile.TemporaryDirectory() as folder:
-        settings = {**(os.environ if env is None else env), "MPLCONFIGDIR": folder, "MPLBACKEND": "Agg"}
+        settings = {"HOME": folder, "MPLCONFIGDIR": folder, "MPLBACKEND": "Agg"}
         _step([python, "-c", "import matplotlib.font_manager"], settings, "The font cache can't be made")
         made = sorted(Path(folder).glob("fontlist-*.json"))
         target.mkdir(mode=0o755)

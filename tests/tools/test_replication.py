@@ -74,6 +74,12 @@ def test_compare_looks_at_every_field_and_counts_exactly(
     assert [f"{row.result}.{row.field}" for row in rows if not row.agrees] == [name]
 
 
+def test_compare_denominators_have_no_tolerance(plan: Plan, results: Make) -> None:
+    """One person in a million is far within the tolerance of the hazard ratio, and is a disagreement."""
+    row = _row(plan, results(n=1_000_000), results(n=1_000_001), "hr.n")
+    assert (row.tolerance, row.agrees) == (0.0, False)
+
+
 def test_compare_counts_have_no_tolerance(plan: Plan, results: Make) -> None:
     row = _row(plan, results(), results(), "events.value")
     assert (row.tolerance, row.agrees) == (0.0, True)

@@ -17,7 +17,11 @@ from counterproof.tools.plan import Plan
 from counterproof.tools.report import ReportText, format_number, render
 from counterproof.tools.results import Result
 
-_VALUES = st.floats(-1e307, 1e307, allow_subnormal=False) | st.floats(-2000, 2000) | st.integers(-(10**6), 10**6)
+_VALUES = (
+    st.floats(-1e307, 1e307, allow_subnormal=False)
+    | st.floats(-2000, 2000, allow_subnormal=False)
+    | st.integers(-(10**6), 10**6)
+)
 
 
 def _document(*parts: tuple[str, str]) -> dict[str, Any]:

@@ -9,9 +9,9 @@ _TITLE = "Do the denominators reconcile?"
 
 
 def check_denominators(evidence: Evidence) -> Check:
-    """Fail when assessed ≠ rows of the data, when assessed - excluded ≠ analysed, or when an n exceeds analysed.
+    """Fail when assessed - excluded ≠ analysed, when more were assessed than there are rows, or an n exceeds analysed.
 
-    The rule "assessed equals rows" holds for one row per participant.
+    Fewer assessed than rows is right only where a participant has several rows, and warns.
 
     References
     ----------
@@ -20,8 +20,11 @@ def check_denominators(evidence: Evidence) -> Check:
     flow = evidence.flow
     excluded = sum(part.n for part in flow.excluded)
     fail = []
-    if flow.assessed != evidence.rows:
+    warn = []
+    if evidence.rows is not None and flow.assessed > evidence.rows:
         fail.append(f"assessed is {flow.assessed}, and the data have {evidence.rows} rows")
+    if evidence.rows is not None and flow.assessed < evidence.rows:
+        warn.append(f"assessed is {flow.assessed}, and the data have {evidence.rows} rows: several for a participant?")
     if flow.assessed - excluded != flow.analysed:
         fail.append(f"assessed {flow.assessed} - excluded {excluded} is not analysed {flow.analysed}")
     fail += [
@@ -33,6 +36,6 @@ def check_denominators(evidence: Evidence) -> Check:
         _ID,
         _TITLE,
         fail=fail,
-        warn=[],
+        warn=warn,
         looked_at=f"{flow.assessed} assessed, {excluded} excluded, {flow.analysed} analysed",
     )

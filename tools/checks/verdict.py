@@ -26,8 +26,8 @@ class Evidence(BaseModel):
 
     plan: Plan
     """The locked plan."""
-    rows: int
-    """Rows of the data set."""
+    rows: int | None
+    """Rows of the data; None where there are several files."""
     primary: ResultsFile
     """Results of the primary program."""
     replication: ResultsFile

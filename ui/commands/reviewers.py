@@ -26,7 +26,7 @@ def command() -> None:
 @click.argument("reviewer")
 @click.option("--name", required=True, help="Printed name, as it stands in the report.")
 @click.option("--orcid", default="", help="ORCID iD, 0000-0002-1825-0097.")
-@click.option("--role", "roles", multiple=True, required=True, type=click.Choice(list(Role)), help="May be repeated.")
+@click.option("--role", "roles", multiple=True, required=True, type=click.Choice([role.value for role in Role]), help="May be repeated.")
 @click.option("--public-key", type=click.Path(path_type=Path), help="Use this Ed25519 SSH key (.pub) and make none.")
 @click.option("--no-passphrase", is_flag=True, help="Make a key without a passphrase: whoever has the file can sign.")
 @home_option

@@ -72,11 +72,13 @@ def test_check_planned_results_warns_for_numbers_beyond_the_plan(evidence: MakeE
 
 
 DENOMINATORS: dict[str, tuple[dict[str, Any], str, str]] = {
-    "rows lost before the flow": (
-        {"flow": _flow(assessed=227, analysed=227), "rows": 228},
-        "fail",
-        "assessed is 227, and the data have 228 rows",
+    "fewer than rows": (
+        {"flow": _flow(), "rows": 300},
+        "warn",
+        "assessed is 228, and the data have 300 rows: several for a participant?",
     ),
+    "more than rows": ({"flow": _flow(), "rows": 227}, "fail", "assessed is 228, and the data have 227 rows"),
+    "several files": ({"flow": _flow(), "rows": None}, "pass", "228 assessed"),
     "does not add up": (
         {"flow": _flow(excluded=(3, 4), analysed=220)},
         "fail",

@@ -1,0 +1,74 @@
+"""Bundles that are made once for a whole test run, however many processes run it."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from counterproof.agents.runner import Runner, make_bundle
+from counterproof.agents.study import open_study, open_workplace
+from counterproof.provenance.tracing import start_tracing
+from counterproof.sandbox import Environment, LocalSandbox
+from counterproof.scenarios.catalogue import load_scenario
+from counterproof.scenarios.replayer import run_scenario, start_scenario
+
+from ..endpoint import Endpoint, Reply
+from ..lab import PRIMARY, Lab, planned, reported, script, written
+from .forging import Story
+
+MakeStory = Callable[[Path], Story]
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A folder that all processes of this test run share."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own if worker_id == "master" else own.parent) / "bundles"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def demo(shared: Path, sandbox: LocalSandbox, environment: Environment) -> Path:
+    """The bundle of the demo: the built-in scenario, with its data."""
+
+    def make(target: Path) -> None:
+        place = open_workplace(shared / "demo-home")
+        study = start_scenario(place, load_scenario("lung-survival"))
+        runner = Runner(workplace=place, sandbox=sandbox, environment=environment, api_key=lambda _name: "none")
+        with start_tracing(place.store.study_folder(study) / "telemetry" / "spans.otlp.jsonl", study=study):
+            run_scenario(runner, study)
+        make_bundle(place, open_study(place, study), target)
+
+    return _once(shared / "demo.zip", make)
+
+
+@pytest.fixture(scope="session")
+def reviewed(shared: Path, sandbox: LocalSandbox, environment: Environment) -> Path:
+    """The bundle of a study that Ada reviewed: a call that failed once, a rejected plan, a rejected and an edited text."""
+
+    def make(target: Path) -> None:
+        lab = Lab(home=shared / "reviewed-home", sandbox=sandbox, environment=environment)
+        study = lab.new(share_data=True)
+        answers = script(
+            planner=[Reply(status=503), planned(title="First draft"), planned()],
+            primary=["no program at all", written(PRIMARY)],
+            reporter=[reported(methods="First words."), reported()],
+        )
+        with Endpoint(answers) as endpoint:
+            decisions = ("reject", "approve", "approve", "approve", "reject", "approve")
+            lab.run(study, endpoint.base_url, *decisions)
+        make_bundle(lab.workplace, lab.study(study), target)
+
+    return _once(shared / "reviewed.zip", make)
+
+
+def _once(target: Path, make: Callable[[Path], None]) -> Path:
+    with target.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not target.exists():
+            make(target)
+    return target

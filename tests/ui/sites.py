@@ -1,0 +1,103 @@
+"""An installation with a study on the lung data, authored model answers and real reviewers with keys."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from counterproof.agents.models import ModelConfig
+from counterproof.agents.runner import Runner
+from counterproof.agents.study import Workplace, new_study, open_study, open_workplace
+from counterproof.provenance.reviewers import CheckpointKind, Reviewer, Role
+from counterproof.provenance.signing import load_key, make_key
+from counterproof.sandbox import LocalSandbox, find_environment
+from counterproof.scenarios.catalogue import load_scenario
+from counterproof.scenarios.replayer import start_scenario
+
+PASSPHRASE = "a kidney in a jar"
+DONE = "done"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """One installation with one study and one reviewer, `ada`, in all three roles."""
+
+    home: Path
+    study: str
+
+    @property
+    def workplace(self) -> Workplace:
+        """The installation, opened anew."""
+        return open_workplace(self.home)
+
+    def checkpoint(self, kind: CheckpointKind) -> str:
+        """The id of the first checkpoint of a kind."""
+        return f"{self.study}.{kind}.1"
+
+    def decide(self, *, reviewer: str = "ada") -> None:
+        """Approve what waits, as the reviewer."""
+        study = open_study(self.workplace, self.study)
+        waiting = study.checkpoints.waiting()
+        assert waiting is not None
+        key = load_key(self.home / "keys" / reviewer, passphrase=PASSPHRASE)
+        study.checkpoints.decide(
+            waiting.id, key, reviewer=reviewer, decision="approve", comment="looked at it", seen=waiting.subject
+        )
+
+
+def make_runner(workplace: Workplace, **other: Any) -> Runner:
+    """A runner whose endpoints need no key."""
+    parts: dict[str, Any] = {
+        "sandbox": LocalSandbox(),
+        "environment": find_environment(),
+        "api_key": lambda _name: "none",
+        **other,
+    }
+    return Runner(workplace=workplace, **parts)
+
+
+def add_reviewer(workplace: Workplace, reviewer: str = "ada", *, roles: tuple[Role, ...] = tuple(Role)) -> None:
+    """Make a key with a passphrase and enter its owner."""
+    line = make_key(workplace.store.home / "keys" / reviewer, passphrase=PASSPHRASE, comment=reviewer)
+    person = Reviewer(id=reviewer, name=f"{reviewer.capitalize()} Example", roles=roles, public_key=line)
+    workplace.registry.add(person, by="test")
+
+
+def add_study(workplace: Workplace, base_url: str, *, title: str = "Survival by sex") -> str:
+    """Make a study on the lung data; it is no scenario."""
+    scenario = load_scenario("lung-survival")
+    return new_study(
+        workplace,
+        question=scenario.question,
+        data=scenario.data_paths,
+        model=ModelConfig(model="authored", base_url=base_url, api_key_env=""),
+        title=title,
+        codebook=scenario.codebook,
+    )
+
+
+def add_scenario(workplace: Workplace) -> str:
+    """Make a study that is a scenario; its replay reviewer is entered too."""
+    return start_scenario(workplace, load_scenario("lung-survival"))
+
+
+WORKER = """
+import sys
+from pathlib import Path
+from counterproof.agents.runner import Runner
+from counterproof.agents.study import open_workplace
+from counterproof.agents.worker import stop_on_signals, work
+from counterproof.sandbox import LocalSandbox, find_environment
+
+stop = stop_on_signals()
+runner = Runner(
+    workplace=open_workplace(Path(sys.argv[1])),
+    sandbox=LocalSandbox(),
+    environment=find_environment(),
+    api_key=lambda name: "none",
+    progress=lambda line: print(line, file=sys.stderr, flush=True),
+)
+work(runner, poll_s=0.05, stop=stop)
+"""
+"""A worker process of the store named as its argument."""

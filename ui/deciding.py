@@ -1,0 +1,129 @@
+"""Deciding from a page: a draft of what is to be signed, then the signature, then word for the worker.
+
+The draft carries the checkpoint and the digest that were on screen; nothing is read again between looking and signing.
+
+Single-user mode: the key file is opened by the process of the page, on this machine, and forgotten after the signature.
+It does not cover keys that never leave a person's own machine.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from counterproof.agents.edits import check_edit
+from counterproof.agents.study import Workplace, open_study
+from counterproof.provenance.decisions import COMMENT_MAX, DecisionKind, SignedDecision
+from counterproof.provenance.errors import UsageError
+from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.provenance.signing import load_key
+from counterproof.ui.views import DecisionView, Signer
+
+BY_NAME = frozenset({CheckpointKind.CODE, CheckpointKind.SIGNOFF})
+"""Checkpoints whose editable part is one text per name (programs, sections); the others are edited as JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """A decision that is ready to be signed."""
+
+    study: str
+    checkpoint: str
+    kind: CheckpointKind
+    digest: str
+    signer: Signer
+    decision: DecisionKind
+    meaning: str
+    comment: str
+    edited: Any
+
+
+def editable_texts(view: DecisionView) -> dict[str, str]:
+    """Return what an edit starts from, one text per text area."""
+    if view.kind in BY_NAME:
+        return dict(view.editable)
+    return {"content": json.dumps(view.editable, indent=2, ensure_ascii=False)}
+
+
+def draft_decision(
+    view: DecisionView,
+    *,
+    signer: Signer | None,
+    decision: DecisionKind | None,
+    comment: str,
+    texts: Mapping[str, str] | None = None,
+) -> Draft:
+    """Check what was filled in and return what is to be signed. Nothing is written.
+
+    Args:
+        view: what was on screen.
+        signer: who decides.
+        decision: what is decided.
+        comment: the reason.
+        texts: for an edit, the new texts by the names of `editable_texts`.
+
+    Raises:
+        UsageError: nobody or nothing was chosen, the reason is missing, or the edit can't be used.
+    """
+    if signer is None:
+        raise UsageError("No reviewer is chosen.", advice="Choose who decides.")
+    if decision is None:
+        raise UsageError("No decision is chosen.", allowed="Approve, edit, reject or withdraw.")
+    reason = comment.strip()
+    if not 0 < len(reason) <= COMMENT_MAX:
+        raise UsageError(
+            f"The reason has {len(reason):,} characters.",
+            allowed=f"A decision needs a reason of 1 to {COMMENT_MAX:,} characters.",
+            advice="Say what you looked at and why you decide so.",
+        )
+    edited = None
+    if decision == "edit":
+        edited = check_edit(view.kind, {"editable": view.editable}, _content(view.kind, dict(texts or {})))
+    return Draft(
+        study=view.study,
+        checkpoint=view.checkpoint,
+        kind=view.kind,
+        digest=view.digest,
+        signer=signer,
+        decision=decision,
+        meaning=view.meaning,
+        comment=reason,
+        edited=edited,
+    )
+
+
+def sign_draft(workplace: Workplace, draft: Draft, *, key: str, passphrase: str) -> SignedDecision:
+    """Sign a draft, record it, and leave word for a worker to go on.
+
+    Raises:
+        UsageError: the key can't be opened or is another's, or somebody decided before; nothing was changed.
+        VerificationFailed: the record was changed.
+        MachineTrouble: the record can't be written.
+    """
+    if not key.strip():
+        raise UsageError("No key file is named.", allowed=f"{draft.signer.name}'s is usually {draft.signer.key}.")
+    private = load_key(Path(key.strip()).expanduser(), passphrase=passphrase or None)
+    study = open_study(workplace, draft.study)
+    signed = study.checkpoints.decide(
+        draft.checkpoint,
+        private,
+        reviewer=draft.signer.id,
+        decision=draft.decision,
+        comment=draft.comment,
+        seen=draft.digest,
+        edited=draft.edited,
+    )
+    workplace.store.ask_run(draft.study)
+    return signed
+
+
+def _content(kind: CheckpointKind, texts: dict[str, str]) -> Any:
+    if kind in BY_NAME:
+        return texts
+    try:
+        return json.loads(texts.get("content", ""))
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"The edit is not JSON: {error}.", advice="Mend it at that place, or begin again.") from error

@@ -1,0 +1,215 @@
+"""Reading what a checkpoint shows from its subject.
+
+The exact bytes of the subject stand on the page too; what is read here is what a person looks at.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any, assert_never
+
+from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.ui.subjects import (
+    CodePart,
+    FileItem,
+    Listing,
+    Part,
+    PlanPart,
+    ProgramView,
+    ReleasePart,
+    Row,
+    SignoffPart,
+)
+
+
+def part_of(kind: CheckpointKind, subject: dict[str, Any], blobs: Blobs) -> Part:
+    """Return what a subject shows.
+
+    Raises:
+        VerificationFailed: a figure is missing or was changed.
+    """
+    match kind:
+        case CheckpointKind.PLAN:
+            return _plan(subject)
+        case CheckpointKind.CODE:
+            return _code(subject)
+        case CheckpointKind.RELEASE:
+            return _release(subject, blobs)
+        case CheckpointKind.SIGNOFF:
+            return _signoff(subject)
+        case _:
+            assert_never(kind)
+
+
+def _plan(subject: dict[str, Any]) -> PlanPart:
+    listings = [_data(subject["data"]), _identifiers(subject["identifiers"])]
+    for file in subject["profile"]["files"]:
+        shown = [_column(column) for column in file["columns"]]
+        held = [{"column": row["column"], "held back": row["what"], "why": row["why"]} for row in file["held_back"]]
+        listings.append(
+            Listing(title=f"What the model is told about {file['file']} ({file['rows']} rows)", rows=_t(shown))
+        )
+        listings.append(Listing(title=f"Held back from the model: {file['file']}", rows=_t(held), empty="Nothing."))
+    return PlanPart(markdown=subject["readable"], listings=tuple(listings), codebook=subject["codebook"])
+
+
+def _identifiers(found: list[dict[str, str]]) -> Listing:
+    return Listing(
+        title="Columns that may identify a person",
+        rows=_t([{"file": row["file"], "column": row["column"], "reason": row["reason"]} for row in found]),
+        empty="None was found by code. That does not mean that there is none.",
+    )
+
+
+def _column(column: dict[str, Any]) -> dict[str, str]:
+    levels, ends = column.get("levels"), column.get("range", "")
+    values = ", ".join(f"{level} ({share})" for level, share in levels.items()) if levels else ""
+    if isinstance(ends, list):
+        ends = f"{ends[0]:g} to {ends[1]:g}"
+    return {
+        "column": column["name"],
+        "type": column["type"],
+        "missing": column["missing"],
+        "levels or range": values or ends,
+    }
+
+
+def _code(subject: dict[str, Any]) -> CodePart:
+    limits = [
+        {"program": order["role"], "limits": ", ".join(f"{name} {value}" for name, value in order["limits"].items())}
+        for order in subject["orders"]
+    ]
+    runs = [
+        {"program": order["role"], "program digest": order["program"], "seed": str(order["seed"])}
+        for order in subject["orders"]
+    ]
+    environment = subject["environment"]
+    return CodePart(
+        programs=tuple(_program(raw) for raw in subject["programs"]),
+        listings=(
+            _data(subject["reads"], title="What the programs will read, without network"),
+            Listing(title="What an approval opens the data to", rows=_t(runs)),
+            Listing(title="Limits", rows=_t(limits)),
+        ),
+        packages=f"Environment {environment['digest']}: {', '.join(environment['packages'])}",
+    )
+
+
+def _program(raw: dict[str, Any]) -> ProgramView:
+    run = raw["twin_run"]
+    found = [{"line": str(row["line"]), "level": row["level"], "finding": row["text"]} for row in raw["static"]]
+    outputs = [output["name"] for output in run["outputs"]] + [f"rejected: {text}" for text in run["rejected"]]
+    flow = run["flow"]
+    excluded = "".join(f"; excluded, {part['reason']}: {part['n']}" for part in flow["excluded"])
+    return ProgramView(
+        role=raw["role"],
+        sha256=raw["sha256"],
+        code=raw["code"],
+        diff=raw["diff_since_last_shown"],
+        findings=Listing(title="Static findings", rows=_t(found), empty="No line stands out. That proves nothing."),
+        status=run["status"],
+        stdout=run["stdout"],
+        results=Listing(title="Results on the twin", rows=_t([_result(result) for result in run["results"]])),
+        flow=f"assessed: {flow['assessed']}{excluded}; analysed: {flow['analysed']}",
+        outputs=", ".join(outputs),
+    )
+
+
+def _result(result: dict[str, Any]) -> dict[str, str]:
+    ends = f"{result['ci_low']:.6g} to {result['ci_high']:.6g}" if result["ci_low"] is not None else ""
+    return {
+        "result": result["id"],
+        "what": result["label"],
+        "value": f"{result['value']:.6g}",
+        "interval": ends,
+        "p": _number(result["p_value"], ".4g"),
+        "n": str(result["n"]),
+        "unit": result["unit"],
+    }
+
+
+def _release(subject: dict[str, Any], blobs: Blobs) -> ReleasePart:
+    numbers = [item for item in subject["items"] if "/" not in item["id"]]
+    files = [item for item in subject["items"] if item not in numbers]
+    rows = [
+        {
+            "item": item["id"].removeprefix("result:"),
+            "verdict": item["verdict"],
+            "shows": item["shows"],
+            "findings": "; ".join(item["findings"]) or "none",
+        }
+        for item in numbers
+    ]
+    checks = [
+        {"verdict": made["verdict"], "check": made["title"], "evidence": "; ".join(made["evidence"])}
+        for made in subject["checks"]
+    ]
+    compared = [
+        {
+            "agrees": "yes" if row["agrees"] else "NO",
+            "result": row["result"],
+            "field": row["field"],
+            "primary": _number(row["primary"], ".8g"),
+            "replication": _number(row["replication"], ".8g"),
+            "tolerance": f"{row['tolerance']:g}",
+        }
+        for row in subject["comparison"]
+    ]
+    return ReleasePart(
+        numbers=Listing(title="Numbers", rows=_t(rows), empty="None."),
+        files=tuple(_file(item, blobs) for item in files),
+        listings=(
+            Listing(title="Checks", rows=_t(checks), empty="No check was run: that is a failure."),
+            Listing(title="Primary program against replication", rows=_t(compared), empty="Nothing was compared."),
+        ),
+    )
+
+
+def _file(item: dict[str, Any], blobs: Blobs) -> FileItem:
+    is_figure = item["id"].startswith("figures/")
+    return FileItem(
+        id=item["id"],
+        verdict=item["verdict"],
+        findings=tuple(item["findings"]),
+        text=item["shows"],
+        rows=() if is_figure else _table(item["shows"]),
+        image=blobs.get(item["sha256"]) if is_figure else None,
+    )
+
+
+def _table(text: str) -> tuple[Row, ...]:
+    """Return the rows of a table; none when its text is no even table, so that it is shown as text."""
+    try:
+        head, *rows = csv.reader(io.StringIO(text, newline=""), strict=True)
+    except (csv.Error, ValueError):
+        return ()
+    if len(set(head)) < len(head) or any(len(row) != len(head) for row in rows):
+        return ()
+    return _t([dict(zip(head, row, strict=True)) for row in rows])
+
+
+def _signoff(subject: dict[str, Any]) -> SignoffPart:
+    document = subject["document"]
+    rows = [
+        {"section": section, "number": part["text"], "comes from": part["ref"]}
+        for section, parts in [*document["sections"].items(), *document["appendix"].items()]
+        for part in parts
+        if part["kind"] == "number"
+    ]
+    numbers = Listing(title="Where each number comes from", rows=_t(rows), empty="No number: that is a failure.")
+    return SignoffPart(markdown=subject["markdown"], numbers=numbers)
+
+
+def _data(files: list[dict[str, Any]], *, title: str = "Data") -> Listing:
+    rows = [{"file": file["name"], "bytes": f"{file['size']:,}", "SHA-256": file["sha256"]} for file in files]
+    return Listing(title=title, rows=_t(rows))
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _t(rows: list[dict[str, str]]) -> tuple[Row, ...]:
+    return tuple(rows)
