@@ -28,7 +28,7 @@ bench: setup
 # Versions are resolved anew; needs `uv`. No index address ends up in a lock.
 lock:
 	$(UV_COMPILE) pyproject.toml requirements/build.in -o requirements/app.lock
-	$(UV_COMPILE) pyproject.toml requirements/build.in --group dev -c requirements/app.lock -o requirements/dev.lock
+	$(UV_COMPILE) pyproject.toml requirements/build.in --group dev --extra e2b --extra bwrap -c requirements/app.lock -o requirements/dev.lock
 	$(UV_COMPILE) sandbox/environments/python/requirements.in -o sandbox/environments/python/requirements.lock
 
 .venv/bin/python:

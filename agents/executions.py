@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict
 
 from counterproof.agents.context import StudyContext
 from counterproof.provenance.digests import canonical_json
+from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.journal import Response
 from counterproof.provenance.record import Ref, Side
 from counterproof.provenance.telemetry import span
@@ -121,6 +122,18 @@ def run_on_real_data(ctx: StudyContext, key: str, order: Order) -> Outcome:
     """
     program = ctx.record.blobs.get(order.program)
     return _perform(ctx, key, order, lambda: ctx.gate.open(order, program, effect=key), side="secure")
+
+
+def recorded_outcome(ctx: StudyContext, digest: str) -> Outcome:
+    """Return the outcome with this digest, which must be the answer of an execution that the record has.
+
+    Raises:
+        VerificationFailed: no execution gave it; the graph's state was changed from outside.
+    """
+    finished = [event for event in ctx.record.of_type("effect.finished") if event.data["kind"] == "execution"]
+    if not any(event.ref("response").sha256 == digest for event in finished):
+        raise VerificationFailed(f"No execution of this study gave the outcome {digest[:12]}….")
+    return Outcome.model_validate(ctx.json(digest))
 
 
 def results_of(ctx: StudyContext, outcome: Outcome) -> tuple[ResultsFile, Flow]:

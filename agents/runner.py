@@ -29,7 +29,7 @@ from counterproof.agents.state import StudyState
 from counterproof.agents.study import OpenStudy, Workplace, open_study
 from counterproof.provenance.bundle import export_bundle, service_key
 from counterproof.provenance.decisions import Checkpoint
-from counterproof.provenance.errors import CounterproofError
+from counterproof.provenance.errors import CounterproofError, VerificationFailed
 from counterproof.provenance.journal import Cassette, Journal
 from counterproof.provenance.store import ENDED, Status
 from counterproof.provenance.telemetry import span
@@ -102,16 +102,22 @@ class Runner:
             while True:
                 before = graph.get_state(config)
                 if before.created_at is not None and not before.next:
-                    return self._ended(study, before.values)
+                    return self._ended(study)
                 waiting = study.checkpoints.waiting()
                 if before.interrupts and waiting is not None and not decide(study, waiting):
                     self._set(study, Status.WAITING, waiting.id)
                     return Status.WAITING
                 graph.invoke(_next(before, study.id), config, context=context, durability="sync")
 
-    def _ended(self, study: OpenStudy, state: dict[str, Any]) -> Status:
-        status = Status(state["ended"])
-        self._set(study, status, state.get("reason", ""))
+    def _ended(self, study: OpenStudy) -> Status:
+        ended = study.record.of_type("study.ended")
+        if not ended:
+            raise VerificationFailed(
+                f"The graph of study {study.id} is at its end, and its record is not.",
+                advice="`graph.sqlite` was changed from outside. Restore it from a backup.",
+            )
+        status = Status(ended[-1].data["ended"])
+        self._set(study, status, ended[-1].data["reason"])
         return status
 
     def _set(self, study: OpenStudy, status: Status, detail: str = "") -> None:

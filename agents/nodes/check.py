@@ -12,7 +12,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from counterproof.agents.context import StudyContext
-from counterproof.agents.executions import Outcome, results_of
+from counterproof.agents.executions import Outcome, recorded_outcome, results_of
 from counterproof.agents.nodes._checkpoint import put_up
 from counterproof.agents.state import StudyState
 from counterproof.provenance.reviewers import CheckpointKind
@@ -67,7 +67,7 @@ def release_subject(
 
 
 def _outcome(ctx: StudyContext, state: StudyState, role: str) -> Outcome:
-    return Outcome.model_validate(ctx.json(state["executions"][role]))
+    return recorded_outcome(ctx, state["executions"][role])
 
 
 def _items(ctx: StudyContext, outcome: Outcome, flow: Flow) -> list[Item]:

@@ -11,7 +11,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
 from counterproof.agents.context import StudyContext
-from counterproof.agents.executions import Outcome, Output, results_of
+from counterproof.agents.executions import Output, recorded_outcome, results_of
 from counterproof.agents.nodes._checkpoint import decided, put_up, withdrawn
 from counterproof.agents.state import StudyState
 from counterproof.provenance.errors import ToolFailed, VerificationFailed
@@ -63,7 +63,7 @@ def check_released(ctx: StudyContext, digest: str) -> dict[str, Any]:
 def released_document(ctx: StudyContext, checkpoint: str) -> tuple[dict[str, Any], list[Output]]:
     """Return what the approval of a release checkpoint lets go: the document, and the files."""
     subject = ctx.checkpoints.subject(checkpoint)
-    outcome = Outcome.model_validate(ctx.json(subject["execution"]))
+    outcome = recorded_outcome(ctx, subject["execution"])
     if outcome.synthetic:
         raise ToolFailed("The results are the twin's; what was computed from synthetic data is never released.")
     results, flow = results_of(ctx, outcome)

@@ -10,6 +10,7 @@ from langgraph.runtime import Runtime
 from counterproof.agents.answers import ask
 from counterproof.agents.context import StudyContext
 from counterproof.agents.nodes._checkpoint import put_up
+from counterproof.agents.nodes.release_checkpoint import check_released
 from counterproof.agents.prompts import fill, shown
 from counterproof.agents.state import StudyState
 from counterproof.provenance.numbers import to_markdown
@@ -22,7 +23,7 @@ def report(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
     ctx = runtime.context
     rounds = {**state["round"], "report": state["round"].get("report", 0) + 1}
     ctx.progress(f"report: asking {ctx.settings.model.model} (draft {rounds['report']})")
-    plan, released = ctx.plan(state["plan"]), ctx.json(state["released"])
+    plan, released = ctx.plan(state["plan"]), check_released(ctx, state["released"])
     task = fill(
         "reporter_task",
         plan=shown(ctx.json(state["plan"])),
