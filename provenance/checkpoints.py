@@ -26,6 +26,7 @@ from counterproof.provenance.errors import UsageError, VerificationFailed
 from counterproof.provenance.record import Actor, Event, Record
 from counterproof.provenance.reviewers import CheckpointKind, Registry, Reviewer
 from counterproof.provenance.store import Store
+from counterproof.provenance.telemetry import span
 
 SCENARIO_MODE = "scenario"
 
@@ -128,14 +129,20 @@ class Checkpoints:
                 advice="Give it with --file; `counterproof show CHECKPOINT --editable` prints what to start from.",
             )
         refs = [self._record.put("edited", canonical_json(edited))] if edited is not None else []
-        signed = sign_decision(
-            checkpoint,
-            person,
-            key,
-            decision=decision,
-            comment=comment,
-            edited=refs[0].sha256 if refs else "",
-        )
+        attributes = {
+            "counterproof.checkpoint.id": checkpoint.id,
+            "counterproof.subject.sha256": checkpoint.subject,
+            "counterproof.decision": decision,
+        }
+        with span(f"decision {checkpoint.kind}", attributes):
+            signed = sign_decision(
+                checkpoint,
+                person,
+                key,
+                decision=decision,
+                comment=comment,
+                edited=refs[0].sha256 if refs else "",
+            )
         return self.record(signed, refs_edited=[ref.sha256 for ref in refs])
 
     def record(self, signed: SignedDecision, *, refs_edited: list[str] | None = None) -> SignedDecision:

@@ -16,6 +16,7 @@ from counterproof.provenance.reviewers import MEANING_OF, ROLES_OF, CheckpointKi
 from counterproof.provenance.signing import public_line
 
 LINE = public_line(Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key())
+OTHER = public_line(Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33))).public_key())
 
 
 def _registry(folder: Path) -> Registry:
@@ -118,12 +119,19 @@ def test_an_id_is_never_used_again(tmp_path: Path) -> None:
 def test_a_revoked_reviewer_is_no_reviewer(tmp_path: Path) -> None:
     registry = _registry(tmp_path)
     registry.add(_reviewer(), by="root")
-    registry.add(_reviewer(id="bob", name="Bob"), by="root")
+    registry.add(_reviewer(id="bob", name="Bob", public_key=OTHER), by="root")
     registry.revoke("ada", by="root")
     for use in (registry.get, lambda who: registry.revoke(who, by="root")):
         with pytest.raises(UsageError, match=r"no active reviewer 'ada'\. Reviewers: bob\. Add one with"):
             use("ada")
     assert [reviewer.id for reviewer in registry.active()] == ["bob"]
+
+
+def test_add_refuses_a_key_that_another_reviewer_has(tmp_path: Path) -> None:
+    registry = _registry(tmp_path)
+    registry.add(_reviewer(), by="root")
+    with pytest.raises(UsageError, match=r"belongs to another reviewer already\. One key, one person\. Make another"):
+        registry.add(_reviewer(id="bob", name="Bob"), by="root")
 
 
 def test_get_from_an_empty_registry_says_so(tmp_path: Path) -> None:
@@ -135,7 +143,7 @@ def test_get_from_an_empty_registry_says_so(tmp_path: Path) -> None:
 def test_a_role_written_into_the_registry_by_hand_is_noticed(tmp_path: Path) -> None:
     registry = _registry(tmp_path)
     registry.add(_reviewer(), by="root")
-    registry.add(_reviewer(id="bob", name="Bob"), by="root")
+    registry.add(_reviewer(id="bob", name="Bob", public_key=OTHER), by="root")
     path = tmp_path / "events.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"statistician"', b'"investigator"', 1))
     with pytest.raises(VerificationFailed, match=r"Event 1 \(reviewer\.added\) doesn't follow"):

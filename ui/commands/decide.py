@@ -15,7 +15,7 @@ from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.signing import load_key
 from counterproof.ui import environment
-from counterproof.ui.common import home_option, workplace
+from counterproof.ui.common import home_option, traced, workplace
 from counterproof.ui.output import emit, json_option
 
 
@@ -56,15 +56,16 @@ def command(
         )
     content = check_edit(waiting.kind, study.checkpoints.subject(checkpoint), _json(edited)) if edited else None
     path = key or home / "keys" / person.id
-    signed = study.checkpoints.decide(
-        checkpoint,
-        load_key(path, passphrase=_passphrase(path)),
-        reviewer=person.id,
-        decision=cast(DecisionKind, decision),
-        comment=comment,
-        seen=waiting.subject,
-        edited=content,
-    )
+    with traced(place, study.id):
+        signed = study.checkpoints.decide(
+            checkpoint,
+            load_key(path, passphrase=_passphrase(path)),
+            reviewer=person.id,
+            decision=cast(DecisionKind, decision),
+            comment=comment,
+            seen=waiting.subject,
+            edited=content,
+        )
     made = signed.decision
     click.echo(f"Signed as {made.name} ({made.role}), meaning: {made.meaning}.", err=True)
     click.echo(f"Go on with: counterproof run {study.id}", err=True)
