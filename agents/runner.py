@@ -100,8 +100,9 @@ class Runner:
         with span("invoke_agent counterproof", agent), _graph(study.folder / "graph.sqlite") as graph:
             context = self._context(study)
             while True:
-                before = graph.get_state(config)
-                if before.created_at is not None and not before.next:
+                before = _state(graph, config, study.id)
+                # `next` is empty also after a kill between a node's writes and the next checkpoint; `tasks` is not.
+                if before.created_at is not None and not before.tasks:
                     return self._ended(study)
                 waiting = study.checkpoints.waiting()
                 if before.interrupts and waiting is not None and not decide(study, waiting):
@@ -172,6 +173,16 @@ def make_bundle(workplace: Workplace, study: OpenStudy, target: Path) -> None:
         inputs=inputs,
         spans=study.folder / "telemetry" / "spans.otlp.jsonl",
     )
+
+
+def _state(graph: StudyGraph, config: RunnableConfig, study: str) -> Any:
+    try:
+        return graph.get_state(config)
+    except Exception as error:
+        raise VerificationFailed(
+            f"The graph of study {study} can't be read: {error!r}.",
+            advice="`graph.sqlite` was changed from outside. Restore it from a backup.",
+        ) from error
 
 
 def _next(before: Any, study: str) -> StudyState | Command[Any] | None:

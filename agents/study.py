@@ -60,6 +60,11 @@ def open_workplace(home: Path) -> Workplace:
     return Workplace(store=Store(home), registry=registry, vault=Blobs(home / "vault"))
 
 
+def new_id() -> str:
+    """Return an id that no other study has."""
+    return f"study-{secrets.token_hex(4)}"
+
+
 def new_study(
     workplace: Workplace,
     *,
@@ -71,7 +76,7 @@ def new_study(
     scenario: str = "",
     share_data: bool = False,
     limits: dict[str, int] | None = None,
-    make_id: Callable[[], str] = lambda: f"study-{secrets.token_hex(4)}",
+    make_id: Callable[[], str] = new_id,
 ) -> str:
     """Make a study and return its id. Nothing is kept when anything is wrong.
 

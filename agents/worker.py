@@ -25,8 +25,8 @@ from counterproof.provenance.errors import CounterproofError, MachineTrouble
 from counterproof.provenance.store import Status, Store
 
 
-class _StopAsked(Exception):
-    """Ends a run between two steps; the study goes on from there when it is run again."""
+class _StopAsked(BaseException):
+    """Ends a run between two steps, like a kill; no error, so nothing that handles errors may take it for one."""
 
 
 def work(
@@ -135,7 +135,9 @@ class _Worker:
         except Exception as error:
             # The text of a foreign error may hold values; it goes to the worker's own output only.
             self.say(f"worker: {study} stopped:\n{traceback.format_exc()}")
-            return self._note(study, f"Unexpected {type(error).__name__}; the worker's output has the details.")
+            return self._is_noted(study) or self._note(
+                study, f"Unexpected {type(error).__name__}; the worker's output has the details."
+            )
         self.left_alone.discard(study)
         return True
 

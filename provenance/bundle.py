@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -33,15 +34,12 @@ from counterproof.provenance.errors import MachineTrouble, UsageError
 from counterproof.provenance.record import Event, Record
 from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind
 from counterproof.provenance.signing import BUNDLE_NAMESPACE, DECISION_NAMESPACE, load_key, make_key, public_line, sign
-from counterproof.provenance.zips import Opener, write_zip
+from counterproof.provenance.zips import Source, write_zip
 
 REVIEWED = "reviewed by people"
 NOT_REVIEWED = "not reviewed to the end"
 SIGNATURE = "signatures/tagmanifest-sha256.txt.sig"
-_README = """# {title}
-
-A bundle of the study `{study}`, made by Counterproof. State: **{state}**. Review: **{label}**.
-
+_README = """{facts}
 To check it: `counterproof verify FILE.zip` (offline). Without Counterproof, in the unpacked folder:
 
     sha256sum -c tagmanifest-sha256.txt && sha256sum -c manifest-sha256.txt
@@ -108,7 +106,7 @@ def export_bundle(
     try:
         with tempfile.TemporaryDirectory(prefix="counterproof-bag-") as folder:
             bag = Path(folder) / study
-            _payload(bag, record, events, study=study, service_key=service_key, inputs=inputs, spans=spans)
+            _payload(bag, record, events, service_key=service_key, inputs=inputs, spans=spans)
             _make_bag(bag, events, service_key)
             _pack(bag, target)
     except OSError as error:
@@ -126,59 +124,17 @@ def review_label(events: list[Event]) -> str:
     return REVIEWED if approved == set(CheckpointKind) else NOT_REVIEWED
 
 
-def _payload(
-    bag: Path,
-    record: Record,
-    events: list[Event],
-    *,
-    study: str,
-    service_key: Ed25519PrivateKey,
-    inputs: Mapping[str, Path],
-    spans: Path,
-) -> None:
-    texts: dict[str, bytes] = {"record/events.jsonl": _lines(record, events)}
-    bodies, withheld = _bodies(events)
-    texts |= {blob_name(digest): record.blobs.get(digest) for digest in bodies}
-    texts["record/withheld.json"] = _pretty(withheld)
-    texts["record/head.json"] = _pretty({"events": len(events), "head": events[-1].digest})
-    texts |= _named(record, events)
-    texts |= _decisions(record, events)
-    texts["keys/service_signers"] = f"service {public_line(service_key.public_key())}\n".encode()
-    if spans.exists():
-        texts["telemetry/spans.otlp.jsonl"] = spans.read_bytes()
+def readme_facts(events: list[Event]) -> str:
+    """Return how the README of a bundle begins: the title, and how the study ended and was reviewed."""
     created = events[0].data
-    ended = [event.data for event in events if event.type == "study.ended"][-1]
-    label = review_label(events)
-    readme = _README.format(
-        title=created["title"],
-        study=study,
-        state=ended["ended"],
-        label=label,
-        data=", ".join(file["name"] for file in created["data"]),
-        bundle_namespace=BUNDLE_NAMESPACE,
-        decision_namespace=DECISION_NAMESPACE,
-        signature=SIGNATURE,
+    state = [event.data["ended"] for event in events if event.type == "study.ended"][-1]
+    return (
+        f"# {created['title']}\n\nA bundle of the study `{created['study']}`, made by Counterproof. "
+        f"State: **{state}**. Review: **{review_label(events)}**.\n"
     )
-    texts["README.md"] = readme.encode()
-    sizes = {name: len(text) for name, text in texts.items()}
-    sizes |= {f"inputs/{name}": path.stat().st_size for name, path in inputs.items()}
-    texts["ro-crate-metadata.json"] = _pretty(make_crate(events, sizes, title=created["title"], label=label))
-    for name, text in texts.items():
-        place = bag / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(text)
-    for name, path in inputs.items():
-        place = bag / "inputs" / name
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, place)
 
 
-def _lines(record: Record, events: list[Event]) -> bytes:
-    """Return the exact lines of these events, and nothing that was added since."""
-    return b"".join(record.path.read_bytes().splitlines(keepends=True)[: len(events)])
-
-
-def _bodies(events: list[Event]) -> tuple[list[str], list[dict[str, Any]]]:
+def split_bodies(events: list[Event]) -> tuple[list[str], list[dict[str, Any]]]:
     """Return the digests that may leave, and what stays: a body leaves when any event has it on the open side."""
     refs = [ref for event in events for ref in event.refs]
     leaving = {ref.sha256 for ref in refs if ref.side == "open"}
@@ -188,6 +144,54 @@ def _bodies(events: list[Event]) -> tuple[list[str], list[dict[str, Any]]]:
         for ref in staying.values()
     ]
     return sorted(leaving), sorted(withheld, key=lambda row: row["sha256"])
+
+
+def _payload(
+    bag: Path,
+    record: Record,
+    events: list[Event],
+    *,
+    service_key: Ed25519PrivateKey,
+    inputs: Mapping[str, Path],
+    spans: Path,
+) -> None:
+    texts: dict[str, bytes] = {"record/events.jsonl": _lines(record, events)}
+    bodies, withheld = split_bodies(events)
+    texts["record/withheld.json"] = _pretty(withheld)
+    texts["record/head.json"] = _pretty({"events": len(events), "head": events[-1].digest})
+    texts |= _named(record, events)
+    texts |= _decisions(record, events)
+    texts["keys/service_signers"] = f"service {public_line(service_key.public_key())}\n".encode()
+    if spans.exists():
+        texts["telemetry/spans.otlp.jsonl"] = spans.read_bytes()
+    created = events[0].data
+    readme = _README.format(
+        facts=readme_facts(events),
+        data=", ".join(file["name"] for file in created["data"]),
+        bundle_namespace=BUNDLE_NAMESPACE,
+        decision_namespace=DECISION_NAMESPACE,
+        signature=SIGNATURE,
+    )
+    texts["README.md"] = readme.encode()
+    sizes = {name: _place(bag, name).write_bytes(text) for name, text in texts.items()}
+    for digest in bodies:
+        sizes[blob_name(digest)] = _place(bag, blob_name(digest)).write_bytes(record.blobs.get(digest))
+    for name, path in inputs.items():
+        shutil.copyfile(path, _place(bag, f"inputs/{name}"))
+        sizes[f"inputs/{name}"] = path.stat().st_size
+    crate = make_crate(events, sizes, title=created["title"], label=review_label(events))
+    _place(bag, "ro-crate-metadata.json").write_bytes(_pretty(crate))
+
+
+def _place(bag: Path, name: str) -> Path:
+    place = bag / name
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def _lines(record: Record, events: list[Event]) -> bytes:
+    """Return the exact lines of these events, and nothing that was added since."""
+    return b"".join(record.path.read_bytes().splitlines(keepends=True)[: len(events)])
 
 
 def _named(record: Record, events: list[Event]) -> dict[str, bytes]:
@@ -242,8 +246,8 @@ def _make_bag(bag: Path, events: list[Event], key: Ed25519PrivateKey) -> None:
 
 
 def _pack(bag: Path, target: Path) -> None:
-    files: dict[str, Opener] = {
-        f"{bag.name}/{path.relative_to(bag).as_posix()}": partial(_open, path)
+    files = {
+        f"{bag.name}/{path.relative_to(bag).as_posix()}": Source(open=partial(_open, path), size=path.stat().st_size)
         for path in bag.rglob("*")
         if path.is_file()
     }
@@ -252,6 +256,7 @@ def _pack(bag: Path, target: Path) -> None:
         try:
             write_zip(new, files)
             new.flush()
+            os.fsync(new.fileno())
             Path(new.name).replace(target)
         except BaseException:
             Path(new.name).unlink(missing_ok=True)

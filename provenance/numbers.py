@@ -1,22 +1,32 @@
 """Does every number of a report resolve to a released result? Checked without the code that wrote the report.
 
 A report document is a list of parts, text or number. A number names what it refers to (`<result>.<field>`,
-`plan.<field>`, `flow.<field>`), and what stands there must be that number, rounded. Text by the model must hold no
-numeral outside of citations. A report with no number of a result is a failure.
+`plan.<field>`, `flow.<field>`), and what stands there must be that number, rounded: to three significant digits at
+least, a p value to two, whole numbers in full. Text by the model must hold no numeral outside of citations, and nothing
+that changes the number beside it (a sign, a point, an exponent). A text without a number of a result is a failure.
 
-It does not cover whether the sentences around the numbers are true.
+It does not cover whether the sentences around the numbers are true, nor numerals in the words of people and tables
+(title, labels): those are in what the investigator signs.
 """
 
 from __future__ import annotations
 
 import html
+import math
 import re
 import unicodedata
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
-_CITATION = re.compile(r"\[@[A-Za-z][A-Za-z0-9_:.-]*\]")
+_CITATION = re.compile(r"\[@[A-Za-z0-9_:.-]+\]")
+_SHOWN = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{1,3})?")
+_SIGN = re.compile(r"[\s(\[<>=~≈][-−–+]$")
+_GLUE = re.compile(r"[.,]?|[eE][-+]?")
 _FIELDS = {"value": "value", "p": "p_value", "n": "n", "ci_low": "ci_low", "ci_high": "ci_high"}
+_DIGITS = {"p": 2}
+_DIGITS_MIN = 3
+_IN_FULL = 1e15
+"""Smaller whole numbers stand in a report with all their digits."""
 
 
 def to_markdown(document: dict[str, Any]) -> str:
@@ -39,47 +49,66 @@ def check_numbers(document: dict[str, Any], *, released: dict[str, Any], plan: d
         How many numbers resolve to a released result, and what is wrong.
     """
     results = {result["id"]: result for result in released["results"]}
-    faults, found = [], 0
+    faults: list[str] = []
     for section in document["sections"]:
-        for part in section["parts"]:
-            if part["kind"] == "text" and _holds_numeral(part["text"]):
-                faults.append(f"section {section['name']!r} holds a numeral that is no reference")
-    for section in [*document["sections"], *document["appendix"]]:
-        for part in section["parts"]:
-            if part["kind"] != "number":
-                continue
-            if _resolves(part, results, released, plan):
-                found += not part["ref"].startswith(("plan.", "flow."))
-            else:
-                faults.append(f"section {section['name']!r}: {part['text']!r} is not {part['ref']}")
-    if not found:
+        faults += _text_faults(section)
+    found = {"sections": 0, "appendix": 0}
+    for place in found:
+        for section in document[place]:
+            for part in section["parts"]:
+                if part["kind"] != "number":
+                    continue
+                if _resolves(part, results, released, plan):
+                    found[place] += not part["ref"].startswith(("plan.", "flow."))
+                else:
+                    faults.append(f"section {section['name']!r}: {part['text']!r} is not {part['ref']}")
+    if not found["sections"]:
         faults.append("the report holds no number of a released result")
-    return found, faults
+    return sum(found.values()), faults
+
+
+def _text_faults(section: dict[str, Any]) -> list[str]:
+    """Return what is wrong with the text of a section that the model wrote."""
+    name, parts = section["name"], section["parts"]
+    faults = []
+    for at, part in enumerate(parts):
+        if part["kind"] == "number":
+            continue
+        if _holds_numeral(part["text"]):
+            faults.append(f"section {name!r} holds a numeral that is no reference")
+        follows = at > 0 and parts[at - 1]["kind"] == "number"
+        leads = at + 1 < len(parts) and parts[at + 1]["kind"] == "number"
+        sign = _SIGN.search(part["text"] if follows else f" {part['text']}")
+        if leads and (sign or (follows and _GLUE.fullmatch(part["text"]))):
+            faults.append(f"section {name!r} changes the number {parts[at + 1]['text']!r} by what stands before it")
+    return faults
 
 
 def _holds_numeral(text: str) -> bool:
+    # Entities such as &half; are shown as the numerals they stand for.
     shown = html.unescape(_CITATION.sub("", text))
     return any(unicodedata.category(sign) in ("Nd", "No") for sign in shown)
 
 
 def _resolves(part: dict[str, str], results: dict[str, Any], released: dict[str, Any], plan: dict[str, Any]) -> bool:
+    text = part["text"]
     name, _, field = part["ref"].partition(".")
     if name == "plan":
         value = plan.get(field)
-        return value is not None and _same(
-            part["text"].removesuffix("%"), value * 100 if field == "ci_level" else value
-        )
+        if field == "ci_level" and isinstance(value, float):
+            return text.endswith("%") and _same(text[:-1], value * 100)
+        return _same(text, value)
     if name == "flow":
-        return _same(part["text"], _flow(released.get("flow") or {}, field))
+        return _same(text, _flow(released.get("flow") or {}, field))
     result = results.get(name)
     if result is None:
         return False
     if field == "ci":
-        ends = part["text"].split(" to ")
+        ends = text.split(" to ")
         return len(ends) == 2 and _same(ends[0], result["ci_low"]) and _same(ends[1], result["ci_high"])
-    if field == "p" and part["text"] == "<0.001":
+    if field == "p" and text == "<0.001":
         return result["p_value"] is not None and result["p_value"] < 0.001
-    return field in _FIELDS and _same(part["text"], result[_FIELDS[field]])
+    return field in _FIELDS and _same(text, result[_FIELDS[field]], digits=_DIGITS.get(field, _DIGITS_MIN))
 
 
 def _flow(flow: dict[str, Any], field: str) -> Any:
@@ -88,22 +117,18 @@ def _flow(flow: dict[str, Any], field: str) -> Any:
     return flow.get(field)
 
 
-def _same(text: str, value: Any) -> bool:
-    """Say whether `text` is `value`, rounded to the digits that `text` shows (three at least for whole numbers)."""
-    if not isinstance(value, (int, float)):
+def _same(text: str, value: Any, *, digits: int = _DIGITS_MIN) -> bool:
+    """Say whether `text` is `value`, rounded to what `text` shows, which is `digits` significant digits at least."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         return False
-    try:
-        shown = Decimal(text)
-    except InvalidOperation:
+    if not _SHOWN.fullmatch(text):
         return False
-    exponent = shown.as_tuple().exponent
-    if not isinstance(exponent, int):
-        return False
-    if exponent >= 0:
-        last = shown.normalize().as_tuple().exponent
-        exponent = min(int(last), max(0, shown.adjusted() - 2))
-    unit = Decimal(1).scaleb(int(exponent))
-    exact = Decimal(repr(value))
-    slack = Decimal(1) + Decimal("1e-9")
-    # Two significant digits are off by 5 % at the most; anything further off was not rounded but changed.
-    return abs(shown - exact) <= min(unit / 2, abs(exact) / 20) * slack
+    shown, exact = Decimal(text), Decimal(repr(value))
+    if abs(value) < _IN_FULL and value == int(value):
+        return shown == exact
+    last = shown.as_tuple().exponent
+    assert isinstance(last, int)
+    if last >= 0:
+        last = shown.adjusted() + 1 - len(shown.normalize().as_tuple().digits)
+    unit = Decimal(1).scaleb(min(last, exact.adjusted() - digits + 1))
+    return abs(shown - exact) <= unit / 2 * (1 + Decimal("1e-9"))

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from counterproof.provenance.errors import MachineTrouble, UsageError
 from counterproof.provenance.record import now
@@ -97,7 +97,7 @@ class Store:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._engine = _engine(home / "store.sqlite")
             _meta.create_all(self._engine)
-        except (OSError, OperationalError) as error:
+        except (OSError, DatabaseError) as error:
             raise MachineTrouble(
                 f"The store at {home} can't be opened: {error}.",
                 advice="Choose a writable folder with --home, or mend its permissions.",
@@ -227,7 +227,9 @@ class Store:
         try:
             with self._engine.begin() as connection:
                 yield connection
-        except OperationalError as error:
+        except IntegrityError:
+            raise
+        except DatabaseError as error:
             raise MachineTrouble(
                 f"The store's database can't be used: {error.orig}.",
                 advice="Nothing was changed. Try again; if it stays, look at the disk and its permissions.",

@@ -8,9 +8,10 @@ It does not cover export to an OTLP endpoint.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from opentelemetry import trace
@@ -21,6 +22,8 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from counterproof.provenance.telemetry import STUDY, study_scope
 
+_log = logging.getLogger(__name__)
+
 
 class _StudyFiles(SpanProcessor):
     """Writes each ended span to the file of the study that it names."""
@@ -30,15 +33,21 @@ class _StudyFiles(SpanProcessor):
         self._lock = threading.Lock()
 
     def add(self, study: str, file: Path) -> None:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            exporter = FileSpanExporter(str(file))
+        except OSError as error:
+            _log.warning("The spans of %s are not kept: %s", study, error)
+            return
         with self._lock:
-            self._files[study] = FileSpanExporter(str(file))
+            self._files[study] = exporter
 
     def remove(self, study: str) -> None:
         with self._lock:
             exporter = self._files.pop(study, None)
         if exporter is not None:
-            exporter.shutdown()
+            with suppress(OSError):
+                exporter.shutdown()
 
     def on_end(self, span: ReadableSpan) -> None:
         study = str((span.attributes or {}).get(STUDY, ""))

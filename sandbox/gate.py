@@ -93,11 +93,13 @@ class Gate:
             holder = self._store.claim_use(signed.decision.checkpoint, order=order.digest, effect=effect)
             _require(holder == effect, f"the approval was used before, by {holder}")
             _require(not self._used_elsewhere(order, effect), "the record shows that this order was executed before")
-        except CounterproofError as error:
-            self._record.append("gate.refused", data={"effect": effect, "order": order.digest, "why": str(error)})
+        except (CounterproofError, LookupError, TypeError, ValueError) as error:
+            # The last three: a subject or an order that is not of its form.
+            why = str(error) if isinstance(error, CounterproofError) else repr(error)
+            self._record.append("gate.refused", data={"effect": effect, "order": order.digest, "why": why})
             if isinstance(error, GateRefused):
                 raise
-            raise GateRefused(f"The gate keeps the data closed: {error}") from error
+            raise GateRefused(f"The gate keeps the data closed: {why}") from error
         self._record.append(
             "gate.opened",
             data={"effect": effect, "order": order.digest, "approval": signed.decision.checkpoint},
@@ -133,7 +135,7 @@ class Gate:
         _require(all(event.data["decision"] != "withdraw" for event in decided), "the study was withdrawn")
         signed = self._latest(CheckpointKind.CODE)
         subject = self._checkpoints.subject(signed.decision.checkpoint)
-        listed = {digest_of(listed) for listed in subject.get("orders", [])}
+        listed = {digest_of(listed) for listed in subject["orders"]}
         _require(order.digest in listed, "the approved code is not this program with these inputs")
         shown = [program["code"] for program in subject["programs"] if program["role"] == order.role]
         _require(

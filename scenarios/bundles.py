@@ -1,8 +1,8 @@
 """Replaying a bundle offline: model turns from its record, programs executed again, every digest compared.
 
 The study is made anew in a folder of its own, under its old id, with the settings, reviewers and signed decisions of
-the bundle. Model calls are answered from the record, programs really run in the sandbox, and each old decision counts again
-where the same checkpoint shows the same bytes: its signature covers them. What differs is named.
+the bundle. Model calls are answered from the record, programs really run in the sandbox, and each old decision counts
+again where the same checkpoint shows the same bytes: its signature covers them. What differs is named.
 
 It needs the data: from the bundle where they were shared, else from whoever has them, by digest. It does not verify the
 bundle (`provenance.verify` does), and what it makes is never exported.
@@ -132,7 +132,10 @@ def _unpack(path: Path, blobs: Blobs) -> tuple[list[Event], list[bytes]]:
                 if name.startswith(f"{top}/data/record/blobs/"):
                     blobs.put(archive.read(name))
             inputs = [archive.read(name) for name in archive.namelist() if name.startswith(f"{top}/data/inputs/")]
-            return read_chain(archive.read(f"{top}/data/record/events.jsonl")), inputs
+            events = read_chain(archive.read(f"{top}/data/record/events.jsonl"))
+            if not events or events[0].type != "study.created":
+                raise KeyError("its record does not begin with a study")
+            return events, inputs
     except (OSError, zipfile.BadZipFile, KeyError, IndexError) as error:
         raise UsageError(
             f"{path} is no bundle: {error}.", advice="`counterproof verify` says what is wrong with it."

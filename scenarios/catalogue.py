@@ -127,7 +127,7 @@ class Scenario(_Model):
         try:
             rows: list[dict[str, Any]] = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
             return [Turn(request=row["request"], response=row["response"], origin=row["origin"]) for row in rows]
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise UsageError(
                 f"The turns of scenario {self.name!r} can't be read: {error!r}.",
                 advice=f"Record them: `counterproof scenarios record {self.name}`.",
@@ -149,7 +149,7 @@ def load_scenario(name: str, root: Path = ROOT) -> Scenario:
     try:
         raw = tomllib.loads((folder / "scenario.toml").read_text(encoding="utf-8"))
         raw["model"] = {"base_url": UNREACHABLE, **raw["model"]}
-        return Scenario.model_validate({"name": name, "folder": folder, **raw})
+        scenario = Scenario.model_validate({"name": name, "folder": folder, **raw})
     except FileNotFoundError as error:
         raise UsageError(
             f"There is no scenario {name!r}.", allowed=f"Scenarios: {', '.join(scenario_names(root))}."
@@ -158,3 +158,6 @@ def load_scenario(name: str, root: Path = ROOT) -> Scenario:
         raise UsageError(f"{folder / 'scenario.toml'}: {faults(error)}.") from error
     except (ValueError, KeyError) as error:
         raise UsageError(f"{folder / 'scenario.toml'} can't be read: {error!r}.") from error
+    if not (folder / "question.md").is_file():
+        raise UsageError(f"Scenario {name!r} has no question.", advice=f"Write it into {folder / 'question.md'}.")
+    return scenario

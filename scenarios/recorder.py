@@ -35,7 +35,13 @@ def record_scenario(runner: Runner, scenario: Scenario) -> list[Turn]:
 
     with TurnServer([], source=source, origin=origin) as server:
         running = Runner(**{**vars(runner), "endpoint": server.base_url})
-        running.run(study, decide=lambda open_, waiting: scripted_decision(runner.workplace, scenario, open_, waiting))
+        try:
+            running.run(
+                study, decide=lambda open_, waiting: scripted_decision(runner.workplace, scenario, open_, waiting)
+            )
+        finally:
+            if server.drifts:
+                raise UsageError(server.drifts[0])
     roles = list(scenario.turns.authored)
     return sorted(server.turns, key=lambda turn: roles.index(role_of(turn.request)))
 

@@ -9,18 +9,20 @@ A scenario passes when no request drifted, every turn was used, and the released
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from counterproof.agents.runner import Runner
-from counterproof.agents.study import OpenStudy, Workplace, new_study, open_study
+from counterproof.agents.study import OpenStudy, Workplace, new_id, new_study, open_study
 from counterproof.provenance.decisions import Checkpoint
 from counterproof.provenance.errors import ToolFailed
 from counterproof.provenance.record import Record
 from counterproof.provenance.reviewers import Reviewer, Role
 from counterproof.provenance.signing import load_key, make_key, public_line
 from counterproof.provenance.store import Status
-from counterproof.scenarios.catalogue import Scenario, load_scenario
+from counterproof.scenarios.catalogue import ROOT, Scenario, load_scenario
 from counterproof.scenarios.server import TurnServer
 
 REPLAY_REVIEWER = "replay"
@@ -43,7 +45,7 @@ class ScenarioRun:
     status: Status
 
 
-def start_scenario(workplace: Workplace, scenario: Scenario) -> str:
+def start_scenario(workplace: Workplace, scenario: Scenario, *, make_id: Callable[[], str] = new_id) -> str:
     """Make the study of a scenario and return its id."""
     _replay_reviewer(workplace)
     return new_study(
@@ -55,11 +57,17 @@ def start_scenario(workplace: Workplace, scenario: Scenario) -> str:
         codebook=scenario.codebook,
         scenario=scenario.name,
         share_data=scenario.share_data,
+        make_id=make_id,
     )
 
 
-def run_scenario(runner: Runner, study_id: str) -> ScenarioRun:
+def run_scenario(runner: Runner, study_id: str, *, root: Path = ROOT) -> ScenarioRun:
     """Run the study of a scenario to its end, from wherever it stands.
+
+    Args:
+        runner: runs it; its endpoint is replaced by the scenario's turns.
+        study_id: a study made by `start_scenario`.
+        root: the catalogue.
 
     Raises:
         ScenarioFailed: a request drifted, a turn was not used, or a result is not the expected one.
@@ -67,7 +75,7 @@ def run_scenario(runner: Runner, study_id: str) -> ScenarioRun:
     """
     workplace = runner.workplace
     study = open_study(workplace, study_id)
-    scenario = load_scenario(study.settings.scenario)
+    scenario = load_scenario(study.settings.scenario, root)
     with TurnServer(scenario.read_turns()) as server:
         running = Runner(**{**vars(runner), "endpoint": server.base_url})
         try:

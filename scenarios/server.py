@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
+from counterproof.provenance.errors import CounterproofError
 from counterproof.provenance.journal import readable_diff
 
 PATH = "/v1/chat/completions"
@@ -86,12 +87,17 @@ class TurnServer:
                     turn.served += 1
                     return 200, turn.response
             if self._source is not None:
-                new = Turn(request=request, response=self._source(request), origin=self._origin, served=1)
+                try:
+                    new = Turn(request=request, response=self._source(request), origin=self._origin, served=1)
+                except CounterproofError as error:
+                    return self._refuse(str(error))
                 self.turns.append(new)
                 return 200, new.response
-            text = self._drift(request)
-            self.drifts.append(text)
-            return 400, {"error": {"message": text, "type": "scenario_drift", "code": "scenario_drift"}}
+            return self._refuse(self._drift(request))
+
+    def _refuse(self, text: str) -> tuple[int, dict[str, Any]]:
+        self.drifts.append(text)
+        return 400, {"error": {"message": text, "type": "scenario_drift", "code": "scenario_drift"}}
 
     def _drift(self, request: dict[str, Any]) -> str:
         if any(turn.request == request for turn in self.turns):
@@ -106,6 +112,7 @@ class TurnServer:
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
     turn_server: TurnServer
 
 
@@ -126,6 +133,9 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             self._send(400, {"error": {"message": "the body is no JSON", "type": "invalid_request"}})
             return
+        if not isinstance(request, dict):
+            self._send(400, {"error": {"message": "the body is no JSON object", "type": "invalid_request"}})
+            return
         self._send(*self.server.turn_server.answer(request))
 
     def _send(self, status: int, body: dict[str, Any]) -> None:
@@ -143,8 +153,10 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _system(request: dict[str, Any]) -> Any:
-    messages = request.get("messages") or [{}]
-    return messages[0].get("content")
+    try:
+        return request["messages"][0]["content"]
+    except (LookupError, TypeError):
+        return None
 
 
 def _bytes(value: Any) -> bytes:

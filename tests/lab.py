@@ -52,7 +52,7 @@ PLAN: dict[str, Any] = {
 }
 REPORT = {
     "methods": "Means were compared between the arms.",
-    "results": "The difference was {{difference.value}} points; the mean of the control arm was {{mean_control.value}}.",
+    "results": "The difference was {{difference.value}}; the mean of the control arm was {{mean_control.value}}.",
     "limitations": "The data are made up.",
 }
 _PROGRAM = '''"""{about}"""

@@ -11,11 +11,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 
 import streamlit as st
-from streamlit.navigation.page import Page
 
 from counterproof.agents.study import Workplace, open_workplace
 from counterproof.ui.pages import decide, inbox, study
@@ -34,8 +32,16 @@ _PAGES: dict[str, tuple[str, Callable[[Workplace, Go], None]]] = {
 
 
 def main() -> None:
-    """Show the page that the address names."""
+    """Show the page that the address names (`?page=decide&checkpoint=…`).
+
+    One page for Streamlit: between several of its own, a refresh of the inbox that is under way while somebody goes
+    to another one blanks that one (seen in 1.67: the late run carries the old page's hash).
+    """
     st.set_page_config(page_title="Counterproof", layout="wide")
+    st.navigation([st.Page(_show, title="Counterproof", default=True)], position="hidden").run()
+
+
+def _show() -> None:
     st.caption(SINGLE_USER)
     if st.get_option("server.address") not in _LOOPBACK or st.get_option("server.enableAgentApi"):
         st.error(
@@ -48,8 +54,7 @@ def main() -> None:
         st.error("No store is named. Start the pages with `counterproof ui`, or name its folder after `-- --home`.")
         return
     with errors_shown():
-        workplace = _workplace(home)
-        _navigate(workplace)
+        _show_page(_workplace(home))
 
 
 @st.cache_resource
@@ -57,15 +62,18 @@ def _workplace(home: str) -> Workplace:
     return open_workplace(Path(home))
 
 
-def _navigate(workplace: Workplace) -> None:
-    pages: dict[str, Page] = {}
+def _go(name: str, where: Mapping[str, str]) -> None:
+    st.query_params.from_dict({"page": name, **where})
+    st.rerun()
 
-    def go(name: str, where: Mapping[str, str]) -> None:
-        st.switch_page(pages[name], query_params=dict(where))
 
-    for name, (title, show) in _PAGES.items():
-        pages[name] = st.Page(partial(show, workplace, go), title=title, url_path=name, default=name == "inbox")
-    st.navigation(list(pages.values()), position="top").run()
+def _show_page(workplace: Workplace) -> None:
+    with st.container(horizontal=True):
+        for name, (title, _) in _PAGES.items():
+            if st.button(title, key=f"go-{name}", type="tertiary"):
+                _go(name, {})
+    _, show = _PAGES.get(st.query_params.get("page", ""), _PAGES["inbox"])
+    show(workplace, _go)
 
 
 def _home(arguments: list[str]) -> str | None:

@@ -7,12 +7,14 @@ Exit codes: 0 done, 1 a check or verification failed, 2 usage, 3 waits for a per
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 
 import click
 
-from counterproof.provenance.errors import CounterproofError
+from counterproof.provenance.errors import CounterproofError, DecisionRequired, UsageError
 from counterproof.ui import environment
+from counterproof.ui.output import discard, say
 
 VERSION = "0.1.0"
 
@@ -39,10 +41,10 @@ COMMANDS = {
 class _Lazy(click.Group):
     """A group whose commands are imported when they are called."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in COMMANDS:
             return None
         environment.clean()
@@ -51,7 +53,7 @@ class _Lazy(click.Group):
         command: click.Command = module.command
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
@@ -64,18 +66,36 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; our errors become a text and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 gets escapes, no traceback
     try:
-        cli(standalone_mode=False)
+        _check_arguments(sys.argv[1:])
+        cli(prog_name="counterproof", standalone_mode=False)
     except click.exceptions.Exit as end:
         sys.exit(end.exit_code)
     except click.ClickException as error:
         error.show()
         sys.exit(2)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Stopped. Nothing is lost; the same command goes on.", err=True)
+        say("Stopped. Nothing is lost; the same command goes on.")
         sys.exit(130)
-    except CounterproofError as error:
-        click.echo(f"Error: {error}", err=True)
+    except DecisionRequired as error:
+        say(str(error))
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.exit(0)
+    except CounterproofError as error:
+        say(f"Error: {error}")
+        sys.exit(error.exit_code)
+    except OSError as error:
+        say(f"Error: The machine refused: {error}. Make room or mend the permissions; the same command goes on.")
+        try:
+            sys.stdout.flush()
+        except OSError:
+            discard(sys.stdout)
+        sys.exit(4)
+
+
+def _check_arguments(arguments: list[str]) -> None:
+    for argument in arguments:
+        if any("\ud800" <= character <= "\udfff" for character in argument):
+            raise UsageError(f"The argument {argument!a} is not UTF-8.", advice="Give text and names in UTF-8.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,11 +14,12 @@ import click
 
 from counterproof.agents.runner import Runner
 from counterproof.agents.study import Workplace, open_workplace
-from counterproof.provenance.errors import DecisionRequired
+from counterproof.provenance.errors import DecisionRequired, MachineTrouble, UsageError
 from counterproof.provenance.store import Status
 from counterproof.provenance.tracing import start_tracing
 from counterproof.sandbox import Environment, LocalSandbox, find_environment
 from counterproof.ui import environment
+from counterproof.ui.output import say
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,7 +38,7 @@ def home_option(command: F) -> F:
 def progress() -> Callable[[str], None]:
     """Return a function that writes a line of progress with the seconds since now to standard error."""
     began = time.monotonic()
-    return lambda line: click.echo(f"[{time.monotonic() - began:6.1f} s] {line}", err=True)
+    return lambda line: say(f"[{time.monotonic() - began:6.1f} s] {line}")
 
 
 def workplace(home: Path) -> Workplace:
@@ -63,6 +65,25 @@ def runner(place: Workplace, *, say: Callable[[str], None]) -> Runner:
         api_key=environment.api_key,
         progress=say,
     )
+
+
+def check_target(path: Path) -> None:
+    """Find out before a long run whether its file can be written at the end; makes the folder.
+
+    Raises:
+        UsageError: it is a folder.
+        MachineTrouble: its folder can't be written.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder.", advice="Name a file with -o.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise MachineTrouble(
+            f"The file {path} can't be written: {error.strerror}.", advice="Name another with -o; nothing was changed."
+        ) from error
 
 
 @contextmanager

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from counterproof.agents.edits import check_edit
 from counterproof.agents.study import Workplace, open_study
 from counterproof.provenance.decisions import COMMENT_MAX, DecisionKind, SignedDecision
@@ -105,7 +107,7 @@ def sign_draft(workplace: Workplace, draft: Draft, *, key: str, passphrase: str)
     """
     if not key.strip():
         raise UsageError("No key file is named.", allowed=f"{draft.signer.name}'s is usually {draft.signer.key}.")
-    private = load_key(Path(key.strip()).expanduser(), passphrase=passphrase or None)
+    private = _opened(Path(key.strip()).expanduser(), passphrase)
     study = open_study(workplace, draft.study)
     signed = study.checkpoints.decide(
         draft.checkpoint,
@@ -127,3 +129,16 @@ def _content(kind: CheckpointKind, texts: dict[str, str]) -> Any:
         return json.loads(texts.get("content", ""))
     except (ValueError, RecursionError) as error:
         raise UsageError(f"The edit is not JSON: {error}.", advice="Mend it at that place, or begin again.") from error
+
+
+def _opened(path: Path, passphrase: str) -> Ed25519PrivateKey:
+    try:
+        return load_key(path, passphrase=passphrase or None)
+    except UsageError as error:
+        # `cryptography` 50 calls a wrong passphrase "Corrupt data: broken checksum".
+        if not isinstance(error.__cause__, ValueError | TypeError):
+            raise
+        raise UsageError(
+            f"The key {path} can't be opened {'with this passphrase' if passphrase else 'without a passphrase'}.",
+            advice="Nothing was signed. Type the passphrase again, and name the private key, not the .pub file.",
+        ) from error

@@ -8,6 +8,7 @@ but plain values.
 
 from __future__ import annotations
 
+import getpass
 import os
 import pwd
 from pathlib import Path
@@ -25,14 +26,25 @@ def clean() -> None:
 
 
 def default_home() -> Path:
-    """Return the folder of the store where none is named."""
+    """Return the folder of the store where none is named.
+
+    Raises:
+        UsageError: this user has no home folder.
+    """
     named = os.environ.get("COUNTERPROOF_HOME")
     if named:
         return Path(named)
     data = os.environ.get("XDG_DATA_HOME")
     if data:
         return Path(data) / "counterproof"
-    home = os.environ.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
+    home = os.environ.get("HOME")
+    if not home:
+        try:
+            home = pwd.getpwuid(os.getuid()).pw_dir
+        except KeyError as error:
+            raise UsageError(
+                f"User {os.getuid()} has no home folder.", advice="Name a folder for the store with --home."
+            ) from error
     return Path(home) / ".local" / "share" / "counterproof"
 
 
@@ -43,7 +55,7 @@ def api_key(name: str) -> str:
         name: the variable that holds it; "" for an endpoint without a key.
 
     Raises:
-        UsageError: the variable is not set.
+        UsageError: the variable is not set, or holds what can't be sent as a key. The text never shows the value.
     """
     if not name:
         return "none"
@@ -51,14 +63,41 @@ def api_key(name: str) -> str:
     if not key:
         raise UsageError(
             f"The environment variable {name} is not set.",
-            advice="Set it to the endpoint's key, or name another with --api-key-env (`--api-key-env ''` for none).",
+            advice="Set it to the endpoint's key and run again. For an endpoint without a key, make the study with "
+            "`--api-key-env ''`.",
+        )
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise UsageError(
+            f"The environment variable {name} holds space or characters that no key has.",
+            allowed="Printable ASCII without space.",
+            advice="Set it to the endpoint's key alone; look for a line end that was copied with it.",
         )
     return key
 
 
+def has_variable(name: str) -> bool:
+    """Say whether a variable is set now."""
+    return bool(os.environ.get(name))
+
+
+def user_name() -> str:
+    """Return who is working here, for the registry's history."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}"
+
+
 def passphrase() -> str | None:
-    """Return the passphrase that a script gives, or None."""
-    return os.environ.get("COUNTERPROOF_PASSPHRASE") or None
+    """Return the passphrase that a script gives, or None.
+
+    Raises:
+        UsageError: it is not UTF-8. The text never shows it.
+    """
+    given = os.environ.get("COUNTERPROOF_PASSPHRASE") or None
+    if given is not None and any("\ud800" <= character <= "\udfff" for character in given):
+        raise UsageError("COUNTERPROOF_PASSPHRASE is not UTF-8.", advice="Set it in UTF-8, or leave it unset.")
+    return given
 
 
 def search_path() -> str:

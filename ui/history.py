@@ -107,6 +107,9 @@ def _timeline_row(event: Event) -> TimelineRow:
 _TOLD = (
     "id",
     "checkpoint",
+    "approval",
+    "effect",
+    "rows",
     "decision",
     "key",
     "status",

@@ -12,16 +12,51 @@ the exact bytes stand on the page too.
 from __future__ import annotations
 
 import re
+from itertools import groupby
 
 _ACTIVE = re.compile(r"\\(?!\|)|[<$]|!(?=\[)|(?<=\])[(\[:]|:(?=\w)")
 """A backslash (but that of an escaped table bar), HTML, formulas, images, links, and Streamlit's :directives."""
 _MARKUP = re.compile(r"[\\`*_\[\]<>$~|#]|:(?=\w)|!(?=\[)|(?m:^)(?:[-+](?=\s|$)|-(?=-)|=)")
+_HEADING = re.compile(r"(?m)^(#{1,4} )")
+_BAR = re.compile(r"(?<!\\)\|")
+_RULE = re.compile(r":?-+:?")
+_DIGEST = re.compile(r"\b([0-9a-f]{32})([0-9a-f]{32})\b")
+_LONG = re.compile(r"\S{41,}")
+_CHUNK = re.compile(r".{1,20}")
+_ZERO_WIDTH = "\u200b"
 _NUMBERED = re.compile(r"(?m)^(\d{1,9})([.)])(?=\s|$)")
 
 
 def defused(markdown: str) -> str:
     """Return Markdown that renders as before, without images, links, formulas, HTML and directives."""
     return _ACTIVE.sub(lambda found: "\\" + found.group(), markdown)
+
+
+def demoted(markdown: str) -> str:
+    """Return Markdown whose headings stand two levels lower, below those of the page."""
+    return _HEADING.sub(r"##\1", markdown)
+
+
+def tables_apart(markdown: str) -> list[str | list[list[str]]]:
+    """Return Markdown as stretches of text and tables, a table being its rows of cells, the header first.
+
+    A table that is not even stays text.
+    """
+    parts: list[str | list[list[str]]] = []
+    for is_table, lines in groupby(markdown.splitlines(), key=lambda line: line.startswith("|")):
+        block = list(lines)
+        rows = [[cell.strip() for cell in _BAR.split(line)[1:-1]] for line in block]
+        even = is_table and len(rows) > 2 and {len(row) for row in rows} == {len(rows[0])}
+        if even and all(_RULE.fullmatch(cell) for cell in rows[1]) and len(set(rows[0])) == len(rows[0]):
+            parts.append([rows[0], *rows[2:]])
+        else:
+            parts.append("\n".join(block))
+    return parts
+
+
+def breakable(text: str) -> str:
+    """Return text whose long words a narrow cell can break, so that no end is hidden; digests become two words."""
+    return _LONG.sub(lambda found: _ZERO_WIDTH.join(_CHUNK.findall(found.group())), _DIGEST.sub(r"\1 \2", text))
 
 
 def plain(text: str) -> str:

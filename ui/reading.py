@@ -10,6 +10,7 @@ import io
 from typing import Any, assert_never
 
 from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.ui.subjects import (
     CodePart,
@@ -28,8 +29,18 @@ def part_of(kind: CheckpointKind, subject: dict[str, Any], blobs: Blobs) -> Part
     """Return what a subject shows.
 
     Raises:
-        VerificationFailed: a figure is missing or was changed.
+        VerificationFailed: a figure is missing or was changed, or the subject is not of the form that is known here.
     """
+    try:
+        return _read(kind, subject, blobs)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise VerificationFailed(
+            f"The subject of this {kind} checkpoint is not of the form that this version shows ({error!r}).",
+            advice="Look at it with the version of Counterproof that made it.",
+        ) from error
+
+
+def _read(kind: CheckpointKind, subject: dict[str, Any], blobs: Blobs) -> Part:
     match kind:
         case CheckpointKind.PLAN:
             return _plan(subject)
@@ -193,9 +204,9 @@ def _table(text: str) -> tuple[Row, ...]:
 def _signoff(subject: dict[str, Any]) -> SignoffPart:
     document = subject["document"]
     rows = [
-        {"section": section, "number": part["text"], "comes from": part["ref"]}
-        for section, parts in [*document["sections"].items(), *document["appendix"].items()]
-        for part in parts
+        {"section": section["name"], "number": part["text"], "comes from": part["ref"]}
+        for section in [*document["sections"], *document["appendix"]]
+        for part in section["parts"]
         if part["kind"] == "number"
     ]
     numbers = Listing(title="Where each number comes from", rows=_t(rows), empty="No number: that is a failure.")

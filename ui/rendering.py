@@ -1,23 +1,15 @@
 """Studies and checkpoints as text for a terminal: exactly what is decided on, readable.
 
-Pure functions of what was read; the same subject gives the same text. Everything that a model or a program wrote has
-its control characters taken out, so that no text can repaint the terminal.
+Pure functions of what was read; the same subject gives the same text. Control characters are taken out
+(`output.plain`), so that nothing that a model or a program wrote can repaint the terminal.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from typing import Any
 
 from counterproof.provenance.record import Event
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-
-
-def plain(text: str) -> str:
-    """Return text without control and direction characters."""
-    return _CONTROL.sub("�", text)
+from counterproof.ui.output import json_text, plain
 
 
 def checkpoint_text(subject: dict[str, Any], *, checkpoint: str, digest: str, state: str) -> str:
@@ -128,4 +120,4 @@ def _signoff(subject: dict[str, Any]) -> list[str]:
 
 def editable_text(subject: dict[str, Any]) -> str:
     """Return the part of a subject that an edit replaces, as JSON to start from."""
-    return json.dumps(subject["editable"], indent=1, ensure_ascii=False)
+    return json_text(subject["editable"])

@@ -13,6 +13,7 @@ Source: the option list of Streamlit 1.67 (`streamlit run --help`).
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -65,12 +66,15 @@ class WebApp:
 
 
 def start(home: Path, port: int = 8501) -> int:
-    """Show the pages of a store until the process is told to stop; return its exit code.
+    """Show the pages of a store until Ctrl-C or SIGTERM; return the exit code, 0 when told to stop.
+
+    Only the main thread of a process may call this.
 
     Raises:
         UsageError: the port is taken.
         MachineTrouble: the pages did not come up.
     """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app = launch(home, port)
     print(f"Counterproof is at {app.url} (this machine only). Ctrl-C ends it.", file=sys.stderr)
     try:
@@ -99,7 +103,7 @@ def launch(home: Path, port: int = 8501, *, wait_s: float = 30) -> WebApp:
         cwd=_APP.parent,
         env={name: value for name, value in environment.for_subprocess().items() if name in _PASSED_ON},
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=2,  # its banner and tracebacks: standard output is for what a command gives
     )
     app = WebApp(url=f"http://{ADDRESS}:{port}", process=process)
     end = time.monotonic() + wait_s

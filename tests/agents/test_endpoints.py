@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import pytest
 
 from counterproof.agents.chat import TRIES
+from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.errors import CounterproofError, MachineTrouble, ToolFailed
 from counterproof.provenance.record import Event
 from counterproof.provenance.store import Status
@@ -24,7 +25,7 @@ from ..lab import NOWHERE, PRIMARY, Lab, script, written
 
 GOOD = written(PRIMARY)
 HTML = b"<!doctype html><title>Sign in to the hospital network</title>"
-APPROVED = ("approve",) * 4
+APPROVED: tuple[DecisionKind, ...] = ("approve",) * 4
 
 
 def _status(status: int, body: bytes = b"", **headers: str) -> Reply:
@@ -212,7 +213,9 @@ def test_an_unusable_answer_is_repaired(lab: Lab, reply: Reply) -> None:
     assert second.data["key"] == "write/primary/1/2"
 
 
-@pytest.mark.parametrize("name", ["prose", "HTML", "empty body", "choices null", "cut off", "lone surrogate in the text"])
+@pytest.mark.parametrize(
+    "name", ["prose", "HTML", "empty body", "choices null", "cut off", "lone surrogate in the text"]
+)
 def test_answers_that_stay_unusable_stop_the_study_and_nothing_is_lost(lab: Lab, name: str) -> None:
     study = lab.new()
     with Endpoint(script(primary=[REPAIRED[name]] * 3)) as bad:

@@ -1,4 +1,4 @@
-"""A whole study on data that no scenario knows: real graph, gate, sandbox and client, answers from a loopback endpoint."""
+"""Whole studies on data that no scenario knows: all of the product, with the answers of a loopback endpoint."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ from ..endpoint import Endpoint
 from ..lab import OUTLIER, PRIMARY, REPLICATION, Lab, planned, program, real_mean, reported, script, written
 
 KEY2 = Ed25519PrivateKey.from_private_bytes(bytes(32))
-APPROVED: tuple[DecisionKind, ...] = ("approve", "approve", "approve", "approve")
-WRONG = program("Fails on the twin.", middle='raise ValueError(f"the first score is {scores[\'0\'][0]}")')
+APPROVED: tuple[DecisionKind, ...] = ("approve",) * 4
+REJECTED: tuple[DecisionKind, ...] = ("reject",) * 5
+WRONG = program("Fails on the twin.", middle="raise ValueError(f\"the first score is {scores['0'][0]}\")")
 FINDS_OUTLIER = "top = max(max(of) for of in scores.values())\nif top > 500: "
-FAILS_ON_REAL = program("Fails on real data.", middle=FINDS_OUTLIER + 'raise ValueError(f"the score {top} is too high")')
+FAILS_ON_REAL = program(
+    "Fails on real data.", middle=FINDS_OUTLIER + 'raise ValueError(f"the score {top} is too high")'
+)
 
 
 def _released(lab: Lab, study: str) -> dict[str, Any]:
@@ -129,7 +132,7 @@ def test_a_rejected_plan_is_drafted_anew_from_the_reason_and_the_draft(lab: Lab)
 def test_a_plan_that_is_rejected_each_time_ends_rejected(lab: Lab) -> None:
     study = lab.new()
     with Endpoint(script(planner=[planned(title=f"Draft {at}") for at in range(5)])) as endpoint:
-        assert lab.run(study, endpoint.base_url, *["reject"] * 5) is Status.REJECTED
+        assert lab.run(study, endpoint.base_url, *REJECTED) is Status.REJECTED
     assert "rejected 5 times; last: Ada says reject." in lab.workplace.store.study(study)["detail"]
 
 
@@ -203,7 +206,9 @@ def test_a_failure_on_real_data_tells_the_model_class_and_line_only(lab: Lab) ->
     assert f"status 'error', at line {line} of the program, with ValueError." in endpoint.prompt("primary")
     assert "too high" not in endpoint.prompt("primary").split("The program failed on the real data")[1]
     assert OUTLIER[:5] not in endpoint.everything()
-    opened = [(event.data["approval"], event.data["effect"].split("/")[1]) for event in lab.events(study, "gate.opened")]
+    opened = [
+        (event.data["approval"], event.data["effect"].split("/")[1]) for event in lab.events(study, "gate.opened")
+    ]
     assert sorted(opened) == [
         (f"{study}.code.1", "primary"),
         (f"{study}.code.1", "replication"),
@@ -217,9 +222,9 @@ def test_a_failure_on_real_data_tells_the_model_class_and_line_only(lab: Lab) ->
     [
         'raise type("Score" + str(top).replace(".", "_"), (Exception,), {})',
         "raise SystemExit(str(top))",
-        'os.write(2, f\'File "/program/program.py", line {int(top * 1e6)}\\n\'.encode()); os._exit(1)',
+        "os.write(2, f'File \"/program/program.py\", line {int(top * 1e6)}\\n'.encode()); os._exit(1)",
         'os.write(2, f"Error{top}: {top}\\n".encode()); os._exit(1)',
-        'print(top); (Path(os.environ["COUNTERPROOF_OUT"]) / "results.json").mkdir(); raise OSError(int(top), str(top))',
+        "print(top); raise OSError(int(top), str(top))",
         "os._exit(int(top) % 200)",
     ],
     ids=["class name", "exit text", "line number", "error line", "error number", "exit code"],
@@ -250,7 +255,7 @@ def test_unusable_results_on_real_data_tell_the_model_nothing_of_them(lab: Lab) 
 def test_a_program_that_always_fails_on_real_data_ends_in_cannot_conclude(lab: Lab) -> None:
     study = lab.new()
     with Endpoint(script(primary=[written(FAILS_ON_REAL + f"# {at}\n") for at in range(5)])) as endpoint:
-        assert lab.run(study, endpoint.base_url, *["approve"] * 6) is Status.CANNOT_CONCLUDE
+        assert lab.run(study, endpoint.base_url, *APPROVED, *APPROVED) is Status.CANNOT_CONCLUDE
     assert "the primary program failed on the real data" in lab.workplace.store.study(study)["detail"]
     assert OUTLIER[:5] not in endpoint.everything()
 

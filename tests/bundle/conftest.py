@@ -10,6 +10,7 @@ import pytest
 
 from counterproof.agents.runner import Runner, make_bundle
 from counterproof.agents.study import open_study, open_workplace
+from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.tracing import start_tracing
 from counterproof.sandbox import Environment, LocalSandbox
 from counterproof.scenarios.catalogue import load_scenario
@@ -48,7 +49,7 @@ def demo(shared: Path, sandbox: LocalSandbox, environment: Environment) -> Path:
 
 @pytest.fixture(scope="session")
 def reviewed(shared: Path, sandbox: LocalSandbox, environment: Environment) -> Path:
-    """The bundle of a study that Ada reviewed: a call that failed once, a rejected plan, a rejected and an edited text."""
+    """The bundle of a study that Ada reviewed: a call that failed, a rejected plan, a rejected report."""
 
     def make(target: Path) -> None:
         lab = Lab(home=shared / "reviewed-home", sandbox=sandbox, environment=environment)
@@ -59,7 +60,7 @@ def reviewed(shared: Path, sandbox: LocalSandbox, environment: Environment) -> P
             reporter=[reported(methods="First words."), reported()],
         )
         with Endpoint(answers) as endpoint:
-            decisions = ("reject", "approve", "approve", "approve", "reject", "approve")
+            decisions: tuple[DecisionKind, ...] = ("reject", "approve", "approve", "approve", "reject", "approve")
             lab.run(study, endpoint.base_url, *decisions)
         make_bundle(lab.workplace, lab.study(study), target)
 

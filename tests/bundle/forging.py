@@ -25,7 +25,7 @@ from counterproof.provenance.digests import canonical_json, sha256_bytes
 from counterproof.provenance.record import FIRST, Record
 from counterproof.provenance.signing import BUNDLE_NAMESPACE, public_line, sign
 from counterproof.provenance.verify import Step, Verification, verify_bundle
-from counterproof.provenance.zips import write_zip
+from counterproof.provenance.zips import Source, write_zip
 
 FORGER = Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32)
 STRANGER = Ed25519PrivateKey.from_private_bytes(bytes([9]) * 32)
@@ -173,7 +173,7 @@ def blob(digest: str) -> str:
 def write_files(target: Path, files: dict[str, bytes]) -> Path:
     """Write files as a canonical zip."""
     with target.open("wb") as file:
-        write_zip(file, {name: partial(io.BytesIO, data) for name, data in files.items()})
+        write_zip(file, {name: Source(open=partial(io.BytesIO, data), size=len(data)) for name, data in files.items()})
     return target
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -71,7 +72,7 @@ def test_worker_keeps_the_spans_of_the_study_that_it_runs(workplace: Workplace, 
     [
         (UsageError("The key is missing.", advice="Set it."), "The key is missing. Set it."),
         (MachineTrouble("The endpoint is down."), "The endpoint is down."),
-        (KeyError("value 4711"), "Unexpected KeyError; the worker's output has the details."),
+        (KeyError("value 4711"), "A fault of Counterproof: KeyError."),
     ],
     ids=["usage", "machine", "foreign"],
 )
@@ -171,9 +172,8 @@ def test_worker_waits_for_word_and_ends_when_told(workplace: Workplace, endpoint
 
 
 def test_worker_says_when_the_store_cannot_be_used(workplace: Workplace) -> None:
-    store = workplace.store.home / "store.sqlite"
-    store.unlink()
-    store.mkdir()
+    with sqlite3.connect(workplace.store.home / "store.sqlite") as database:
+        database.execute("DROP TABLE checkpoints")
     with pytest.raises(MachineTrouble, match="store"):
         _once(workplace)
 

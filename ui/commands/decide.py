@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import click
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from counterproof.agents.edits import check_edit
 from counterproof.agents.study import open_study, study_of
@@ -16,7 +17,7 @@ from counterproof.provenance.errors import UsageError
 from counterproof.provenance.signing import load_key
 from counterproof.ui import environment
 from counterproof.ui.common import home_option, traced, workplace
-from counterproof.ui.output import emit, json_option
+from counterproof.ui.output import emit, json_option, say
 
 
 @click.command(name="decide")
@@ -51,15 +52,22 @@ def command(
     person = place.registry.get(reviewer)
     if seen is not None and (len(seen) < 12 or not waiting.subject.startswith(seen)):
         raise UsageError(
-            f"Checkpoint {checkpoint} holds {waiting.subject}, and --seen is {seen}.",
-            advice="Look at it again with `counterproof show`.",
+            f"Checkpoint {checkpoint} holds {waiting.subject}, and --seen is {seen!r}.",
+            allowed="--seen is that digest, or at least its first 12 characters.",
+            advice=f"Look at it again with `counterproof show {checkpoint}`.",
+        )
+    if edited is not None and decision != "edit":
+        raise UsageError(
+            f"--file was given, and the decision is {decision!r}.",
+            allowed="Only an edit hands in new content.",
+            advice="Leave --file away, or decide `edit`.",
         )
     content = check_edit(waiting.kind, study.checkpoints.subject(checkpoint), _json(edited)) if edited else None
-    path = key or home / "keys" / person.id
+    private = _open(key or home / "keys" / person.id)
     with traced(place, study.id):
         signed = study.checkpoints.decide(
             checkpoint,
-            load_key(path, passphrase=_passphrase(path)),
+            private,
             reviewer=person.id,
             decision=cast(DecisionKind, decision),
             comment=comment,
@@ -67,8 +75,8 @@ def command(
             edited=content,
         )
     made = signed.decision
-    click.echo(f"Signed as {made.name} ({made.role}), meaning: {made.meaning}.", err=True)
-    click.echo(f"Go on with: counterproof run {study.id}", err=True)
+    say(f"Signed as {made.name} ({made.role}), meaning: {made.meaning}.")
+    say(f"Go on with: counterproof run {study.id}")
     text = f"{checkpoint}: {decision} over {made.subject}"
     emit(made.model_dump(mode="json"), text, as_json=as_json)
 
@@ -85,16 +93,35 @@ def _json(path: Path) -> Any:
         ) from error
 
 
-def _passphrase(path: Path) -> str | None:
-    """Return the passphrase of a key that has one."""
+def _open(path: Path) -> Ed25519PrivateKey:
+    """Open a key, with its passphrase when it has one.
+
+    Raises:
+        UsageError: it can't be opened; the text says whether the passphrase is missing or wrong.
+    """
     given = environment.passphrase()
-    if given is not None or not path.is_file():
-        return given
+    locked = path.is_file() and _is_locked(path)
+    if locked and given is None:
+        if not sys.stdin.isatty():
+            raise UsageError(
+                f"The key {path} has a passphrase, and there is no terminal to ask for it.",
+                advice="Set COUNTERPROOF_PASSPHRASE, or decide in a terminal.",
+            )
+        given = click.prompt(f"Passphrase of {path.name}", hide_input=True, err=True)
+    try:
+        return load_key(path, passphrase=given if locked else None)
+    except UsageError as error:
+        if not locked:
+            raise
+        raise UsageError(
+            f"The key {path} does not open with this passphrase.", advice="Give the one that it was made with."
+        ) from error
+
+
+def _is_locked(path: Path) -> bool:
+    """Say whether a key has a passphrase: opening it without is then the wrong kind of call, not a wrong file."""
     try:
         load_key(path, passphrase=None)
-    except UsageError:
-        if not sys.stdin.isatty():
-            raise
-        passphrase: str = click.prompt(f"Passphrase of {path.name}", hide_input=True, err=True)
-        return passphrase
-    return None
+    except UsageError as error:
+        return isinstance(error.__cause__, TypeError)
+    return False

@@ -12,19 +12,26 @@ from typing import Any
 import click
 
 from counterproof.agents.runner import make_bundle
-from counterproof.agents.study import OpenStudy, Workplace, open_study
+from counterproof.agents.study import OpenStudy, open_study
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.verify import verify_bundle
 from counterproof.scenarios.catalogue import load_scenario
 from counterproof.scenarios.replayer import run_scenario, start_scenario
-from counterproof.ui.common import progress, runner, traced, workplace
+from counterproof.ui.common import check_target, progress, runner, traced, workplace
 from counterproof.ui.output import emit, json_option
 
 SCENARIO = "lung-survival"
 
 
 @click.command(name="demo")
-@click.option("-o", "--output", default="counterproof-demo.zip", show_default=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    default="counterproof-demo.zip",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="The bundle; replaced when it exists.",
+)
 @click.option(
     "--home",
     type=click.Path(path_type=Path, file_okay=False),
@@ -37,12 +44,13 @@ def command(output: Path, home: Path | None, as_json: bool) -> None:
     The model turns were written by hand and the decisions are scripted: no model is called and nobody reviews. The
     bundle says so.
     """
+    check_target(output)
     began = time.monotonic()
     folder = home or Path(tempfile.mkdtemp(prefix="counterproof-demo-"))
     say = progress()
     try:
         place = workplace(folder)
-        study = _study(place, output)
+        study = start_scenario(place, load_scenario(SCENARIO))
         say(f"study {study} in {folder}" if home else f"study {study}")
         with traced(place, study):
             run_scenario(runner(place, say=say), study)
@@ -67,12 +75,6 @@ def command(output: Path, home: Path | None, as_json: bool) -> None:
     finally:
         if home is None:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _study(place: Workplace, output: Path) -> str:
-    if output.is_dir():
-        raise click.UsageError(f"{output} is a folder; name a file with -o.")
-    return start_scenario(place, load_scenario(SCENARIO))
 
 
 def _results(study: OpenStudy) -> dict[str, dict[str, Any]]:

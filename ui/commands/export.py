@@ -10,8 +10,8 @@ from counterproof.agents.runner import make_bundle
 from counterproof.agents.study import open_study
 from counterproof.provenance.bundle import review_label
 from counterproof.provenance.digests import sha256_file
-from counterproof.ui.common import home_option, workplace
-from counterproof.ui.output import emit, json_option
+from counterproof.ui.common import check_target, home_option, workplace
+from counterproof.ui.output import emit, json_option, say
 
 
 @click.command(name="export")
@@ -29,8 +29,9 @@ def command(study: str, output: Path, force: bool, home: Path, as_json: bool) ->
         raise click.UsageError(f"{output} exists already. Choose another name, or replace it with --force.")
     place = workplace(home)
     opened = open_study(place, study)
+    check_target(output)
     make_bundle(place, opened, output)
     label = review_label(opened.record.events())
     digest = sha256_file(output)
-    click.echo(f"Check it: counterproof verify {output}", err=True)
+    say(f"Check it: counterproof verify {output}")
     emit({"file": str(output), "sha256": digest, "review": label}, f"{output} ({label})", as_json=as_json)

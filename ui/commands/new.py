@@ -9,8 +9,9 @@ import click
 from counterproof.agents.models import ModelConfig, load_models, model_config
 from counterproof.agents.study import new_study
 from counterproof.provenance.errors import UsageError
+from counterproof.ui import environment
 from counterproof.ui.common import home_option, workplace
-from counterproof.ui.output import emit, json_option
+from counterproof.ui.output import emit, json_option, say
 
 
 @click.command(name="new")
@@ -51,11 +52,13 @@ def command(
         question=_text(question),
         data=list(data),
         model=chosen,
-        title=title,
+        title=" ".join(title.split()),
         codebook=_file(codebook) if codebook else "",
         share_data=share_data,
     )
-    click.echo(f"Study {study} is ready: counterproof run {study}", err=True)
+    if chosen.api_key_env and not environment.has_variable(chosen.api_key_env):
+        say(f"Note: {chosen.api_key_env}, which holds the endpoint's key, is not set now; `run` needs it.")
+    say(f"Study {study} is ready: counterproof run {study}")
     emit({"study": study}, study, as_json=as_json)
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import cast
 
 import click
@@ -14,7 +13,7 @@ from counterproof.provenance.reviewers import ROLES_OF, Reviewer, Role
 from counterproof.provenance.signing import check_public_line, load_key, make_key, public_line
 from counterproof.ui import environment
 from counterproof.ui.common import home_option, workplace
-from counterproof.ui.output import emit, json_option
+from counterproof.ui.output import emit, json_option, say
 
 
 @click.group(name="reviewers")
@@ -26,7 +25,14 @@ def command() -> None:
 @click.argument("reviewer")
 @click.option("--name", required=True, help="Printed name, as it stands in the report.")
 @click.option("--orcid", default="", help="ORCID iD, 0000-0002-1825-0097.")
-@click.option("--role", "roles", multiple=True, required=True, type=click.Choice([role.value for role in Role]), help="May be repeated.")
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    required=True,
+    type=click.Choice([role.value for role in Role]),
+    help="May be repeated.",
+)
 @click.option("--public-key", type=click.Path(path_type=Path), help="Use this Ed25519 SSH key (.pub) and make none.")
 @click.option("--no-passphrase", is_flag=True, help="Make a key without a passphrase: whoever has the file can sign.")
 @home_option
@@ -46,19 +52,20 @@ def add(
     The passphrase is asked for in the terminal, or taken from COUNTERPROOF_PASSPHRASE.
     """
     place = workplace(home)
+    _check_words(reviewer, name)
     key = home / "keys" / reviewer
     made = public_key is None
     line = _make(key, reviewer, no_passphrase=no_passphrase) if made else _read(cast(Path, public_key))
     person = Reviewer(id=reviewer, name=name, orcid=orcid, roles=tuple(Role(role) for role in roles), public_key=line)
     try:
-        added = place.registry.add(person, by=getpass.getuser())
+        added = place.registry.add(person, by=environment.user_name())
     except UsageError:
         if made:
             for path in (key, key.with_name(key.name + ".pub")):
                 path.unlink(missing_ok=True)
         raise
     may = ", ".join(kind for kind in ROLES_OF if added.role_for(kind))
-    click.echo(f"{added.name} may decide: {may}.", err=True)
+    say(f"{added.name} may decide: {may}.")
     text = f"{added.id} {added.fingerprint}" + (f" {key}" if made else "")
     emit({**added.model_dump(mode="json"), "fingerprint": added.fingerprint}, text, as_json=as_json)
 
@@ -83,8 +90,19 @@ def list_(home: Path, as_json: bool) -> None:
 @home_option
 def revoke(reviewer: str, home: Path) -> None:
     """From now on REVIEWER decides nothing, and approvals that were not used yet open nothing."""
-    workplace(home).registry.revoke(reviewer, by=getpass.getuser())
-    click.echo(f"{reviewer} is revoked.", err=True)
+    workplace(home).registry.revoke(reviewer, by=environment.user_name())
+    say(f"{reviewer} is revoked.")
+
+
+def _check_words(reviewer: str, name: str) -> None:
+    """Refuse what must not even be tried: an id that names a file elsewhere, a name that can't be printed."""
+    if PurePath(reviewer).name != reviewer:
+        raise UsageError(
+            f"{reviewer!r} can't be a reviewer's id.",
+            allowed="Lower-case letters, digits, '.', '_' and '-', at most 40, a letter first.",
+        )
+    if not name.isprintable():
+        raise UsageError(f"The name {name!r} holds control characters.", advice="Give it as one line of plain text.")
 
 
 def _make(key: Path, reviewer: str, *, no_passphrase: bool) -> str:

@@ -10,7 +10,7 @@ import click
 from counterproof.scenarios.catalogue import load_scenario, scenario_names
 from counterproof.scenarios.recorder import record_scenario, write_turns
 from counterproof.ui.common import progress, runner, workplace
-from counterproof.ui.output import emit, json_option
+from counterproof.ui.output import emit, json_option, say
 
 
 @click.group(name="scenarios")
@@ -36,4 +36,4 @@ def record(name: str) -> None:
     with tempfile.TemporaryDirectory(prefix="counterproof-record-") as home:
         turns = record_scenario(runner(workplace(Path(home)), say=progress()), scenario)
     write_turns(scenario.folder / "turns.jsonl", turns)
-    click.echo(f"{len(turns)} turns of origin {scenario.turns.origin!r} written.", err=True)
+    say(f"{len(turns)} turns of origin {scenario.turns.origin!r} written.")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
 from counterproof.agents.study import OpenStudy, open_study, study_of
+from counterproof.provenance.store import ENDED, Status
 from counterproof.ui.common import home_option, workplace
-from counterproof.ui.output import emit, json_option
+from counterproof.ui.output import emit, escaped, json_option, say, write
 from counterproof.ui.rendering import checkpoint_text, editable_text, study_text
 
 
@@ -22,7 +24,8 @@ from counterproof.ui.rendering import checkpoint_text, editable_text, study_text
 def command(what: str | None, editable: bool, home: Path, as_json: bool) -> None:
     """Show what happened in a STUDY, or exactly what is to be decided at a CHECKPOINT.
 
-    Without an argument: all studies. With --json a checkpoint is printed as the exact bytes that a decision signs.
+    Without an argument: all studies. With --json into a file or pipe a checkpoint is the exact bytes that a decision
+    signs.
     """
     place = workplace(home)
     if what is None:
@@ -40,19 +43,29 @@ def command(what: str | None, editable: bool, home: Path, as_json: bool) -> None
             "events": [{"seq": event.seq, "type": event.type, "ts": event.ts, **event.data} for event in events],
         }
         emit(value, study_text(row, events, _checks(study)), as_json=as_json)
+        _advise(row, study)
 
 
 def _checkpoint(study: OpenStudy, checkpoint: str, *, editable: bool, as_json: bool) -> None:
     opened = study.checkpoints.get(checkpoint)
     subject = study.checkpoints.subject(checkpoint)
     if editable:
-        click.echo(editable_text(subject))
+        write(editable_text(subject))
     elif as_json:
-        click.echo(study.record.blobs.get(opened.subject), nl=False)
+        exact = study.record.blobs.get(opened.subject)
+        write(escaped(exact.decode()) if sys.stdout.isatty() else exact, newline=False)
     else:
         decision = study.checkpoints.decision(checkpoint)
         state = f"{decision.decision.decision} by {decision.decision.name}" if decision else "waits for a decision"
-        click.echo(checkpoint_text(subject, checkpoint=checkpoint, digest=opened.subject, state=state))
+        write(checkpoint_text(subject, checkpoint=checkpoint, digest=opened.subject, state=state))
+
+
+def _advise(row: dict[str, Any], study: OpenStudy) -> None:
+    waiting = study.checkpoints.waiting()
+    if Status(row["status"]) is Status.WAITING and waiting is not None:
+        say(f"Next: counterproof show {waiting.id}")
+    else:
+        say(f"Next: counterproof {'export' if Status(row['status']) in ENDED else 'run'} {study.id}")
 
 
 def _checks(study: OpenStudy) -> list[dict[str, Any]]:

@@ -11,7 +11,9 @@ from counterproof.ui.web import start
 
 
 @click.command(name="ui")
-@click.option("--port", default=8501, show_default=True, type=click.IntRange(1, 65535))
+@click.option(
+    "--port", default=8501, show_default=True, type=click.IntRange(1, 65535), help="Port of 127.0.0.1 to serve on."
+)
 @home_option
 def command(port: int, home: Path) -> None:
     """Start the pages on this machine (127.0.0.1 only), for reading and deciding; run a worker beside them."""

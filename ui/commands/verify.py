@@ -26,7 +26,7 @@ def command(bundle: Path, as_json: bool) -> None:
 def verification_text(found: Verification) -> str:
     """Return a verification as lines for a person."""
     marks = {"ok": "ok    ", "failed": "FAILED", "not applicable": "n/a   "}
-    lines = [f"{found.study}: {found.title}" if found.title else found.study]
+    lines = [f"{found.study}: {found.title}"] if found.study else []
     for step in found.steps:
         first, *rest = step.evidence or ("",)
         lines.append(f"{step.number:>3} {marks[step.outcome]} {step.name:<10} {first}")

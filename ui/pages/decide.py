@@ -89,22 +89,25 @@ def _ask(workplace: Workplace, view: DecisionView) -> None:
     )
     if st.button("Go to signing", type="primary", key=f"sign-{view.digest}"):
         with errors_shown():
-            _sign(workplace, draft_decision(view, signer=signer, decision=decision, comment=comment, texts=texts))
+            confirm(workplace, draft_decision(view, signer=signer, decision=decision, comment=comment, texts=texts))
 
 
 def _editor(view: DecisionView) -> dict[str, str]:
     st.caption("Change what should be different. It is checked now, and comes back as a checkpoint of its own.")
-    return {
-        name: st.text_area(f"New {name}", text, height=400, key=f"edit-{name}-{view.digest}")
-        for name, text in editable_texts(view).items()
-    }
+    st.html("<style>.st-key-editor textarea { font-family: monospace }</style>")
+    with st.container(key="editor"):
+        return {
+            name: st.text_area(f"New {name}", text, height=400, key=f"edit-{name}-{view.digest}")
+            for name, text in editable_texts(view).items()
+        }
 
 
 @st.dialog("Sign this decision", width="medium", on_dismiss="rerun")
-def _sign(workplace: Workplace, draft: Draft) -> None:
+def confirm(workplace: Workplace, draft: Draft) -> None:
+    """Show what is signed, by whom and in what meaning; sign it with the key."""
     st.markdown(
         f"**{draft.decision}** {NAMES[draft.kind]} ({plain(draft.checkpoint)})\n\n"
-        f"by **{plain(draft.signer.name)}** as **{draft.signer.role}**; the signature means **{draft.meaning}**."
+        f"by **{plain(draft.signer.name)}** as **{draft.signer.role}**; meaning of the signature: **{draft.meaning}**."
     )
     st.markdown(f"Reason: {plain(draft.comment)}")
     st.caption("SHA-256 of what you saw:" + (" (the edit is signed with it)" if draft.decision == "edit" else ""))

@@ -9,7 +9,7 @@ import streamlit as st
 
 from counterproof.provenance.errors import CounterproofError, VerificationFailed
 from counterproof.provenance.reviewers import CheckpointKind
-from counterproof.ui.quoting import plain
+from counterproof.ui.quoting import breakable, defused, demoted, plain, tables_apart
 from counterproof.ui.subjects import Listing
 
 Go = Callable[[str, Mapping[str, str]], None]
@@ -40,5 +40,15 @@ def show_listing(listing: Listing, *, heading: str = "####") -> None:
     if not listing.rows:
         st.caption(plain(listing.empty) or "None.")
         return
-    rows = [{plain(name): plain(cell) for name, cell in row.items()} for row in listing.rows]
+    rows = [{plain(name): plain(breakable(cell)) for name, cell in row.items()} for row in listing.rows]
     st.table(rows, hide_index=True)
+
+
+def show_markdown(markdown: str) -> None:
+    """Show Markdown that a model wrote, or that holds its words; tables fit a narrow screen."""
+    for part in tables_apart(markdown):
+        if isinstance(part, str):
+            st.markdown(demoted(defused(part)))
+        else:
+            head, *rows = part
+            st.table([dict(zip(head, map(defused, row), strict=True)) for row in rows], hide_index=True)

@@ -6,8 +6,8 @@ from typing import assert_never
 
 import streamlit as st
 
-from counterproof.ui.pages.layout import show_listing
-from counterproof.ui.quoting import defused, plain
+from counterproof.ui.pages.layout import show_listing, show_markdown
+from counterproof.ui.quoting import plain
 from counterproof.ui.subjects import CodePart, FileItem, Listing, Part, PlanPart, ProgramView, ReleasePart, SignoffPart
 
 
@@ -28,7 +28,7 @@ def show_part(part: Part) -> None:
 
 def _plan(part: PlanPart) -> None:
     with st.container(border=True):
-        st.markdown(defused(part.markdown))
+        show_markdown(part.markdown)
     for listing in part.listings:
         show_listing(listing)
     st.markdown("#### Codebook")
@@ -105,5 +105,5 @@ def _figure(data: bytes) -> None:
 
 def _signoff(part: SignoffPart) -> None:
     with st.container(border=True):
-        st.markdown(defused(part.markdown))
+        show_markdown(part.markdown)
     show_listing(part.numbers)

@@ -1,0 +1,172 @@
+"""Steps 9, 10 and 11: what the bundle says to a reader is what the record holds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from counterproof.provenance.bundle import readme_facts, review_label
+from counterproof.provenance.crate import make_crate
+from counterproof.provenance.digests import digest_of
+from counterproof.provenance.errors import VerificationFailed
+from counterproof.provenance.numbers import check_numbers, to_markdown
+from counterproof.provenance.record import Event
+from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind
+from counterproof.provenance.telemetry import STUDY
+from counterproof.provenance.verify.reading import Bundle, NotApplicable, fail_if
+
+_SPANS = "telemetry/spans.otlp.jsonl"
+_ALWAYS = {
+    "README.md",
+    "ro-crate-metadata.json",
+    "record/events.jsonl",
+    "record/head.json",
+    "record/withheld.json",
+    "keys/allowed_signers",
+    "keys/service_signers",
+}
+
+
+def check_report(bundle: Bundle) -> list[str]:
+    """9: the report is the one that was signed, and every number of it resolves to a released result."""
+    reports = bundle.of_type("report.rendered")
+    for event in bundle.of_type("checkpoint.opened"):
+        if event.data["kind"] == CheckpointKind.SIGNOFF:
+            _check_signoff(bundle, event, reports)
+    if not reports:
+        raise NotApplicable("the study ended without a report")
+    document = bundle.body(reports[-1], "report")
+    released, plan = (
+        _before(bundle, reports[-1], "results.released", "released"),
+        _before(bundle, reports[-1], "plan.locked", "plan"),
+    )
+    if document["released"] != digest_of(released) or document["plan"] != digest_of(plan):
+        raise VerificationFailed("The report rests on other results, or on another plan.")
+    if to_markdown(document).encode() != bundle.blob(reports[-1].ref("report.md").sha256):
+        raise VerificationFailed("The text of report.md is not that of report.json.")
+    found, faults = check_numbers(document, released=released, plan=plan)
+    fail_if(faults)
+    return [f"{found} numbers, all resolve to {len(released['results'])} released results"]
+
+
+def check_marks(bundle: Bundle) -> list[str]:
+    """10: nothing synthetic was released, and the label says how the study was reviewed."""
+    label = review_label(bundle.events)
+    info = bundle.tag("bag-info.txt").decode().splitlines()
+    if [line for line in info if line.startswith("Counterproof-Review:")] != [f"Counterproof-Review: {label}"]:
+        raise VerificationFailed(f"The bag does not say that the study was {label}.")
+    readme, facts = bundle.get("README.md").decode(), readme_facts(bundle.events)
+    if not readme.startswith(facts) or any(readme.count(word) != 1 for word in ("Review: **", "State: **")):
+        raise VerificationFailed(f"README.md does not say what it should of a study that was {label}: {facts!r}.")
+    reports = bundle.of_type("report.rendered")
+    if reports and label == REPLAY_LABEL and REPLAY_LABEL not in bundle.get("report.md").decode():
+        raise VerificationFailed(f"report.md does not say that the study was {label}.")
+    for event in bundle.of_type("results.released"):
+        released = bundle.body(event, "released")
+        if released["synthetic"] or bundle.document(released["execution"])["synthetic"]:
+            raise VerificationFailed(f"Event {event.seq} released results of synthetic data.")
+    return [f"label: {label}"]
+
+
+def check_copies(bundle: Bundle) -> list[str]:
+    """11: the plain-named files are the ones in the record, and no other file is there."""
+    wanted = _wanted(bundle)
+    faults = [
+        f"the file {name} is not that of the record"
+        for name, digest in wanted.items()
+        if bundle.digest(f"data/{name}") != digest
+    ]
+    decided = range(1, len(bundle.of_type("decision.recorded")) + 1)
+    known = _ALWAYS | {_SPANS} | {f"decisions/{at}.json{end}" for at in decided for end in ("", ".sig")}
+    strange = set(bundle.names()) - set(wanted) - known
+    faults += [f"the file {name} has no place in a bundle" for name in sorted(strange) if name[:13] != "record/blobs/"]
+    fail_if(faults)
+    _check_crate(bundle)
+    spans = _check_spans(bundle) if _SPANS in bundle.names() else "none"
+    return [f"{len(wanted)} files; spans: {spans}"]
+
+
+def _check_signoff(bundle: Bundle, event: Event, reports: list[Event]) -> None:
+    """What was put up for the sign-off is the report that was rendered for it, on what was released."""
+    number = int(event.data["id"].rpartition(".")[2])
+    rendered = [made for made in reports if made.data["number"] == number and made.seq < event.seq]
+    subject = bundle.body(event, "subject")
+    if not rendered or subject["report"] != rendered[-1].ref("report").sha256:
+        raise VerificationFailed(f"Event {event.seq} puts up another report than was rendered for it.")
+    markdown = bundle.blob(rendered[-1].ref("report.md").sha256).decode()
+    document = bundle.document(subject["report"])
+    if (subject["document"], subject["markdown"], subject["released"]) != (document, markdown, document["released"]):
+        raise VerificationFailed(f"Event {event.seq} shows another report than it names.")
+    if number == len(reports) and rendered[-1] != reports[-1]:
+        raise VerificationFailed(f"Event {reports[-1].seq} renders a report that nobody was shown.")
+
+
+def _before(bundle: Bundle, report: Event, type_: str, role: str) -> dict[str, Any]:
+    events = [event for event in bundle.of_type(type_) if event.seq < report.seq]
+    if not events:
+        raise VerificationFailed(f"Event {report.seq} renders a report, and there is no {type_} before it.")
+    found: dict[str, Any] = bundle.body(events[-1], role)
+    return found
+
+
+def _wanted(bundle: Bundle) -> dict[str, str]:
+    """Return the digest of each plain-named file."""
+    wanted: dict[str, str] = {}
+    for event in bundle.of_type("plan.locked"):
+        wanted["plan.json"] = event.ref("plan").sha256
+    for event in bundle.of_type("report.rendered"):
+        wanted |= {"report.json": event.ref("report").sha256, "report.md": event.ref("report.md").sha256}
+    for event in bundle.of_type("results.released"):
+        wanted |= {f"results/{ref.role.removeprefix('output:')}": ref.sha256 for ref in event.refs if ":" in ref.role}
+        wanted["results/released.json"] = event.ref("released").sha256
+    for approval in bundle.approvals().values():
+        if approval.data["kind"] == CheckpointKind.CODE:
+            programs = bundle.document(approval.data["subject"])["programs"]
+            wanted |= {f"programs/{program['role']}.py": program["sha256"] for program in programs}
+    created = bundle.events[0].data
+    if created["share_data"]:
+        wanted |= {f"inputs/{file['name']}": file["sha256"] for file in created["data"]}
+    return wanted
+
+
+def _check_crate(bundle: Bundle) -> None:
+    """What this version would say in the RO-Crate stands in it, and no other file, action or person does."""
+    prefix = f"{bundle.top}/data/"
+    sizes = {
+        info.filename[len(prefix) :]: info.file_size
+        for info in bundle.archive.infolist()
+        if info.filename.startswith(prefix)
+    }
+    del sizes["ro-crate-metadata.json"]
+    title, label = bundle.events[0].data["title"], review_label(bundle.events)
+    made = {entity["@id"]: entity for entity in make_crate(bundle.events, sizes, title=title, label=label)["@graph"]}
+    given = bundle.json("ro-crate-metadata.json")["@graph"]
+    entities = {entity["@id"]: entity for entity in given}
+    faults = [
+        f"the RO-Crate says otherwise of {name}"
+        for name, entity in made.items()
+        if not entity.items() <= entities.get(name, {}).items()
+    ]
+    faults += ["the RO-Crate names an entity twice"] if len(entities) != len(given) else []
+    faults += [
+        f"the RO-Crate names {name}, of which the record knows nothing"
+        for name, entity in entities.items()
+        if name not in made and {"File", "Person", "CreateAction"} & {*_listed(entity["@type"])}
+    ]
+    fail_if(faults)
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _check_spans(bundle: Bundle) -> str:
+    count = 0
+    for line in bundle.get(_SPANS).splitlines():
+        for resource in json.loads(line)["resourceSpans"]:
+            for span in (span for scope in resource["scopeSpans"] for span in scope["spans"]):
+                attributes = {pair["key"]: pair["value"] for pair in span["attributes"]}
+                count += 1
+                if attributes[STUDY] != {"stringValue": bundle.top}:
+                    raise VerificationFailed(f"The file {_SPANS} holds spans of another study: {attributes[STUDY]}.")
+    return str(count)

@@ -1,0 +1,129 @@
+"""Steps 4, 5 and 8: the record is one chain, its bodies are there, and its effects happened once."""
+
+from __future__ import annotations
+
+from counterproof.provenance.bundle import split_bodies
+from counterproof.provenance.crate import blob_name
+from counterproof.provenance.errors import VerificationFailed
+from counterproof.provenance.record import Event, Ref, read_chain
+from counterproof.provenance.verify.reading import Bundle, NotApplicable, fail_if
+
+_FROM_A_CALL = {
+    "plan.drafted": "plan/{round}/",
+    "program.written": "write/{role}/{number}/",
+    "report.rendered": "report/",
+}
+"""What a model wrote comes from a finished call whose key begins so."""
+
+
+def check_chain(bundle: Bundle) -> list[str]:
+    """4: each event carries the hash of the one before, and the head is the one that the bag names."""
+    bundle.events = read_chain(bundle.get("record/events.jsonl"))
+    if not bundle.events or bundle.events[0].type != "study.created":
+        raise VerificationFailed("The record does not begin with the study.")
+    head = bundle.json("record/head.json")
+    last = bundle.events[-1]
+    if head != {"events": len(bundle.events), "head": last.digest}:
+        raise VerificationFailed(f"Event {last.seq} is not the last: the record was cut, or its head was changed.")
+    if [event.seq for event in bundle.of_type("study.created")] != [0]:
+        raise VerificationFailed("The record holds the beginning of a second study.")
+    info = bundle.tag("bag-info.txt").decode().splitlines()
+    for name, value in (("Record-Head", last.digest), ("Review", None)):
+        rows = [line for line in info if line.startswith(f"Counterproof-{name}:")]
+        if len(rows) != 1 or (value and rows[0] != f"Counterproof-{name}: {value}"):
+            raise VerificationFailed(f"The bag names another head of the record: {'; '.join(rows)}.")
+    if bundle.events[0].data["study"] != bundle.top:
+        raise VerificationFailed("The bag's folder is not named after the study.")
+    if f"External-Identifier: {bundle.top}" not in info:
+        raise VerificationFailed("The file bag-info.txt names another study.")
+    return [f"{len(bundle.events)} events, head {last.digest}"]
+
+
+def check_bodies(bundle: Bundle) -> list[str]:
+    """5: every body that an event names is there with its digest, or is listed as withheld and may be."""
+    leaving, withheld = split_bodies(bundle.events)
+    if bundle.json("record/withheld.json") != withheld:
+        raise VerificationFailed(
+            "The file record/withheld.json does not list just the bodies that the events keep on the secure side."
+        )
+    faults = []
+    for event in bundle.events:
+        faults += [f"event {event.seq} hides its {ref.role}" for ref in event.refs if not _may_hide(bundle, event, ref)]
+        for ref in event.refs:
+            if ref.sha256 in leaving and len(bundle.blob(ref.sha256)) != ref.size:
+                faults.append(f"event {event.seq} gives another size for {ref.sha256}")
+    strange = {f"record/blobs/{name}" for name in bundle.names("record/blobs/")} - {blob_name(one) for one in leaving}
+    faults += [f"the file {name} belongs to no event" for name in sorted(strange)]
+    fail_if(faults)
+    return [f"{len(leaving)} bodies there, {len(withheld)} withheld on the secure side"]
+
+
+def check_effects(bundle: Bundle) -> list[str]:
+    """8: every effect ended, once; second attempts are marked, and no call that gave something is missing."""
+    finished: set[str] = set()
+    running: dict[str, Event] = {}
+    attempts: dict[str, int] = {}
+    for event in bundle.of_type("effect.started", "effect.finished", "effect.failed", *_FROM_A_CALL):
+        if event.type in _FROM_A_CALL:
+            _check_call(event, finished)
+        elif event.type == "effect.started":
+            _check_start(event, finished, running, attempts)
+            running[event.data["key"]] = event
+        else:
+            _check_end(event, running)
+            del running[event.data["key"]]
+            finished |= {event.data["key"]} if event.type == "effect.finished" else set()
+    _check_numbering(set(attempts))
+    if not finished:
+        raise NotApplicable("no effect ended in this study")
+    again = sum(attempts.values()) - len(attempts)
+    open_ended = f", {len(running)} cut off" if running else ""
+    return [f"{len(finished)} effects, each once, {again} second attempts{open_ended}"]
+
+
+def _may_hide(bundle: Bundle, event: Event, ref: Ref) -> bool:
+    """Say whether a body is open, or computed from real data: nothing else may be withheld."""
+    if ref.side == "open" or event.type == "checks.finished":
+        return True
+    if event.type == "checkpoint.opened":
+        return bool(event.data["kind"] == "release")
+    if event.type != "effect.finished" or event.data["kind"] != "execution" or ref.role in ("request", "program"):
+        return False
+    return not bundle.body(event, "request")["synthetic"]
+
+
+def _check_start(event: Event, finished: set[str], running: dict[str, Event], attempts: dict[str, int]) -> None:
+    key = event.data["key"]
+    attempts[key] = attempts.get(key, 0) + 1
+    if key in finished or event.data["attempt"] != attempts[key]:
+        raise VerificationFailed(
+            f"Event {event.seq} starts the effect {key!r} as attempt {event.data['attempt']}; it "
+            + ("had ended." if key in finished else f"is attempt {attempts[key]}.")
+        )
+    if (key in running) != event.data["after_kill"]:
+        raise VerificationFailed(f"Event {event.seq}: the second attempt of {key!r} is not marked as one.")
+
+
+def _check_end(event: Event, running: dict[str, Event]) -> None:
+    key, facts = event.data["key"], ("kind", "attempt")
+    start = running.get(key)
+    if start is None or event.ref("request") != start.ref("request"):
+        raise VerificationFailed(f"Event {event.seq} ends an effect {key!r} that was not started so.")
+    if any(event.data[fact] != start.data[fact] for fact in facts):
+        raise VerificationFailed(f"Event {event.seq} ends another attempt of {key!r} than event {start.seq} starts.")
+
+
+def _check_call(event: Event, finished: set[str]) -> None:
+    begins = _FROM_A_CALL[event.type].format(**event.data)
+    if not any(key.startswith(begins) for key in finished):
+        raise VerificationFailed(f"Event {event.seq} ({event.type}) comes from no model call {begins!r} in the record.")
+
+
+def _check_numbering(keys: set[str]) -> None:
+    """Refuse a gap: the answers to one question are called `<question>/1`, `<question>/2` and so on."""
+    for key in keys:
+        question, _, number = key.rpartition("/")
+        if question.startswith(("plan/", "write/", "report/")) and number.isdecimal() and int(number) > 1:
+            before = f"{question}/{int(number) - 1}"
+            if before not in keys:
+                raise VerificationFailed(f"The model call {before!r} is missing; {key!r} came after it.")

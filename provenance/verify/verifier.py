@@ -1,0 +1,147 @@
+"""Taking the numbered steps of a verification, whatever is in the file."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from counterproof.provenance.bundle import review_label
+from counterproof.provenance.errors import CounterproofError, MachineTrouble, UsageError, VerificationFailed
+from counterproof.provenance.verify.claims import check_copies, check_marks, check_report
+from counterproof.provenance.verify.container import check_bag, check_seal
+from counterproof.provenance.verify.history import check_bodies, check_chain, check_effects
+from counterproof.provenance.verify.oversight import check_approvals, check_decisions
+from counterproof.provenance.verify.reading import Bundle, NotApplicable
+from counterproof.provenance.zips import check_canonical, open_stored
+
+_MALFORMED = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What Python raises where data of a stranger are not of the form that a step reads."""
+
+_STEPS: tuple[tuple[str, Callable[[Bundle], list[str]]], ...] = (
+    ("bag", check_bag),
+    ("seal", check_seal),
+    ("chain", check_chain),
+    ("bodies", check_bodies),
+    ("decisions", check_decisions),
+    ("approvals", check_approvals),
+    ("effects", check_effects),
+    ("numbers", check_report),
+    ("marks", check_marks),
+    ("copies", check_copies),
+)
+_CHAIN = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step of a verification."""
+
+    number: int
+    name: str
+    outcome: Literal["ok", "failed", "not applicable"]
+    evidence: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verification:
+    """What a verification found.
+
+    Attributes:
+        study: the study's id; "" when it can't be read.
+        title: its title.
+        ended: how it ended.
+        label: how it was reviewed.
+        head: digest of the last event.
+        steps: the numbered steps.
+    """
+
+    study: str
+    title: str
+    ended: str
+    label: str
+    head: str
+    steps: tuple[Step, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no step failed."""
+        return all(step.outcome != "failed" for step in self.steps)
+
+
+def verify_bundle(path: Path) -> Verification:
+    """Verify a bundle.
+
+    Raises:
+        UsageError: there is no such file.
+        MachineTrouble: the file can't be read, or there is no room to work in.
+    """
+    if not path.is_file():
+        raise UsageError(f"There is no bundle {path}.", advice="Name a zip file made by `counterproof export`.")
+    try:
+        return _verify(path)
+    except OSError as error:
+        raise MachineTrouble(
+            f"The bundle {path} can't be verified here: {error}.", advice="Mend its permissions or make room in TMPDIR."
+        ) from error
+
+
+def _verify(path: Path) -> Verification:
+    try:
+        archive = open_stored(path)
+    except VerificationFailed as error:
+        step = _step(1, "container", "failed", [str(error)])
+        return Verification(study="", title="", ended="", label="", head="", steps=(step,))
+    with archive:
+        steps = [_container(archive, path)]
+        bundle = Bundle(archive=archive, top=archive.namelist()[0].partition("/")[0])
+        for number, (name, take) in enumerate(_STEPS, start=2):
+            steps.append(_take(number, name, take, bundle))
+        return _summary(bundle, steps)
+
+
+def _container(archive: zipfile.ZipFile, path: Path) -> Step:
+    try:
+        check_canonical(archive, path)
+    except VerificationFailed as error:
+        return _step(1, "container", "failed", [str(error)])
+    return _step(1, "container", "ok", ["every byte as written"])
+
+
+def _take(number: int, name: str, take: Callable[[Bundle], list[str]], bundle: Bundle) -> Step:
+    if not bundle.events and number > _CHAIN:
+        return _step(number, name, "failed", [f"the record can't be read: see step {_CHAIN}"])
+    try:
+        return _step(number, name, "ok", take(bundle))
+    except NotApplicable as reason:
+        return _step(number, name, "not applicable", [str(reason)])
+    except CounterproofError as error:
+        return _step(number, name, "failed", [str(error)])
+    except _MALFORMED as error:
+        return _step(number, name, "failed", [f"something is not of the form that it should have: {error!r}"])
+
+
+def _step(number: int, name: str, outcome: Any, evidence: list[str]) -> Step:
+    return Step(number=number, name=name, outcome=outcome, evidence=tuple(evidence))
+
+
+def _summary(bundle: Bundle, steps: list[Step]) -> Verification:
+    try:
+        created = bundle.events[0].data
+        ended = bundle.of_type("study.ended")[-1].data["ended"]
+        label = review_label(bundle.events)
+        study, title, head = created["study"], created["title"], bundle.events[-1].digest
+    except _MALFORMED:
+        return Verification(study=bundle.top, title="", ended="", label="", head="", steps=tuple(steps))
+    return Verification(study=study, title=title, ended=ended, label=label, head=head, steps=tuple(steps))

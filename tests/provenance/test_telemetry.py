@@ -1,0 +1,140 @@
+"""Spans: they land beside their study's record as OTLP/JSON, hold no content, and nothing depends on them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry import trace
+
+from counterproof.provenance.errors import UsageError
+from counterproof.provenance.telemetry import SCHEMA_URL, STUDY, span, study_scope
+from counterproof.provenance.tracing import start_tracing
+
+
+def _spans(file: Path) -> list[dict[str, Any]]:
+    found = []
+    for line in file.read_text().splitlines() if file.exists() else []:
+        for resource in json.loads(line)["resourceSpans"]:
+            assert {"key": "service.name", "value": {"stringValue": "counterproof"}} in resource["resource"][
+                "attributes"
+            ]
+            for scope in resource["scopeSpans"]:
+                assert scope["schemaUrl"] == SCHEMA_URL
+                found += scope["spans"]
+    return found
+
+
+def _attributes(one: dict[str, Any]) -> dict[str, Any]:
+    return {pair["key"]: next(iter(pair["value"].values())) for pair in one["attributes"]}
+
+
+def test_spans_of_a_study_land_in_its_file_as_otlp_json(tmp_path: Path) -> None:
+    file = tmp_path / "telemetry" / "spans.otlp.jsonl"
+    with start_tracing(file, study="s1"), span("outer", {"a": 1}), span("inner"):
+        pass
+    inner, outer = _spans(file)
+    assert (inner["name"], outer["name"]) == ("inner", "outer")
+    assert inner["parentSpanId"] == outer["spanId"]
+    assert inner["traceId"] == outer["traceId"]
+    assert len(outer["traceId"]) == 32
+    assert int(outer["endTimeUnixNano"]) >= int(inner["endTimeUnixNano"]) > 0
+    assert [_attributes(one)[STUDY] for one in (inner, outer)] == ["s1", "s1"]
+
+
+def test_a_second_run_appends_a_trace_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "spans"
+    for _ in range(2):
+        with start_tracing(file, study="s1"), span("run"):
+            pass
+    assert len({one["traceId"] for one in _spans(file)}) == 2
+
+
+def test_spans_of_two_studies_do_not_mix(tmp_path: Path) -> None:
+    one, two = (start_tracing(tmp_path / study, study=study) for study in "ab")
+    with one, span("of a"), two, span("of b"):
+        pass
+    assert [one["name"] for one in _spans(tmp_path / "a")] == ["of a"]
+    assert [one["name"] for one in _spans(tmp_path / "b")] == ["of b"]
+
+
+def test_spans_without_a_study_or_after_its_end_go_nowhere(tmp_path: Path) -> None:
+    file = tmp_path / "spans"
+    with start_tracing(file, study="s1"):
+        pass
+    with span("alone"):
+        pass
+    with study_scope("s1"), span("late"):
+        pass
+    assert _spans(file) == []
+    assert list(tmp_path.iterdir()) in ([], [file])
+
+
+@pytest.mark.canary
+def test_an_error_is_marked_by_its_class_only(tmp_path: Path) -> None:
+    file = tmp_path / "spans"
+    with start_tracing(file, study="s1"):
+        for error in (ValueError("score 987.654321"), UsageError("score 987.654321")):
+            with pytest.raises(type(error)), span("fails"):
+                raise error
+    assert "987" not in file.read_text()
+    plain, ours = _spans(file)
+    assert _attributes(plain) == {STUDY: "s1", "error.type": "ValueError"}
+    assert _attributes(ours) == {STUDY: "s1", "error.type": "UsageError", "counterproof.exit_code": "2"}
+    assert [one["status"] for one in (plain, ours)] == [{"code": 2}, {"code": 2}]
+    assert "events" not in plain
+
+
+def test_without_an_sdk_a_span_costs_nothing_and_changes_nothing() -> None:
+    code = (
+        "from opentelemetry import trace\nfrom counterproof.provenance.telemetry import span\n"
+        "with span('x', {'a': 1}) as current:\n    print(current.is_recording())\n"
+        "try:\n    with span('y'):\n        raise KeyError('k')\nexcept KeyError:\n    print('raised')\n"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["False", "raised"]
+
+
+def test_the_environment_turns_no_span_off(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom counterproof.provenance.telemetry import span\n"
+        "from counterproof.provenance.tracing import start_tracing\n"
+        "with start_tracing(Path(sys.argv[1]), study='s1'), span('x', {'a': 'b' * 200}):\n    pass\n"
+    )
+    odd = {
+        "OTEL_TRACES_SAMPLER": "always_off",
+        "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT": "5",
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT": "1",
+    }
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "spans")], env={"PATH": "/usr/bin", **odd}, check=True)
+    (one,) = _spans(tmp_path / "spans")
+    assert _attributes(one) == {STUDY: "s1", "a": "b" * 200}
+
+
+def test_a_file_that_can_not_be_opened_stops_no_study(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "spans").mkdir()
+    ran = False
+    with start_tracing(tmp_path / "spans", study="s1"), span("x"):
+        ran = True
+    assert ran
+    assert "The spans of s1 are not kept" in caplog.text
+
+
+@pytest.mark.parametrize("size", [1, 10_000])
+def test_a_full_disk_stops_no_study(size: int) -> None:
+    ran = 0
+    with start_tracing(Path("/dev/full"), study="s1"):
+        for _ in range(3):
+            with span("x", {"a": "b" * size}):
+                ran += 1
+    assert ran == 3
+
+
+def test_the_current_span_is_the_one_that_the_record_names(tmp_path: Path) -> None:
+    with start_tracing(tmp_path / "spans", study="s1"), span("x") as current:
+        assert trace.get_current_span() is current
+        assert current.get_span_context().is_valid

@@ -1,0 +1,287 @@
+"""The pages, driven with Streamlit's AppTest; `test_browser` does the same in a real browser."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from streamlit import config
+from streamlit.testing.v1 import AppTest
+
+from counterproof.agents.study import open_study, open_workplace
+from counterproof.provenance.errors import UsageError
+from counterproof.provenance.reviewers import CheckpointKind, Role
+from counterproof.provenance.store import Status
+from counterproof.ui import web
+from tests.ui.sites import DONE, PASSPHRASE, Site, add_reviewer, add_scenario, add_study
+
+At = Callable[[str], Site]
+APP = Path(web.__file__).with_name("app.py")
+_PAGE = """
+from pathlib import Path
+import streamlit as st
+from counterproof.agents.study import open_workplace
+from counterproof.ui.pages import {page}
+{page}.show(open_workplace(Path({home!r})), lambda name, where: st.text(f"to {{name}} {{dict(where)}}"))
+"""
+
+
+def _page(home: Path, page: str, **where: str) -> AppTest:
+    test = AppTest.from_string(_PAGE.format(page=page, home=str(home)), default_timeout=30)
+    for name, value in where.items():
+        test.query_params[name] = value
+    return test.run()
+
+
+def _decide(site: Site, kind: CheckpointKind) -> AppTest:
+    return _page(site.home, "decide", checkpoint=site.checkpoint(kind))
+
+
+def _press(test: AppTest, label: str) -> AppTest:
+    (button,) = [button for button in test.button if button.label == label]
+    return button.click().run()
+
+
+def _text(test: AppTest) -> str:
+    shown = (test.title, test.markdown, test.caption, test.info, test.warning, test.error, test.success, test.text)
+    return "\n".join(str(element.value) for elements in shown for element in elements)
+
+
+def test_inbox_lists_what_waits_and_leads_there(stages: dict[str, Site]) -> None:
+    site = stages[CheckpointKind.PLAN]
+    page = _page(site.home, "inbox")
+    assert "for: investigator or statistician" in _text(page)
+    assert f"to decide {{'checkpoint': '{site.study}.plan.1'}}" in _text(_press(page, "Look and decide"))
+
+
+def test_empty_inbox_says_so(tmp_path: Path) -> None:
+    assert "Nothing waits for a decision" in _text(_page(tmp_path / "home", "inbox"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (CheckpointKind.PLAN, "What the model is told about lung.csv"),
+        (CheckpointKind.CODE, "SYNTHETIC: what follows was computed from the twin"),
+        (CheckpointKind.RELEASE, "code can't tell whether single persons can be made out"),
+        (CheckpointKind.SIGNOFF, "Where each number comes from"),
+    ],
+)
+def test_each_checkpoint_is_shown_with_its_digest(stages: dict[str, Site], kind: CheckpointKind, words: str) -> None:
+    site = stages[kind]
+    page = _decide(site, kind)
+    waiting = open_study(site.workplace, site.study).checkpoints.get(site.checkpoint(kind))
+    assert not page.exception
+    assert words in _text(page)
+    assert waiting.subject in [code.value for code in page.code]
+
+
+def test_programs_are_shown_to_the_last_character(stages: dict[str, Site]) -> None:
+    site = stages[CheckpointKind.CODE]
+    page = _decide(site, CheckpointKind.CODE)
+    subject = open_study(site.workplace, site.study).checkpoints.subject(site.checkpoint(CheckpointKind.CODE))
+    shown = [code.value for code in page.code if code.language == "python"]
+    assert shown == [program["code"].strip() for program in subject["programs"]]
+
+
+def test_exact_bytes_are_shown_when_asked_for(stages: dict[str, Site]) -> None:
+    site = stages[CheckpointKind.PLAN]
+    page = _decide(site, CheckpointKind.PLAN)
+    page.toggle[0].set_value(True).run()
+    study = open_study(site.workplace, site.study)
+    subject = study.record.blobs.get(study.checkpoints.get(site.checkpoint(CheckpointKind.PLAN)).subject)
+    assert subject.decode() in [code.value for code in page.code]
+
+
+def test_nothing_is_chosen_beforehand(stages: dict[str, Site]) -> None:
+    page = _press(_decide(stages[CheckpointKind.PLAN], CheckpointKind.PLAN), "Go to signing")
+    assert [error.value for error in page.error] == ["No decision is chosen. Approve, edit, reject or withdraw."]
+
+
+# AppTest runs the whole script for a click in a dialog, which closes it; so here the script opens it each time.
+_DIALOG = """
+from pathlib import Path
+from counterproof.agents.study import open_workplace
+from counterproof.ui.deciding import draft_decision
+from counterproof.ui.pages.decide import confirm
+from counterproof.ui.views import decision_view
+place = open_workplace(Path({home!r}))
+view = decision_view(place, {checkpoint!r})
+confirm(place, draft_decision(view, signer=view.signers[0], decision={decision!r}, comment="I read it."))
+"""
+
+
+def _dialog(site: Site, decision: str = "approve") -> AppTest:
+    checkpoint = site.checkpoint(CheckpointKind.PLAN)
+    script = _DIALOG.format(home=str(site.home), checkpoint=checkpoint, decision=decision)
+    return AppTest.from_string(script, default_timeout=30).run()
+
+
+def _sign(dialog: AppTest, passphrase: str) -> AppTest:
+    dialog.text_input[1].set_value(passphrase)
+    return _press(dialog, "Sign")
+
+
+def test_filled_in_decision_leads_to_a_confirmation(stages: dict[str, Site]) -> None:
+    site = stages[CheckpointKind.PLAN]
+    page = _decide(site, CheckpointKind.PLAN)
+    page.radio[0].set_value("approve")
+    page.text_area[0].set_value("I read it.")
+    _press(page, "Go to signing")
+    assert "by **Ada Example** as **investigator**; meaning of the signature: **approval**" in _text(page)
+    digest = open_study(site.workplace, site.study).checkpoints.get(site.checkpoint(CheckpointKind.PLAN)).subject
+    assert [code.value for code in page.code].count(digest) == 2
+    assert [field.value for field in page.text_input] == [str(site.home / "keys" / "ada"), ""]
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject", "withdraw"])
+def test_a_decision_is_signed_in_the_confirmation(site_at: At, decision: str) -> None:
+    site = site_at(CheckpointKind.PLAN)
+    assert not _sign(_dialog(site, decision), PASSPHRASE).exception
+    signed = open_study(site.workplace, site.study).checkpoints.decision(site.checkpoint(CheckpointKind.PLAN))
+    assert signed is not None
+    assert (signed.decision.decision, signed.decision.comment) == (decision, "I read it.")
+    assert f"Decided: {decision} by Ada Example." in _text(_decide(site, CheckpointKind.PLAN))
+
+
+def test_a_wrong_passphrase_signs_nothing(site_at: At) -> None:
+    site = site_at(CheckpointKind.PLAN)
+    dialog = _sign(_dialog(site), "wrong")
+    assert "with this passphrase. Nothing was signed" in dialog.error[0].value
+    assert open_study(site.workplace, site.study).checkpoints.waiting() is not None
+
+
+def test_a_second_tab_is_told_who_decided(site_at: At) -> None:
+    site = site_at(CheckpointKind.PLAN)
+    second = _dialog(site, "reject")
+    _sign(_dialog(site), PASSPHRASE)
+    assert "was already decided by ada (approve). Nothing was changed." in _sign(second, PASSPHRASE).error[0].value
+
+
+def test_an_edit_of_a_program_that_does_not_parse_is_refused(stages: dict[str, Site]) -> None:
+    page = _decide(stages[CheckpointKind.CODE], CheckpointKind.CODE)
+    page.radio[0].set_value("edit").run()
+    areas = {area.label: area for area in page.text_area}
+    assert {"New primary", "New replication"} < set(areas)
+    areas["New primary"].set_value("import (")
+    areas["Reason (stands in the record and in the signature)"].set_value("shorter")
+    _press(page, "Go to signing")
+    assert "The primary program, line 1: it does not parse" in page.error[0].value
+
+
+def test_nobody_in_the_role_is_said(stages: dict[str, Site], site_at: At) -> None:
+    site = site_at(CheckpointKind.CODE)
+    site.workplace.registry.revoke("ada", by="test")
+    add_reviewer(site.workplace, "carl", roles=(Role.CUSTODIAN,))
+    assert "No reviewer may decide this checkpoint" in _text(_decide(site, CheckpointKind.CODE))
+
+
+@pytest.mark.parametrize("where", ["", "nonsense", "study-00000000.plan.1"], ids=["none", "no id", "unknown"])
+def test_a_wrong_address_is_said_and_raises_nothing(tmp_path: Path, where: str) -> None:
+    page = _page(tmp_path / "home", "decide", **({"checkpoint": where} if where else {}))
+    assert not page.exception
+    assert page.error if where else "No checkpoint is chosen" in _text(page)
+
+
+def test_a_changed_record_is_said(site_at: At) -> None:
+    site = site_at(CheckpointKind.PLAN)
+    path = site.home / "studies" / site.study / "record" / "events.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"seq":3', b'"seq":4'))
+    for page in (_decide(site, CheckpointKind.PLAN), _page(site.home, "study", study=site.study)):
+        assert not page.exception
+        assert "Verification failed. Don't sign anything." in page.error[0].value
+
+
+def test_a_finished_study_names_its_bundle(stages: dict[str, Site]) -> None:
+    site = stages[DONE]
+    page = _page(site.home, "study", study=site.study)
+    assert "Status: **done**" in _text(page)
+    assert str(site.home / "studies" / site.study / "bundle.zip") in [code.value for code in page.code]
+
+
+def test_a_study_that_stopped_can_be_asked_to_go_on(site_at: At) -> None:
+    site = site_at(CheckpointKind.PLAN)
+    study = add_study(site.workplace, "http://127.0.0.1:9/v1")
+    site.workplace.store.set_status(study, Status.STOPPED, "the endpoint is down")
+    page = _page(site.home, "study", study=study)
+    assert "the endpoint is down" in _text(page)
+    _press(page, "Ask the worker to go on")
+    assert site.workplace.store.study(study)["run_asked"]
+    assert "counterproof worker" in _text(_page(site.home, "study", study=study))
+
+
+def test_a_scenario_is_labelled_and_the_list_has_all(tmp_path: Path) -> None:
+    workplace = open_workplace(tmp_path / "home")
+    study = add_scenario(workplace)
+    assert "no person reviewed it" in _text(_page(tmp_path / "home", "study", study=study))
+    assert f"to study {{'study': '{study}'}}" in _text(_press(_page(tmp_path / "home", "study"), "Open"))
+
+
+# The app around the pages
+
+
+@pytest.fixture
+def loopback() -> Iterator[None]:
+    before = config.get_option("server.address")
+    config.set_option("server.address", "127.0.0.1")
+    yield
+    config.set_option("server.address", before)
+
+
+def _app(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> AppTest:
+    monkeypatch.setattr(sys, "argv", [str(APP), *arguments])
+    return AppTest.from_file(APP, default_timeout=30).run()
+
+
+@pytest.mark.usefixtures("loopback")
+def test_every_page_says_that_it_is_single_user(monkeypatch: pytest.MonkeyPatch, stages: dict[str, Site]) -> None:
+    app = _app(monkeypatch, "--home", str(stages[CheckpointKind.PLAN].home))
+    assert not app.exception
+    assert app.caption[0].value.startswith("Single-user mode")
+    assert app.title[0].value == "Inbox"
+
+
+@pytest.mark.usefixtures("loopback")
+def test_the_app_without_a_store_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "No store is named" in _app(monkeypatch).error[0].value
+
+
+def test_the_app_shows_nothing_to_the_network(monkeypatch: pytest.MonkeyPatch, stages: dict[str, Site]) -> None:
+    app = _app(monkeypatch, "--home", str(stages[CheckpointKind.PLAN].home))
+    assert "reachable from other machines" in app.error[0].value
+    assert not app.title
+
+
+def test_options_are_those_that_streamlit_knows() -> None:
+    known = config.get_config_options()
+    assert set(web.OPTIONS) <= set(known)
+    assert "--server.enableAgentApi=false" in web.command(Path("/h"), 1)
+    assert [known[name].type for name in ("server.allowedHosts",)]
+
+
+def test_a_taken_port_is_said(tmp_path: Path) -> None:
+    app = web.launch(tmp_path / "home", 0)
+    try:
+        port = int(app.url.rpartition(":")[2])
+        with pytest.raises(UsageError, match=rf"Port {port} on 127.0.0.1 can't be used.*another with --port"):
+            web.launch(tmp_path / "home", port)
+    finally:
+        app.stop()
+    assert app.process.returncode is not None
+
+
+def test_the_pages_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    code = "import sys, pathlib; from counterproof.ui.web import start; sys.exit(start(pathlib.Path(sys.argv[1]), 0))"
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "home")], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    said = next(line for line in process.stderr if line.startswith("Counterproof is at"))
+    port = int(said.split()[3].rpartition(":")[2])
+    process.terminate()
+    assert process.wait(20) == 0
+    process.stderr.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))

@@ -1,0 +1,265 @@
+"""View objects hold what the pages show, exactly as it is signed, and text is made harmless."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from counterproof.agents.study import open_study
+from counterproof.provenance.digests import sha256_bytes
+from counterproof.provenance.errors import UsageError, VerificationFailed
+from counterproof.provenance.reviewers import CheckpointKind, Role
+from counterproof.provenance.store import Status
+from counterproof.ui.deciding import draft_decision, editable_texts, sign_draft
+from counterproof.ui.history import studies, study_view
+from counterproof.ui.quoting import breakable, defused, demoted, plain, tables_apart
+from counterproof.ui.reading import part_of
+from counterproof.ui.subjects import CodePart, PlanPart, ReleasePart, SignoffPart
+from counterproof.ui.views import DecisionView, decision_view, in_words, inbox
+from tests.ui.sites import DONE, PASSPHRASE, Site, add_reviewer, add_scenario, add_study
+
+At = Callable[[str], Site]
+
+
+def _view(stages: dict[str, Site], kind: CheckpointKind) -> DecisionView:
+    site = stages[kind]
+    return decision_view(site.workplace, site.checkpoint(kind))
+
+
+def test_inbox_has_what_waits_with_its_roles_and_age(stages: dict[str, Site]) -> None:
+    site = stages[CheckpointKind.PLAN]
+    opened = datetime.fromisoformat(site.workplace.store.waiting()[0]["opened_at"])
+    (row,) = inbox(site.workplace, now=opened + timedelta(hours=3))
+    assert (row.checkpoint, row.kind, row.title) == (f"{site.study}.plan.1", CheckpointKind.PLAN, "Survival by sex")
+    assert (row.roles, row.waits_for) == ((Role.INVESTIGATOR, Role.STATISTICIAN), "3 h")
+
+
+def test_inbox_of_a_finished_study_is_empty(stages: dict[str, Site]) -> None:
+    assert inbox(stages[DONE].workplace) == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0, "under a minute"), (59, "under a minute"), (60, "1 min"), (7200, "2 h"), (172_800, "2 days")],
+)
+def test_age_in_words(seconds: float, words: str) -> None:
+    assert in_words(seconds) == words
+
+
+@pytest.mark.parametrize("kind", list(CheckpointKind))
+def test_the_digest_is_that_of_the_bytes_on_the_page(stages: dict[str, Site], kind: CheckpointKind) -> None:
+    view = _view(stages, kind)
+    assert sha256_bytes(view.subject) == view.digest
+    assert view.decided is None
+
+
+def test_plan_shows_the_plan_the_profile_and_the_identifiers(stages: dict[str, Site]) -> None:
+    part = _view(stages, CheckpointKind.PLAN).part
+    assert isinstance(part, PlanPart)
+    assert "## Estimand" in part.markdown
+    titles = {listing.title: listing for listing in part.listings}
+    assert len(titles["What the model is told about lung.csv (228 rows)"].rows) == 10
+    assert titles["Columns that may identify a person"].empty.startswith("None was found")
+
+
+def test_code_shows_programs_findings_twin_run_and_what_is_read(stages: dict[str, Site]) -> None:
+    view = _view(stages, CheckpointKind.CODE)
+    assert isinstance(view.part, CodePart)
+    assert [program.role for program in view.part.programs] == ["primary", "replication"]
+    for program in view.part.programs:
+        assert (program.status, len(program.results.rows)) == ("ok", 9)
+        assert sha256_bytes(program.code.encode()) == program.sha256
+    assert view.part.listings[0].rows[0]["file"] == "lung.csv"
+
+
+def test_release_shows_items_figure_checks_and_comparison(stages: dict[str, Site]) -> None:
+    part = _view(stages, CheckpointKind.RELEASE).part
+    assert isinstance(part, ReleasePart)
+    shown = {row["item"]: row["shows"] for row in part.numbers.rows}
+    assert "0.588004 (0.423719 to 0.815986)" in shown["hr_women_vs_men"]
+    figure, table = part.files
+    assert figure.image is not None
+    assert figure.image.startswith(b"\x89PNG")
+    assert [row["group"] for row in table.rows] == ["women", "men", "everybody"]
+    checks, comparison = part.listings
+    assert {row["verdict"] for row in checks.rows} == {"pass"}
+    assert {row["agrees"] for row in comparison.rows} == {"yes"}
+
+
+def test_signoff_shows_the_report_and_where_each_number_comes_from(stages: dict[str, Site]) -> None:
+    part = _view(stages, CheckpointKind.SIGNOFF).part
+    assert isinstance(part, SignoffPart)
+    assert "0.424 to 0.816" in part.markdown
+    found = [row for row in part.numbers.rows if row["comes from"] == "hr_women_vs_men.value"]
+    assert {row["number"] for row in found} == {"0.588"}
+
+
+def test_a_subject_of_another_form_is_refused(stages: dict[str, Site]) -> None:
+    site = stages[CheckpointKind.PLAN]
+    blobs = open_study(site.workplace, site.study).record.blobs
+    with pytest.raises(VerificationFailed, match=r"not of the form .*'readable'.* with the version"):
+        part_of(CheckpointKind.PLAN, {"data": [], "identifiers": [], "profile": {"files": []}}, blobs)
+
+
+def test_a_changed_subject_is_refused(site_at: At) -> None:
+    site = site_at(CheckpointKind.PLAN)
+    study = open_study(site.workplace, site.study)
+    path = study.record.blobs.path(study.checkpoints.get(site.checkpoint(CheckpointKind.PLAN)).subject)
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes().replace(b"cohort", b"cohorT"))
+    with pytest.raises(VerificationFailed, match="has been changed"):
+        decision_view(site.workplace, site.checkpoint(CheckpointKind.PLAN))
+
+
+def test_only_fitting_reviewers_may_sign_and_never_the_replay_reviewer(site_at: At) -> None:
+    site = site_at(CheckpointKind.CODE)
+    add_scenario(site.workplace)
+    add_reviewer(site.workplace, "carl", roles=(Role.CUSTODIAN,))
+    add_reviewer(site.workplace, "stella", roles=(Role.STATISTICIAN,))
+    signers = decision_view(site.workplace, site.checkpoint(CheckpointKind.CODE)).signers
+    assert [(signer.id, signer.role) for signer in signers] == [
+        ("ada", Role.STATISTICIAN),
+        ("stella", Role.STATISTICIAN),
+    ]
+    assert signers[0].key == site.home / "keys" / "ada"
+
+
+def test_study_view_tells_what_happened(stages: dict[str, Site]) -> None:
+    site = stages[DONE]
+    view = study_view(site.workplace, site.study)
+    assert (view.status, view.waits, view.may_run) == (Status.DONE, None, False)
+    assert view.bundle == site.workplace.store.study_folder(site.study) / "bundle.zip"
+    decided = [row for row in view.timeline if row.event == "decision recorded"]
+    assert [row.who for row in decided] == ["human: ada"] * 4
+    assert not [row for row in view.timeline if row.event == "effect started"]
+
+
+def test_study_view_says_what_waits_and_who_may_go_on(site_at: At) -> None:
+    site = site_at(CheckpointKind.PLAN)
+    waiting = study_view(site.workplace, site.study)
+    assert waiting.waits is not None
+    assert not waiting.may_run
+    new = study_view(site.workplace, add_study(site.workplace, "http://127.0.0.1:9/v1", title="new"))
+    assert (new.waits, new.may_run, new.bundle) == (None, True, None)
+    assert [row.title for row in studies(site.workplace)] == ["new", "Survival by sex"]
+
+
+# Deciding
+
+
+def _draft(view: DecisionView, **other: Any) -> Any:
+    filled = {"signer": view.signers[0], "decision": "approve", "comment": "I read it.", **other}
+    return draft_decision(view, **filled)
+
+
+@pytest.mark.parametrize(
+    ("other", "text"),
+    [
+        ({"signer": None}, "No reviewer is chosen. Choose who decides"),
+        ({"decision": None}, "No decision is chosen. Approve, edit, reject or withdraw"),
+        ({"comment": " \n"}, "reason has 0 characters.*Say what you looked at"),
+        ({"comment": "x" * 10_001}, "reason has 10,001 characters"),
+        ({"decision": "edit", "texts": {"content": "{"}}, "The edit is not JSON: .*Mend it"),
+        ({"decision": "edit", "texts": {"content": "{}"}}, "not of the required form"),
+    ],
+    ids=["nobody", "nothing", "no reason", "long reason", "no JSON", "no plan"],
+)
+def test_an_unusable_draft_is_refused(stages: dict[str, Site], other: dict[str, Any], text: str) -> None:
+    with pytest.raises(UsageError, match=text):
+        _draft(_view(stages, CheckpointKind.PLAN), **other)
+
+
+@pytest.mark.parametrize("kind", list(CheckpointKind))
+def test_an_edit_that_changes_nothing_is_refused(stages: dict[str, Site], kind: CheckpointKind) -> None:
+    view = _view(stages, kind)
+    with pytest.raises(UsageError, match=r"The edit changes nothing. Approve"):
+        _draft(view, decision="edit", texts=editable_texts(view))
+
+
+def test_a_signed_draft_is_recorded_and_leaves_word_for_the_worker(site_at: At) -> None:
+    site = site_at(CheckpointKind.RELEASE)
+    view = decision_view(site.workplace, site.checkpoint(CheckpointKind.RELEASE))
+    texts = {"content": editable_texts(view)["content"].replace('"flow": "release"', '"flow": "suppress"')}
+    draft = _draft(view, decision="edit", texts=texts)
+    sign_draft(site.workplace, draft, key=str(view.signers[0].key), passphrase=PASSPHRASE)
+    decided = decision_view(site.workplace, view.checkpoint).decided
+    assert decided is not None
+    assert (decided.decision, decided.by, decided.role) == ("edit", "Ada Example", "custodian")
+    assert site.workplace.store.study(site.study)["run_asked"]
+    with pytest.raises(UsageError, match=r"already decided by ada \(edit\). Nothing was changed"):
+        sign_draft(site.workplace, _draft(view), key=str(view.signers[0].key), passphrase=PASSPHRASE)
+
+
+@pytest.mark.parametrize(
+    ("key", "passphrase", "text"),
+    [
+        ("", PASSPHRASE, "No key file is named. Ada Example's is usually"),
+        ("ada", "wrong", "can't be opened with this passphrase. Nothing was signed"),
+        ("ada", "", "can't be opened without a passphrase. Nothing was signed"),
+        ("ada.pub", PASSPHRASE, "can't be opened with this passphrase.*not the .pub file"),
+        ("nobody", PASSPHRASE, "can't be read: No such file"),
+        ("carl", PASSPHRASE, "This key is not ada's. ada signs with SHA256"),
+    ],
+    ids=["no file named", "wrong", "none", "public", "missing", "another's"],
+)
+def test_a_key_that_cannot_be_used_signs_nothing(site_at: At, key: str, passphrase: str, text: str) -> None:
+    site = site_at(CheckpointKind.PLAN)
+    add_reviewer(site.workplace, "carl")
+    view = decision_view(site.workplace, site.checkpoint(CheckpointKind.PLAN))
+    path = str(site.home / "keys" / key) if key else " "
+    with pytest.raises(UsageError, match=text):
+        sign_draft(site.workplace, _draft(view), key=path, passphrase=passphrase)
+    assert decision_view(site.workplace, view.checkpoint).decided is None
+    assert not site.workplace.store.study(site.study)["run_asked"]
+
+
+# Harmless text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("![x](http://e.org/a.png)", r"!\[x]\(http://e.org/a.png)".replace("!", r"\!").replace(r"\[", "[")),
+        ("[approve](http://e.org)", r"[approve]\(http://e.org)"),
+        ("[a][b]", r"[a]\[b]"),
+        ("[b]: http://e.org", r"[b]\: http://e.org"),
+        ("<img src=x onerror=y>", r"\<img src=x onerror=y>"),
+        ("costs $5, or $6", r"costs \$5, or \$6"),
+        (r"\$5\$", r"\\\$5\\\$"),
+        (":red[x]", r"\:red[x]"),
+        (r"| a \| b |", r"| a \| b |"),
+        ("# **bold** `code`", "# **bold** `code`"),
+    ],
+    ids=["image", "link", "reference", "definition", "html", "formula", "escaped", "directive", "bar", "kept"],
+)
+def test_defused(text: str, shown: str) -> None:
+    assert defused(text) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a_b *c* `d` | e", r"a\_b \*c\* \`d\` \| e"),
+        ("# a\n- b\n1. c\n===", "\\# a\n\\- b\n1\\. c\n\\==="),
+        ("    indented", "indented"),
+        ("-5 to 36, 0.588", "-5 to 36, 0.588"),
+        ("![x](y)", r"\!\[x\](y)"),
+    ],
+    ids=["signs", "lines", "indented", "numbers", "image"],
+)
+def test_plain(text: str, shown: str) -> None:
+    assert plain(text) == shown
+
+
+def test_long_words_can_be_broken_and_digests_read() -> None:
+    assert breakable(f"x {'a1' * 32} y") == f"x {'a1' * 16} {'a1' * 16} y"
+    assert breakable("W" * 45) == f"{'W' * 20}\u200b{'W' * 20}\u200b{'W' * 5}"
+
+
+def test_tables_are_taken_apart_and_uneven_ones_stay_text() -> None:
+    assert tables_apart("a\n| x | y |\n|---|:-:|\n| 1 | 2\\|3 |\nb") == ["a", [["x", "y"], ["1", "2\\|3"]], "b"]
+    assert tables_apart("| x | y |\n|---|---|\n| 1 |") == ["| x | y |\n|---|---|\n| 1 |"]
+    assert demoted("# a\ntext # b") == "### a\ntext # b"
