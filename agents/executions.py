@@ -21,7 +21,7 @@ from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.journal import Response
 from counterproof.provenance.record import Ref, Side
 from counterproof.provenance.telemetry import span
-from counterproof.sandbox import Execution, ExecutionSpec, Limits, Mount, run_all
+from counterproof.sandbox import Artifact, Execution, ExecutionSpec, Limits, Mount, run_all
 from counterproof.sandbox.orders import InputRef, Order, Role
 from counterproof.tools import Flow, ResultsFile, parse_flow, parse_results
 
@@ -196,7 +196,8 @@ def _response(ctx: StudyContext, order: Order, execution: Execution, side: Side)
         put("stderr", execution.stderr.data, media="text/plain", side=side),
     ]
     outputs = []
-    for artifact in execution.artifacts:
+    artifacts, rejected = _collected(ctx, order, execution)
+    for artifact in artifacts:
         media = _MEDIA.get(artifact.name.rpartition(".")[2], "application/octet-stream")
         refs.append(put(f"output:{artifact.name}", artifact.data, media=media, side=side))
         outputs.append(Output(name=artifact.name, sha256=artifact.sha256))
@@ -208,7 +209,7 @@ def _response(ctx: StudyContext, order: Order, execution: Execution, side: Side)
         stdout=refs[0].sha256,
         stderr=refs[1].sha256,
         outputs=tuple(outputs),
-        rejected=tuple(f"{rejected.name}: {rejected.reason}" for rejected in execution.rejected),
+        rejected=rejected,
     )
     facts = {
         "order": order.digest,
@@ -221,3 +222,24 @@ def _response(ctx: StudyContext, order: Order, execution: Execution, side: Side)
     program = put("program", ctx.record.blobs.get(order.program), media="text/x-python")
     body = canonical_json(outcome.model_dump(mode="json"))
     return Response(body=body, data=facts, refs=(program, *refs))
+
+
+def _collected(ctx: StudyContext, order: Order, execution: Execution) -> tuple[tuple[Artifact, ...], tuple[str, ...]]:
+    """Return the files to keep, and what is said of the others.
+
+    The outcome of a real run leaves before anything is released, and a program chooses the names of its files: of a
+    real run only files are kept whose names the run on the twin showed to a reviewer, and others are counted.
+    """
+    if order.synthetic:
+        return execution.artifacts, tuple(f"{left.name}: {left.reason}" for left in execution.rejected)
+    shown = {
+        output.name
+        for event in ctx.record.of_type("effect.finished")
+        if event.data["kind"] == "execution"
+        and event.data["synthetic"]
+        and event.ref("program").sha256 == order.program
+        for output in Outcome.model_validate_json(ctx.record.blobs.get(event.ref("response").sha256)).outputs
+    }
+    kept = tuple(artifact for artifact in execution.artifacts if artifact.name in shown)
+    others = len(execution.artifacts) - len(kept) + len(execution.rejected)
+    return kept, (f"{others} files were not collected",) if others else ()

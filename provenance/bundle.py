@@ -33,7 +33,7 @@ from counterproof.provenance.crate import blob_name, make_crate
 from counterproof.provenance.errors import MachineTrouble, UsageError
 from counterproof.provenance.record import Event, Record
 from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind
-from counterproof.provenance.signing import BUNDLE_NAMESPACE, DECISION_NAMESPACE, load_key, make_key, public_line, sign
+from counterproof.provenance.signing import BUNDLE_NAMESPACE, DECISION_NAMESPACE, own_key, public_line, sign
 from counterproof.provenance.zips import Source, write_zip
 
 REVIEWED = "reviewed by people"
@@ -68,11 +68,8 @@ The signatures show who signed what, with which key. That a key belongs to a per
 
 
 def service_key(home: Path) -> Ed25519PrivateKey:
-    """Return the key with which this installation signs bundles; made at the first use, no passphrase, mode 0600."""
-    path = home / "keys" / "service"
-    if not path.exists():
-        make_key(path, passphrase=None, comment="counterproof-service")
-    return load_key(path, passphrase=None)
+    """Return the key with which this installation signs bundles."""
+    return own_key(home / "keys" / "service", comment="counterproof-service")
 
 
 def export_bundle(

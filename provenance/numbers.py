@@ -18,7 +18,7 @@ import unicodedata
 from decimal import Decimal
 from typing import Any
 
-_CITATION = re.compile(r"\[@[A-Za-z0-9_:.-]+\]")
+_CITATION = re.compile(r"\[@[A-Za-z][A-Za-z0-9_:.-]*\]")
 _SHOWN = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{1,3})?")
 _SIGN = re.compile(r"[\s(\[<>=~≈][-−–+]$")
 _GLUE = re.compile(r"[.,]?|[eE][-+]?")

@@ -11,8 +11,11 @@ Source: OpenSSH PROTOCOL.sshsig, RFC 8032.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
+import os
 import struct
+import tempfile
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -56,8 +59,7 @@ def make_key(path: Path, *, passphrase: str | None, comment: str) -> str:
         raise UsageError(f"A key is already at {taken}.", advice="Choose another place, or import that key.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600, exist_ok=False)
-        path.write_bytes(private)
+        _write_key(path, private)
         beside.write_text(public + "\n", encoding="utf-8")
     except OSError as error:
         raise MachineTrouble(
@@ -65,6 +67,26 @@ def make_key(path: Path, *, passphrase: str | None, comment: str) -> str:
             advice="Name a folder that you may write to, or make room on the disk.",
         ) from error
     return public
+
+
+def own_key(path: Path, *, comment: str) -> Ed25519PrivateKey:
+    """Return a key of the installation itself; made at the first use, no passphrase, mode 0600."""
+    if not path.exists():
+        with contextlib.suppress(UsageError):
+            make_key(path, passphrase=None, comment=comment)
+    return load_key(path, passphrase=None)
+
+
+def _write_key(path: Path, private: bytes) -> None:
+    """Write a private key so that it is there whole or not at all, and never over another one."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".key-") as new:
+        new.write(private)
+        new.flush()
+        os.fsync(new.fileno())
+        try:
+            os.link(new.name, path)
+        except FileExistsError as error:
+            raise UsageError(f"A key is already at {path}.", advice="Choose another place, or import it.") from error
 
 
 def load_key(path: Path, *, passphrase: str | None) -> Ed25519PrivateKey:

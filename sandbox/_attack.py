@@ -176,6 +176,7 @@ def main() -> None:
         os._exit(0)
     TRIED["orphans"] = 1
     Path("results.json").write_text(json.dumps({"tried": TRIED, "gave_way": GAVE_WAY}), "utf-8")
+    time.sleep(ABOUT["stay_s"])
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from counterproof.provenance.decisions import Checkpoint
 from counterproof.provenance.errors import ToolFailed
 from counterproof.provenance.record import Record
 from counterproof.provenance.reviewers import Reviewer, Role
-from counterproof.provenance.signing import load_key, make_key, public_line
+from counterproof.provenance.signing import load_key, own_key, public_line
 from counterproof.provenance.store import Status
 from counterproof.scenarios.catalogue import ROOT, Scenario, load_scenario
 from counterproof.scenarios.server import TurnServer
@@ -115,9 +115,7 @@ def _replay_reviewer(workplace: Workplace) -> None:
     if any(reviewer.id == REPLAY_REVIEWER for reviewer in workplace.registry.active()):
         return
     path = workplace.store.home / "keys" / REPLAY_REVIEWER
-    if not path.exists():
-        make_key(path, passphrase=None, comment=REPLAY_REVIEWER)
-    key = public_line(load_key(path, passphrase=None).public_key())
+    key = public_line(own_key(path, comment=REPLAY_REVIEWER).public_key())
     reviewer = Reviewer(id=REPLAY_REVIEWER, name="Replay reviewer", roles=tuple(Role), public_key=key, replay=True)
     workplace.registry.add(reviewer, by="counterproof")
 

@@ -76,8 +76,8 @@ def start(home: Path, port: int = 8501) -> int:
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     app = launch(home, port)
-    print(f"Counterproof is at {app.url} (this machine only). Ctrl-C ends it.", file=sys.stderr)
     try:
+        print(f"Counterproof is at {app.url} (this machine only). Ctrl-C ends it.", file=sys.stderr)
         return app.process.wait()
     except KeyboardInterrupt:
         return 0
@@ -106,15 +106,11 @@ def launch(home: Path, port: int = 8501, *, wait_s: float = 30) -> WebApp:
         stdout=2,  # its banner and tracebacks: standard output is for what a command gives
     )
     app = WebApp(url=f"http://{ADDRESS}:{port}", process=process)
-    end = time.monotonic() + wait_s
-    while not _answers(app.url):
-        if process.poll() is not None or time.monotonic() > end:
-            app.stop()
-            raise MachineTrouble(
-                f"The pages did not come up at {app.url} (exit code {process.returncode}).",
-                advice="The lines above say why. Try another --port.",
-            )
-        time.sleep(0.05)
+    try:
+        _wait_for(app, wait_s)
+    except BaseException:
+        app.stop()
+        raise
     return app
 
 
@@ -127,6 +123,17 @@ def command(home: Path, port: int) -> list[str]:
         *(f"--server.port={port}", *options),
         *("--", "--home", str(home)),
     ]
+
+
+def _wait_for(app: WebApp, wait_s: float) -> None:
+    end = time.monotonic() + wait_s
+    while not _answers(app.url):
+        if app.process.poll() is not None or time.monotonic() > end:
+            raise MachineTrouble(
+                f"The pages did not come up at {app.url} (exit code {app.process.returncode}).",
+                advice="The lines above say why. Try another --port.",
+            )
+        time.sleep(0.05)
 
 
 def _free_port(port: int) -> int:

@@ -7,74 +7,23 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from counterproof.agents.study import Workplace, open_study, open_workplace
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.store import Status
-from counterproof.ui.web import WebApp, launch
-from tests.ui.sites import DONE, PASSPHRASE, WORKER, Site, add_reviewer, add_study
+from counterproof.ui.web import WebApp
+from tests.ui.sites import DONE, PASSPHRASE, Site, add_reviewer, add_study
 
 pytestmark = pytest.mark.browser
 
-_CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-_INSTALL = "no chromium on PATH; install it: apt-get update && apt-get install -y chromium"
-_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-_QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 _WAIT_MS = 60_000
 expect.set_options(timeout=_WAIT_MS)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    if _CHROMIUM is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail(_INSTALL)
-        pytest.skip(_INSTALL)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS + _QUIET)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(_WAIT_MS)
-    yield context.new_page()
-    context.close()
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Path], WebApp]]:
-    """A function that starts the pages of a store."""
-    started: list[WebApp] = []
-
-    def start(home: Path) -> WebApp:
-        started.append(launch(home, 0))
-        return started[-1]
-
-    yield start
-    for app in started:
-        app.stop()
-
-
-@pytest.fixture
-def worker() -> Iterator[Callable[[Path], None]]:
-    """A function that starts a worker of a store."""
-    started: list[subprocess.Popen[bytes]] = []
-    yield lambda home: started.append(subprocess.Popen([sys.executable, "-c", WORKER, str(home)]))
-    for process in started:
-        process.terminate()
-        process.wait(20)
 
 
 def _picture(page: Page, name: str) -> None:

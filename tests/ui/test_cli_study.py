@@ -44,6 +44,7 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
             command = terminal.process if kind == "plan" else terminal.run
             ended[f"run to {kind}"] = command("run", study)
             ended[f"show {kind}"] = command("show", checkpoint)
+            assert ended[f"show {kind}"].code == 0, ended[f"run to {kind}"].err
             seen = ended[f"show {kind}"].out.split("Subject")[1].split()[0]
             ended[f"decide {kind}"] = command(
                 "decide", checkpoint, "approve", "--as", "ada", "--comment", "Looked at it.", "--seen", seen

@@ -1,0 +1,83 @@
+"""The app around the pages: what it refuses, how it is started and how it ends."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from streamlit import config
+from streamlit.testing.v1 import AppTest
+
+from counterproof.provenance.errors import UsageError
+from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.ui import web
+from tests.ui.sites import Site
+
+APP = Path(web.__file__).with_name("app.py")
+
+
+@pytest.fixture
+def loopback() -> Iterator[None]:
+    before = config.get_option("server.address")
+    config.set_option("server.address", "127.0.0.1")
+    yield
+    config.set_option("server.address", before)
+
+
+def _app(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> AppTest:
+    monkeypatch.setattr(sys, "argv", [str(APP), *arguments])
+    return AppTest.from_file(APP, default_timeout=30).run()
+
+
+@pytest.mark.usefixtures("loopback")
+def test_every_page_says_that_it_is_single_user(monkeypatch: pytest.MonkeyPatch, stages: dict[str, Site]) -> None:
+    app = _app(monkeypatch, "--home", str(stages[CheckpointKind.PLAN].home))
+    assert not app.exception
+    assert app.caption[0].value.startswith("Single-user mode")
+    assert app.title[0].value == "Inbox"
+
+
+@pytest.mark.usefixtures("loopback")
+def test_the_app_without_a_store_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "No store is named" in _app(monkeypatch).error[0].value
+
+
+def test_the_app_shows_nothing_to_the_network(monkeypatch: pytest.MonkeyPatch, stages: dict[str, Site]) -> None:
+    app = _app(monkeypatch, "--home", str(stages[CheckpointKind.PLAN].home))
+    assert "reachable from other machines" in app.error[0].value
+    assert not app.title
+
+
+def test_options_are_those_that_streamlit_knows() -> None:
+    known = config.get_config_options()
+    assert set(web.OPTIONS) <= set(known)
+    assert "--server.enableAgentApi=false" in web.command(Path("/h"), 1)
+    assert [known[name].type for name in ("server.allowedHosts",)]
+
+
+def test_a_taken_port_is_said(tmp_path: Path) -> None:
+    app = web.launch(tmp_path / "home", 0)
+    try:
+        port = int(app.url.rpartition(":")[2])
+        with pytest.raises(UsageError, match=rf"Port {port} on 127.0.0.1 can't be used.*another with --port"):
+            web.launch(tmp_path / "home", port)
+    finally:
+        app.stop()
+    assert app.process.returncode is not None
+
+
+def test_the_pages_end_with_the_process_that_started_them(tmp_path: Path) -> None:
+    code = "import sys, pathlib; from counterproof.ui.web import start; sys.exit(start(pathlib.Path(sys.argv[1]), 0))"
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "home")], stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    said = next(line for line in process.stderr if line.startswith("Counterproof is at"))
+    port = int(said.split()[3].rpartition(":")[2])
+    process.terminate()
+    assert process.wait(20) == 0
+    process.stderr.close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port))
