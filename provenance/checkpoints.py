@@ -57,12 +57,13 @@ class Checkpoints:
         made = Checkpoint(id=f"{self._study}.{kind}.{number}", study=self._study, kind=kind, subject=ref.sha256)
         with self._record.exclusive():
             known = self._opened().get(made.id)
-            if known is not None and known != made:
+            if known is not None and known.subject != made.subject:
                 raise VerificationFailed(f"Checkpoint {made.id} is up already with another subject.")
             if known is None:
-                self._record.append("checkpoint.opened", data=made.model_dump(mode="json"), refs=[ref])
+                data = made.model_dump(mode="json", exclude={"history"})
+                self._record.append("checkpoint.opened", data=data, refs=[ref])
         self._store.open_checkpoint(made.id, study=self._study, kind=kind, subject=made.subject)
-        return made
+        return self.get(made.id)
 
     def get(self, checkpoint: str) -> Checkpoint:
         """Return a checkpoint.
@@ -218,7 +219,7 @@ class Checkpoints:
 
     def _opened(self) -> dict[str, Checkpoint]:
         events = self._record.of_type("checkpoint.opened")
-        return {event.data["id"]: Checkpoint.model_validate(event.data) for event in events}
+        return {event.data["id"]: Checkpoint(**event.data, history=event.digest) for event in events}
 
     def _event(self, checkpoint: str) -> Event | None:
         events = self._record.of_type("decision.recorded")

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import UsageError, VerificationFailed
 from counterproof.provenance.record import now
-from counterproof.provenance.reviewers import MEANING_OF, CheckpointKind, Reviewer, Role
+from counterproof.provenance.reviewers import CheckpointKind, Reviewer, Role, meaning_of
 from counterproof.provenance.signing import DECISION_NAMESPACE, public_line, sign, verify
 
 DecisionKind = Literal["approve", "edit", "reject", "withdraw"]
@@ -40,6 +40,8 @@ class Checkpoint(BaseModel):
     """Which of the four."""
     subject: str
     """Digest of the exact bytes that are decided on."""
+    history: str = ""
+    """Digest of the event that put it up, which carries all of the record before it; "" until it is written."""
 
 
 class Decision(BaseModel):
@@ -57,6 +59,8 @@ class Decision(BaseModel):
     """Which of the four."""
     subject: str
     """Digest of what was on screen."""
+    history: str
+    """Digest of the event that put the checkpoint up: with it, all of the record up to there is under the signature."""
     decision: DecisionKind
     """What was decided."""
     edited: str = ""
@@ -139,13 +143,14 @@ def sign_decision(
         checkpoint=checkpoint.id,
         kind=checkpoint.kind,
         subject=checkpoint.subject,
+        history=checkpoint.history,
         decision=decision,
         edited=edited,
         reviewer=reviewer.id,
         name=reviewer.name,
         orcid=reviewer.orcid,
         role=role,
-        meaning=MEANING_OF[checkpoint.kind],
+        meaning=meaning_of(checkpoint.kind, decision),
         comment=comment,
         decided_at=now(),
         replayed=reviewer.replay,
@@ -179,10 +184,10 @@ def check_decision(statement: bytes, signature: bytes, *, reviewer: Reviewer) ->
     signer = (reviewer.id, reviewer.name, reviewer.orcid)
     if named != signer:
         raise VerificationFailed(f"The decision names {named}, the signature is that of {signer}.")
-    if decision.meaning != MEANING_OF[decision.kind]:
+    meaning = meaning_of(decision.kind, decision.decision)
+    if decision.meaning != meaning:
         raise VerificationFailed(
-            f"The decision says it means {decision.meaning!r}; a {decision.kind} decision means "
-            f"{MEANING_OF[decision.kind]!r}."
+            f"The decision says it means {decision.meaning!r}; a {decision.kind} decision means {meaning!r}."
         )
     if decision.role != reviewer.role_for(decision.kind):
         raise VerificationFailed(f"{reviewer.id} may not decide the {decision.kind} checkpoint as {decision.role}.")

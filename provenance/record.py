@@ -21,6 +21,7 @@ import fcntl
 import json
 import os
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -161,6 +162,7 @@ class Record:
         with self._lock:
             if self._handle is None:
                 self._handle = self._open()
+                weakref.finalize(self, os.close, self._handle)
             if self._depth == 0:
                 fcntl.flock(self._handle, fcntl.LOCK_EX)
             self._depth += 1

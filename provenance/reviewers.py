@@ -57,6 +57,14 @@ MEANING_OF: dict[CheckpointKind, str] = {
     CheckpointKind.SIGNOFF: "responsibility",
 }
 
+REVIEW = "review"
+
+
+def meaning_of(kind: CheckpointKind, decision: str) -> str:
+    """Return what a signature means (21 CFR 11.50): for an approval what the checkpoint says, else a review."""
+    return MEANING_OF[kind] if decision == "approve" else REVIEW
+
+
 _ID = re.compile(r"[a-z][a-z0-9._-]{0,39}")
 _ORCID = re.compile(r"\d{4}-\d{4}-\d{4}-\d{3}[\dX]")
 

@@ -1,4 +1,7 @@
-"""What commands share that run or read studies: the store's option, and opening the installation."""
+"""What commands share: the store's option, opening the installation, progress, and how a command ends.
+
+Nothing here imports the study graph or a model client, which takes more than a second: `running` does.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,10 @@ from typing import Any, TypeVar
 
 import click
 
-from counterproof.agents.runner import Runner
 from counterproof.agents.study import Workplace, open_workplace
 from counterproof.provenance.errors import DecisionRequired, MachineTrouble, UsageError
 from counterproof.provenance.store import Status
 from counterproof.provenance.tracing import start_tracing
-from counterproof.sandbox import Environment, LocalSandbox, find_environment
 from counterproof.ui import environment
 from counterproof.ui.output import say
 
@@ -44,27 +45,6 @@ def progress() -> Callable[[str], None]:
 def workplace(home: Path) -> Workplace:
     """Open the installation."""
     return open_workplace(home)
-
-
-def analysis_environment() -> Environment:
-    """Return the analysis environment of this machine."""
-    return find_environment()
-
-
-def sandbox() -> LocalSandbox:
-    """Return the sandbox of this machine."""
-    return LocalSandbox(search_path=environment.search_path())
-
-
-def runner(place: Workplace, *, say: Callable[[str], None]) -> Runner:
-    """Return what runs studies on this machine."""
-    return Runner(
-        workplace=place,
-        sandbox=sandbox(),
-        environment=analysis_environment(),
-        api_key=environment.api_key,
-        progress=say,
-    )
 
 
 def check_target(path: Path) -> None:

@@ -20,7 +20,7 @@ from counterproof.agents.edits import check_edit
 from counterproof.agents.study import Workplace, open_study
 from counterproof.provenance.decisions import COMMENT_MAX, DecisionKind, SignedDecision
 from counterproof.provenance.errors import UsageError
-from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.provenance.reviewers import CheckpointKind, meaning_of
 from counterproof.provenance.signing import load_key
 from counterproof.ui.views import DecisionView, Signer
 
@@ -91,7 +91,7 @@ def draft_decision(
         digest=view.digest,
         signer=signer,
         decision=decision,
-        meaning=view.meaning,
+        meaning=meaning_of(view.kind, decision),
         comment=reason,
         edited=edited,
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 from counterproof.agents.study import OpenStudy, Workplace, open_study, study_of
 from counterproof.provenance.decisions import DecisionKind
-from counterproof.provenance.reviewers import MEANING_OF, REPLAY_LABEL, ROLES_OF, CheckpointKind, Reviewer, Role
+from counterproof.provenance.reviewers import REPLAY_LABEL, ROLES_OF, CheckpointKind, Reviewer, Role
 from counterproof.ui.reading import part_of
 from counterproof.ui.subjects import Part
 
@@ -71,7 +71,6 @@ class DecisionView:
     title: str
     question: str
     kind: CheckpointKind
-    meaning: str
     digest: str
     """SHA-256 of `subject`; what the signature covers."""
     subject: bytes
@@ -105,7 +104,6 @@ def decision_view(workplace: Workplace, checkpoint: str) -> DecisionView:
         title=study.settings.title,
         question=study.settings.question,
         kind=opened.kind,
-        meaning=MEANING_OF[opened.kind],
         digest=opened.subject,
         subject=study.record.blobs.get(opened.subject),
         part=part_of(opened.kind, subject, study.record.blobs),

@@ -115,6 +115,8 @@ def _check_statement(bundle: Bundle, number: int, event: Event, opened: dict[str
     signed = (made.checkpoint, made.subject, made.kind, made.decision, made.replayed, made.reviewer)
     if said != signed or (made.study, made.subject, made.kind) != (bundle.top, held["subject"], held["kind"]):
         raise VerificationFailed(f"Event {event.seq} says something else than its signed statement.")
+    if made.history != checkpoint.digest:
+        raise VerificationFailed(f"Event {event.seq}: the record before it is not the one that {made.reviewer} signed.")
     if made.replayed and bundle.events[0].data["mode"] != "scenario":
         raise VerificationFailed(f"Event {event.seq}: the replay reviewer decided in a study that is no scenario.")
     if abs(datetime.fromisoformat(event.ts) - datetime.fromisoformat(made.decided_at)) > _SIGNED_WITHIN:

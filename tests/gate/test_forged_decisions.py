@@ -45,6 +45,7 @@ def _decision(target: Target, **changed: Any) -> Decision:
         "checkpoint": waiting.id,
         "kind": waiting.kind,
         "subject": waiting.subject,
+        "history": waiting.history,
         "decision": "approve",
         "reviewer": ADA,
         "name": "Ada",

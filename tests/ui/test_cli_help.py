@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from importlib.metadata import version
 
 import click
@@ -53,3 +55,11 @@ def test_without_arguments_help_is_shown(terminal: Terminal) -> None:
 def test_the_version_is_that_of_the_package() -> None:
     assert version("counterproof") == VERSION
     assert isinstance(cli, click.Group)
+
+
+@pytest.mark.parametrize("name", ["show", "inbox", "decide", "reviewers", "models", "new", "verify", "ui"])
+def test_what_people_type_often_starts_without_graph_and_model_client(name: str) -> None:
+    heavy = {"langgraph", "openai", "streamlit"}
+    code = f"import sys, counterproof.ui.commands.{name}; print(sorted({heavy!r} & set(sys.modules)))"
+    ended = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "[]\n"

@@ -121,7 +121,7 @@ def test_a_full_disk_behind_standard_output_is_machine_trouble(terminal: Termina
     assert ended.stderr.startswith("Error: The machine refused: ")
 
 
-SLOW = program("Takes its time.", middle="import time; time.sleep(2)")
+SLOW = program("Takes its time.", middle="import time; time.sleep(3)")
 
 
 def _interrupted(terminal: Terminal, study: str, *, whole_group: bool) -> None:

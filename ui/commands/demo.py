@@ -17,8 +17,9 @@ from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.verify import verify_bundle
 from counterproof.scenarios.catalogue import load_scenario
 from counterproof.scenarios.replayer import run_scenario, start_scenario
-from counterproof.ui.common import check_target, progress, runner, traced, workplace
+from counterproof.ui.common import check_target, progress, traced, workplace
 from counterproof.ui.output import emit, json_option
+from counterproof.ui.running import runner
 
 SCENARIO = "lung-survival"
 

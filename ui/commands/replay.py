@@ -14,8 +14,9 @@ from counterproof.provenance.verify import verify_bundle
 from counterproof.scenarios.bundles import replay_bundle
 from counterproof.scenarios.catalogue import load_scenario, scenario_names
 from counterproof.scenarios.replayer import run_scenario, start_scenario
-from counterproof.ui.common import analysis_environment, progress, runner, sandbox, workplace
+from counterproof.ui.common import progress, workplace
 from counterproof.ui.output import emit, json_option
+from counterproof.ui.running import analysis_environment, runner, sandbox
 
 
 @click.command(name="replay")

@@ -8,8 +8,9 @@ import click
 
 from counterproof.agents.study import open_study
 from counterproof.scenarios.replayer import run_scenario
-from counterproof.ui.common import end_with, home_option, progress, runner, traced, workplace
+from counterproof.ui.common import end_with, home_option, progress, traced, workplace
 from counterproof.ui.output import emit, json_option
+from counterproof.ui.running import runner
 
 
 @click.command(name="run")

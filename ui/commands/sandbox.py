@@ -8,8 +8,9 @@ import click
 
 from counterproof.sandbox import build_environment
 from counterproof.ui import environment
-from counterproof.ui.common import progress, sandbox
+from counterproof.ui.common import progress
 from counterproof.ui.output import emit, json_option
+from counterproof.ui.running import sandbox
 
 
 @click.group(name="sandbox")

@@ -9,8 +9,9 @@ import click
 
 from counterproof.scenarios.catalogue import load_scenario, scenario_names
 from counterproof.scenarios.recorder import record_scenario, write_turns
-from counterproof.ui.common import progress, runner, workplace
+from counterproof.ui.common import progress, workplace
 from counterproof.ui.output import emit, json_option, say
+from counterproof.ui.running import runner
 
 
 @click.group(name="scenarios")

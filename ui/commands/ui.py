@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
@@ -17,4 +18,4 @@ from counterproof.ui.web import start
 @home_option
 def command(port: int, home: Path) -> None:
     """Start the pages on this machine (127.0.0.1 only), for reading and deciding; run a worker beside them."""
-    start(home, port)
+    sys.exit(start(home, port))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from pathlib import Path
 
 import click
 
-from counterproof.agents.worker import work
-from counterproof.ui.common import home_option, progress, runner, workplace
+from counterproof.agents.worker import stop_on_signals, work
+from counterproof.ui.common import home_option, progress, traced, workplace
+from counterproof.ui.running import runner
 
 
 @click.command(name="worker")
@@ -20,7 +19,6 @@ def command(once: bool, home: Path) -> None:
 
     A killed worker loses nothing: the next one goes on.
     """
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    work(runner(workplace(home), say=progress()), once=once, stop=stop)
+    place = workplace(home)
+    ready = runner(place, say=progress())
+    work(ready, once=once, stop=stop_on_signals(), traced=lambda study: traced(place, study))
