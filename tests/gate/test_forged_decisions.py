@@ -135,7 +135,7 @@ FORGERIES: dict[str, tuple[Callable[[Target], Forged], str]] = {
     "another meaning": (lambda target: _made(target, meaning="authorship"), "a code decision means 'approval'"),
     "another encoding": (_other_encoding, "not in canonical form"),
     "more fields": (_more_fields, "no decision"),
-    "signed rejection": (lambda target: _made(target, decision="reject"), "was decided 'reject'"),
+    "signed rejection": (lambda target: _made(target, decision="reject", meaning="review"), "was decided 'reject'"),
 }
 
 
