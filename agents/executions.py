@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from counterproof.agents.context import StudyContext
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import VerificationFailed
-from counterproof.provenance.journal import Response
+from counterproof.provenance.journal import EffectFailed, Response
 from counterproof.provenance.record import Ref, Side
 from counterproof.provenance.telemetry import span
 from counterproof.sandbox import Artifact, Execution, ExecutionSpec, Limits, Mount, run_all
@@ -26,6 +26,8 @@ from counterproof.sandbox.orders import InputRef, Order, Role
 from counterproof.tools import Flow, ResultsFile, parse_flow, parse_results
 
 _MEDIA = {"json": "application/json", "csv": "text/csv", "png": "image/png", "svg": "image/svg+xml"}
+# How a sandbox ends when somebody else ends it: that says nothing about the program.
+_NOT_THE_PROGRAMS = ("lost", "killed")
 _LINE = re.compile(r'File "/program/program\.py", line (\d+)')
 _CLASS = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)", re.MULTILINE)
 _KNOWN = frozenset(
@@ -171,6 +173,12 @@ def _perform(ctx: StudyContext, key: str, order: Order, opened: Any, *, side: Si
     def execute(_attempt: int) -> Response:
         spec: ExecutionSpec = opened()
         (execution,) = run_all(ctx.sandbox, [spec])
+        if execution.status in _NOT_THE_PROGRAMS:
+            raise EffectFailed(
+                f"The execution of the {order.role} program was cut off from outside ({execution.status}).",
+                data={"status": execution.status},
+                advice="Nothing is lost: run the study again, and the program runs anew.",
+            )
         return _response(ctx, order, execution, side)
 
     attributes: dict[str, str | int | float | bool] = {

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ABOUT: dict[str, Any] = json.loads(Path("/data/probe.json").read_text("utf-8"))
+ABOUT: dict[str, Any] = {}
 LIBC = ctypes.CDLL(None, use_errno=True)
 TRIED: dict[str, int] = {}
 GAVE_WAY: list[str] = []
@@ -164,6 +164,7 @@ def attack_processes_and_kernel() -> None:
 
 def main() -> None:
     """Attack everything and write what was found to results.json."""
+    ABOUT.update(json.loads(Path("/data/probe.json").read_text("utf-8")))
     attack_files_and_network()
     attack_processes_and_kernel()
     attempt("proc_count", "process flood", forks_too_often)

@@ -340,6 +340,9 @@ def main() -> None:
     parser.add_argument("--only", choices=[part.__name__ for part in PARTS], help="measure one part")
     given = parser.parse_args()
     environment.clean()
+    load, processors = os.getloadavg()[0], os.cpu_count() or 1
+    if load > processors / 2:
+        print(f"The load is {load:.1f} on {processors} processors: absolute figures say little.", file=sys.stderr)
     figures: list[Figure] = []
     for part in PARTS:
         if given.only in (None, part.__name__):
