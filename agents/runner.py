@@ -97,7 +97,7 @@ class Runner:
     def _advance(self, study: OpenStudy, decide: Decide) -> Status:
         config: RunnableConfig = {"configurable": {"thread_id": study.id}, "recursion_limit": RECURSION_LIMIT}
         agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "counterproof"}
-        with span("invoke_agent counterproof", agent), _graph(study.folder / "graph.sqlite") as graph:
+        with span("invoke_agent counterproof", agent), open_graph(study.folder / "graph.sqlite") as graph:
             context = self._context(study)
             while True:
                 before = _state(graph, config, study.id)
@@ -193,11 +193,14 @@ def _next(before: Any, study: str) -> StudyState | Command[Any] | None:
 
 
 @contextmanager
-def _graph(path: Path) -> Iterator[StudyGraph]:
+def open_graph(path: Path) -> Iterator[StudyGraph]:
+    """Open the study graph over its database."""
     connection = sqlite3.connect(path, check_same_thread=False)
+    # Nothing but plain values is read back, whoever wrote the file.
+    saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
     try:
-        # Nothing but plain values is read back, whoever wrote the file.
-        serde = JsonPlusSerializer(allowed_msgpack_modules=None)
-        yield build_graph(SqliteSaver(connection, serde=serde))
+        yield build_graph(saver)
     finally:
-        connection.close()
+        # After an error a thread of the graph may still write; closing under it would crash the process.
+        with saver.lock:
+            connection.close()

@@ -12,11 +12,9 @@ from typing import Any
 
 import pytest
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from langgraph.checkpoint.sqlite import SqliteSaver
 
-from counterproof.agents.graph import StudyGraph, build_graph
-from counterproof.agents.runner import Runner
+from counterproof.agents.graph import StudyGraph
+from counterproof.agents.runner import Runner, open_graph
 from counterproof.provenance.errors import CounterproofError
 from counterproof.provenance.store import Status
 from counterproof.sandbox import Environment, LocalSandbox
@@ -49,11 +47,8 @@ class Target:
     @contextmanager
     def graph(self) -> Iterator[StudyGraph]:
         """Open the study's graph as somebody does who can write its database, past the runner and its lease."""
-        connection = sqlite3.connect(self.lab.study(self.id).folder / "graph.sqlite", check_same_thread=False)
-        try:
-            yield build_graph(SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None)))
-        finally:
-            connection.close()
+        with open_graph(self.lab.study(self.id).folder / "graph.sqlite") as graph:
+            yield graph
 
     def context(self) -> Any:
         """Return real handles for that graph."""

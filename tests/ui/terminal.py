@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -107,6 +108,8 @@ class Terminal:
             text=True,
             errors="replace",
             start_new_session=True,
+            # Whoever runs the tests in the background has SIGINT ignored, which a child would inherit.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         try:
             yield process
