@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.sqlite import SqliteSaver
 
 from counterproof.agents.graph import StudyGraph
 from counterproof.agents.runner import Runner, open_graph
