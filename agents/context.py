@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from counterproof.provenance.journal import Journal
 from counterproof.provenance.record import Event, Record, Ref
 from counterproof.sandbox import Environment, Sandbox
 from counterproof.sandbox.gate import Gate
+from counterproof.sandbox.orders import Role
 from counterproof.tools import Plan, Table
 
 T = TypeVar("T")
@@ -37,7 +38,7 @@ class StudyContext:
         chat: the model.
         gate: opens the real data.
         sandbox: runs programs.
-        environment: what programs run in.
+        environments: what each of the two programs runs in.
         vault: the real data, by digest.
         progress: is told one line a step.
         export: makes the bundle of the ended study.
@@ -51,7 +52,7 @@ class StudyContext:
     chat: Chat
     gate: Gate
     sandbox: Sandbox
-    environment: Environment
+    environments: Mapping[Role, Environment]
     vault: Blobs
     progress: Callable[[str], None]
     export: Callable[[], None]

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.reviewers import CheckpointKind
-from counterproof.tools import Plan, ReportText, check_program, faults
+from counterproof.tools import Plan, ReportText, check_source, faults
 
 _ADVICE = "`counterproof show CHECKPOINT --editable` prints what to start from."
 
@@ -28,7 +28,7 @@ def check_edit(kind: CheckpointKind, subject: dict[str, Any], content: Any) -> A
         case CheckpointKind.SIGNOFF:
             checked = _model(ReportText, content)
         case CheckpointKind.CODE:
-            checked = _programs(subject["editable"], content)
+            checked = _programs(subject, content)
         case CheckpointKind.RELEASE:
             checked = _verdicts(subject["editable"], content)
         case _:
@@ -45,13 +45,15 @@ def _model(form: type[Plan] | type[ReportText], content: Any) -> Any:
         raise UsageError(f"The edit is not of the required form: {faults(error)}.", advice=_ADVICE) from error
 
 
-def _programs(before: dict[str, str], content: Any) -> dict[str, str]:
+def _programs(subject: dict[str, Any], content: Any) -> dict[str, str]:
+    before: dict[str, str] = subject["editable"]
+    languages = {program["role"]: program["language"] for program in subject["programs"]}
     if not isinstance(content, dict) or set(content) != set(before):
         raise UsageError("The edit does not hold both programs.", allowed=f"Keys: {', '.join(before)}.", advice=_ADVICE)
     for role, code in content.items():
         if not isinstance(code, str):
             raise UsageError(f"The {role} program is no text.", advice=_ADVICE)
-        errors = [found for found in check_program(code) if found.level == "error"]
+        errors = [found for found in check_source(code, languages[role]) if found.level == "error"]
         if errors:
             raise UsageError(f"The {role} program, line {errors[0].line}: {errors[0].text}.")
     return dict(content)

@@ -21,13 +21,34 @@ from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.journal import Response
 from counterproof.provenance.record import Ref, Side
 from counterproof.provenance.telemetry import span
-from counterproof.sandbox import Execution, ExecutionSpec, Limits, Mount, run_all
+from counterproof.sandbox import Execution, ExecutionSpec, Language, Limits, Mount, run_all
 from counterproof.sandbox.orders import InputRef, Order, Role
 from counterproof.tools import Flow, ResultsFile, parse_flow, parse_results
 
+PROGRAM_MEDIA: dict[Language, str] = {"python": "text/x-python", "r": "text/x-r-source"}
 _MEDIA = {"json": "application/json", "csv": "text/csv", "png": "image/png", "svg": "image/svg+xml"}
-_LINE = re.compile(r'File "/program/program\.py", line (\d+)')
-_CLASS = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)", re.MULTILINE)
+_LINE: dict[Language, re.Pattern[str]] = {
+    "python": re.compile(r'File "/program/program\.py", line (\d+)'),
+    "r": re.compile(r"^  /program/program\.R#(\d+)(?:$|:)", re.MULTILINE),
+}
+_CLASS: dict[Language, re.Pattern[str]] = {
+    "python": re.compile(r"^([A-Za-z_][\w.]*)(?::|$)", re.MULTILINE),
+    "r": re.compile(r"^([A-Za-z_][\w.:]*?)(?: in .*)?: ", re.MULTILINE),
+}
+# R's own errors are all of class simpleError; packages have some of their own.
+_KNOWN_R = frozenset(
+    {
+        "simpleError",
+        "packageNotFoundError",
+        "stackOverflowError",
+        "expressionStackOverflowError",
+        "CStackOverflowError",
+        "rlang_error",
+        "dplyr:::mutate_error",
+        "vctrs_error_subscript_oob",
+        "vctrs_error_incompatible_type",
+    }
+)
 _KNOWN = frozenset(
     {
         "numpy.linalg.LinAlgError",
@@ -91,10 +112,10 @@ def make_order(ctx: StudyContext, role: Role, program: str, *, seed: int, twin: 
     inputs = tuple(InputRef(name=name, sha256=sha256) for name, sha256 in sorted((twin or real).items()))
     return Order(
         role=role,
-        language="python",
+        language=ctx.settings.language_of(role),
         program=program,
         inputs=inputs,
-        environment=ctx.environment.digest,
+        environment=ctx.environments[role].digest,
         limits=Limits(**ctx.settings.limits).as_dict(),
         seed=seed,
         synthetic=twin is not None,
@@ -106,10 +127,11 @@ def run_on_twin(ctx: StudyContext, key: str, order: Order) -> Outcome:
     blobs = ctx.record.blobs
     spec = ExecutionSpec(
         program=blobs.get(order.program),
-        environment=ctx.environment,
+        environment=ctx.environments[order.role],
         inputs=tuple(Mount(host=blobs.path(ref.sha256), target=ref.name) for ref in order.inputs),
         limits=Limits(**order.limits),
         seed=order.seed,
+        program_name=order.program_name,
     )
     return _perform(ctx, key, order, lambda: spec, side="open")
 
@@ -148,13 +170,15 @@ def results_of(ctx: StudyContext, outcome: Outcome) -> tuple[ResultsFile, Flow]:
     return parse_results(data[0]), parse_flow(data[1])
 
 
-def scrubbed(outcome: Outcome, stderr: str, *, program: str) -> str:
+def scrubbed(outcome: Outcome, stderr: str, *, program: str, language: Language = "python") -> str:
     """Say what went wrong on real data without any value: status, exception class and program line.
 
     The program may print what looks like a traceback; a line number that the program doesn't have may be a value.
     """
-    lines = [line for line in _LINE.findall(stderr) if len(line) < 7 and 0 < int(line) <= program.count("\n") + 1]
-    names = [name for name in _CLASS.findall(stderr) if _is_exception(name)]
+    lines = [
+        line for line in _LINE[language].findall(stderr) if len(line) < 7 and 0 < int(line) <= program.count("\n") + 1
+    ]
+    names = [name for name in _CLASS[language].findall(stderr) if _is_exception(name, language)]
     parts = [f"The program failed on the real data with status {outcome.status!r}"]
     if lines:
         parts.append(f"at line {lines[-1]} of the program")
@@ -162,7 +186,9 @@ def scrubbed(outcome: Outcome, stderr: str, *, program: str) -> str:
     return ", ".join(parts) + ". Its message is held back, because it may hold values."
 
 
-def _is_exception(name: str) -> bool:
+def _is_exception(name: str, language: Language) -> bool:
+    if language == "r":
+        return name in _KNOWN_R
     found = getattr(builtins, name, None)
     return name in _KNOWN or (isinstance(found, type) and issubclass(found, BaseException))
 
@@ -218,6 +244,6 @@ def _response(ctx: StudyContext, order: Order, execution: Execution, side: Side)
         "host": dict(execution.attestation.host),
         "usage": {name: round(value, 3) for name, value in vars(execution.usage).items()},
     }
-    program = put("program", ctx.record.blobs.get(order.program), media="text/x-python")
+    program = put("program", ctx.record.blobs.get(order.program), media=PROGRAM_MEDIA[order.language])
     body = canonical_json(outcome.model_dump(mode="json"))
     return Response(body=body, data=facts, refs=(program, *refs))

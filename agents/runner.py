@@ -29,12 +29,13 @@ from counterproof.agents.state import StudyState
 from counterproof.agents.study import OpenStudy, Workplace, open_study
 from counterproof.provenance.bundle import export_bundle, service_key
 from counterproof.provenance.decisions import Checkpoint
-from counterproof.provenance.errors import CounterproofError, VerificationFailed
+from counterproof.provenance.errors import CounterproofError, UsageError, VerificationFailed
 from counterproof.provenance.journal import Cassette, Journal
 from counterproof.provenance.store import ENDED, Status
 from counterproof.provenance.telemetry import span
-from counterproof.sandbox import Environment, Sandbox
+from counterproof.sandbox import Environment, Sandbox, find_environment
 from counterproof.sandbox.gate import Gate
+from counterproof.sandbox.orders import ROLES, Role
 from counterproof.tools import read_table
 from counterproof.tools.rowguard import RowGuard
 
@@ -48,13 +49,14 @@ class Runner:
     Attributes:
         workplace: where the studies are.
         sandbox: where programs run.
-        environment: what they run in.
+        environment: what they run in, unless the study names another.
         api_key: returns the key for the name of an environment variable.
         progress: is told one line a step.
         endpoint: address to use in place of the study's own; None for the study's own.
         cassette: answers model calls in a replay; None otherwise.
         clock: the time by which approvals expire.
         sleep: waits between two attempts of a model call.
+        find: returns the environment that a study names.
     """
 
     workplace: Workplace
@@ -66,6 +68,7 @@ class Runner:
     cassette: Cassette | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
+    find: Callable[[str], Environment] = find_environment
 
     def run(self, study_id: str, *, decide: Decide = lambda _study, _checkpoint: False) -> Status:
         """Run a study until it waits for a person or has ended, and return where it stands.
@@ -135,13 +138,14 @@ class Runner:
             guard=RowGuard(list(tables)),
             sleep=self.sleep,
         )
+        environments: dict[Role, Environment] = {role: self._environment(study, role) for role in ROLES}
         gate = Gate(
             study=study.id,
             record=study.record,
             checkpoints=study.checkpoints,
             store=self.workplace.store,
             vault=vault,
-            environment=self.environment,
+            environments=environments,
             clock=self.clock,
         )
         return StudyContext(
@@ -153,11 +157,22 @@ class Runner:
             chat=chat,
             gate=gate,
             sandbox=self.sandbox,
-            environment=self.environment,
+            environments=environments,
             vault=vault,
             progress=self.progress,
             export=lambda: make_bundle(self.workplace, study, study.folder / "bundle.zip"),
         )
+
+    def _environment(self, study: OpenStudy, role: Role) -> Environment:
+        """Return what a program of the study runs in."""
+        name, language = study.settings.environment_of(role), study.settings.language_of(role)
+        found = self.environment if name == self.environment.name else self.find(name)
+        if found.language != language:
+            raise UsageError(
+                f"The study's {role} program is in {language}, and its environment {name!r} is for {found.language}.",
+                advice="Make a new study with an environment for that language: `counterproof env list`.",
+            )
+        return found
 
 
 def make_bundle(workplace: Workplace, study: OpenStudy, target: Path) -> None:

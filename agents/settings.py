@@ -7,6 +7,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from counterproof.agents.models import ModelConfig
+from counterproof.sandbox import Language
+from counterproof.sandbox.orders import Role
 
 QUESTION_MAX = 20_000
 
@@ -47,9 +49,25 @@ class StudySettings(_Model):
     """What the columns mean, in the words of whoever knows."""
     model: ModelConfig
     """The model and its endpoint."""
+    language: Language = "python"
+    """Language of the primary program."""
+    environment: str = "python"
+    """Name of the analysis environment of the primary program."""
+    replication_language: Language = "python"
+    """Language of the replication."""
+    replication_environment: str = "python"
+    """Name of the analysis environment of the replication."""
     max_repairs: int = Field(default=3, ge=0, le=10)
     """How often programs that fail on the twin are repaired in one round."""
     max_rounds: int = Field(default=5, ge=1, le=20)
     """How often a part may be begun anew after a rejection or a failure on the real data."""
     limits: dict[str, int] = Field(default_factory=dict)
     """Limits of executions that differ from the defaults."""
+
+    def language_of(self, role: Role) -> Language:
+        """Return the language of one of the programs."""
+        return self.language if role == "primary" else self.replication_language
+
+    def environment_of(self, role: Role) -> str:
+        """Return the name of the environment of one of the programs."""
+        return self.environment if role == "primary" else self.replication_environment

@@ -23,7 +23,7 @@ from counterproof.provenance.errors import UsageError
 from counterproof.provenance.record import Record
 from counterproof.provenance.reviewers import Registry
 from counterproof.provenance.store import Store
-from counterproof.sandbox import Limits, Mount
+from counterproof.sandbox import Language, Limits, Mount
 from counterproof.tools import read_file
 
 CODEBOOK_MAX = 200_000
@@ -71,9 +71,15 @@ def new_study(
     scenario: str = "",
     share_data: bool = False,
     limits: dict[str, int] | None = None,
+    language: Language = "python",
+    environment: str = "",
+    replication_language: Language = "python",
+    replication_environment: str = "",
     make_id: Callable[[], str] = lambda: f"study-{secrets.token_hex(4)}",
 ) -> str:
     """Make a study and return its id. Nothing is kept when anything is wrong.
+
+    An environment that is not named is Counterproof's own for that language, which has the language's name.
 
     Raises:
         UsageError: the question is empty or too long, a file can't be used, or two files have one name.
@@ -100,6 +106,10 @@ def new_study(
         data=tuple(DataFile(name=table.name, sha256=table.sha256, size=table.size) for _, table in files),
         codebook=codebook,
         model=model,
+        language=language,
+        environment=environment or language,
+        replication_language=replication_language,
+        replication_environment=replication_environment or replication_language,
         limits=limits or {},
     )
     for content, _ in files:

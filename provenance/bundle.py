@@ -204,7 +204,7 @@ def _named(record: Record, events: list[Event]) -> dict[str, bytes]:
     ]
     if approved:
         for program in json.loads(get(approved[-1]))["programs"]:
-            named[f"programs/{program['role']}.py"] = program["code"].encode()
+            named[program_file(program)] = program["code"].encode()
     if "results.released" in last:
         for ref in last["results.released"].refs:
             name = ref.role.removeprefix("output:") if ref.role.startswith("output:") else "released.json"
@@ -213,6 +213,11 @@ def _named(record: Record, events: list[Event]) -> dict[str, bytes]:
         named["report.json"] = get(last["report.rendered"].ref("report").sha256)
         named["report.md"] = get(last["report.rendered"].ref("report.md").sha256)
     return named
+
+
+def program_file(program: dict[str, Any]) -> str:
+    """Return the name in a bundle of a program as the reviewer saw it; what says no language is Python."""
+    return f"programs/{program['role']}.{'R' if program.get('language') == 'r' else 'py'}"
 
 
 def _decisions(record: Record, events: list[Event]) -> dict[str, bytes]:

@@ -22,6 +22,7 @@ _MEDIA = {
     "md": "text/markdown",
     "csv": "text/csv",
     "py": "text/x-python",
+    "R": "text/x-r-source",
     "png": "image/png",
     "svg": "image/svg+xml",
 }

@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from counterproof.provenance.bundle import SIGNATURE, review_label
+from counterproof.provenance.bundle import SIGNATURE, program_file, review_label
 from counterproof.provenance.crate import blob_name
 from counterproof.provenance.decisions import check_decision
 from counterproof.provenance.digests import digest_of, sha256_bytes
@@ -480,7 +480,7 @@ def _copies(bundle: Bundle) -> list[str]:
     for event in bundle.of_type("decision.recorded"):
         if (event.data["kind"], event.data["decision"]) == ("code", "approve"):
             programs = json.loads(bundle.blob(event.data["subject"]))["programs"]
-            wanted |= {f"programs/{program['role']}.py": program["sha256"] for program in programs}
+            wanted |= {program_file(program): program["sha256"] for program in programs}
     shared = {file["name"]: file["sha256"] for file in bundle.events[0].data["data"]}
     wanted |= {f"inputs/{name}": shared.get(name, "") for name in bundle.names("inputs/")}
     _fail_if(

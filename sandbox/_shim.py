@@ -32,6 +32,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 _OPEN_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _OPEN_DIR = _OPEN_FILE | os.O_DIRECTORY
 _MOST_ENTRIES = 5000
+NOTHING_USED = b'{"wait_status": 0, "cpu_s": 0.0, "max_rss_kib": 0, "full": {}}'
 
 
 def main() -> None:
@@ -41,7 +42,7 @@ def main() -> None:
         sys.exit("the shim is not pid 1, so this is not a sandbox")
     if ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         os._exit(70)
-    _close_others({0, 1, 2, plan_fd, frame_fd, out_fd, err_fd})
+    close_others({0, 1, 2, plan_fd, frame_fd, out_fd, err_fd})
     with open(plan_fd, "rb") as file:
         plan = json.load(file)
     os.set_inheritable(frame_fd, False)
@@ -50,6 +51,11 @@ def main() -> None:
         _become_program(plan, frame_fd, out_fd, err_fd)
     os.close(out_fd)
     os.close(err_fd)
+    watch_over(plan, child, frame_fd)
+
+
+def watch_over(plan: dict[str, Any], child: int, frame_fd: int) -> None:
+    """Wait for the program, end all that is left of it, and write status and outputs as frames."""
     wait_status = _wait_for(child)
     full = {name: _full(path) for name, path in plan["watched"].items()}
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -60,10 +66,10 @@ def main() -> None:
         "max_rss_kib": used.ru_maxrss,
         "full": full,
     }
-    _send(frame_fd, b"S", json.dumps(about).encode())
-    for kind, payload in _collect(plan):
-        _send(frame_fd, kind, payload)
-    _send(frame_fd, b"E", b"")
+    send(frame_fd, b"S", json.dumps(about).encode())
+    for kind, payload in collect(plan):
+        send(frame_fd, kind, payload)
+    send(frame_fd, b"E", b"")
 
 
 def _become_program(plan: dict[str, Any], frame_fd: int, out_fd: int, err_fd: int) -> None:
@@ -72,7 +78,7 @@ def _become_program(plan: dict[str, Any], frame_fd: int, out_fd: int, err_fd: in
         os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
         os.dup2(out_fd, 1)
         os.dup2(err_fd, 2)
-        _close_others({0, 1, 2, frame_fd})
+        close_others({0, 1, 2, frame_fd})
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
@@ -80,15 +86,16 @@ def _become_program(plan: dict[str, Any], frame_fd: int, out_fd: int, err_fd: in
             resource.setrlimit(getattr(resource, name), (value, value))
         os.umask(0o022)
         os.chdir(plan["cwd"])
-        _send(frame_fd, b"H", b"")
+        send(frame_fd, b"H", b"")
         os.execve(plan["argv"][0], plan["argv"], plan["env"])  # noqa: S606
     except BaseException as error:
-        _send(frame_fd, b"X", f"{type(error).__name__}: {error}".encode()[:2000])
+        send(frame_fd, b"X", f"{type(error).__name__}: {error}".encode()[:2000])
     finally:
         os._exit(71)
 
 
-def _close_others(keep: set[int]) -> None:
+def close_others(keep: set[int]) -> None:
+    """Close every descriptor of this process but these."""
     for handle in [int(name) for name in os.listdir("/proc/self/fd")]:
         if handle not in keep:
             with contextlib.suppress(OSError):
@@ -115,16 +122,22 @@ def _kill_everything() -> None:
 
 def _full(path: str) -> bool:
     about = os.statvfs(path)
-    return about.f_bavail == 0
+    return about.f_bavail == 0 or (about.f_files > 0 and about.f_ffree == 0)
 
 
-def _send(handle: int, kind: bytes, payload: bytes) -> None:
-    data = memoryview(kind + struct.pack(">I", len(payload)) + payload)
+def frame(kind: bytes, payload: bytes) -> bytes:
+    """Return one frame."""
+    return kind + struct.pack(">I", len(payload)) + payload
+
+
+def send(handle: int, kind: bytes, payload: bytes) -> None:
+    """Write one frame."""
+    data = memoryview(frame(kind, payload))
     while data:
         data = data[os.write(handle, data) :]
 
 
-def _collect(plan: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
+def collect(plan: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
     """Yield a frame for each allowed file and one for each thing that was left behind."""
     left_files = int(plan["artifact_files"])
     left_bytes = int(plan["artifact_bytes"])
@@ -135,6 +148,8 @@ def _collect(plan: dict[str, Any]) -> Iterator[tuple[bytes, bytes]]:
         if entries > _MOST_ENTRIES:
             yield b"R", _rejection("...", f"more than {_MOST_ENTRIES} entries; the rest was not looked at")
             return
+        if name in plan["given"]:
+            continue
         if not reason and not any(re.fullmatch(pattern, name) for pattern in plan["allowed"]):
             reason = "not one of results.json, flow.json, tables/*.csv, figures/*.png, figures/*.svg"
         if not reason and left_files == 0:

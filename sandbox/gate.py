@@ -22,7 +22,7 @@ It does not cover isolation (the sandbox) nor disclosure of what the program wro
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from counterproof.provenance.blobs import Blobs
@@ -35,7 +35,7 @@ from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.store import Store
 from counterproof.sandbox.contract import ExecutionSpec, Limits, Mount
 from counterproof.sandbox.environments.environment import Environment
-from counterproof.sandbox.orders import Order
+from counterproof.sandbox.orders import Order, Role
 
 APPROVAL_VALID_DAYS = 30
 
@@ -53,7 +53,7 @@ class Gate:
         checkpoints: its decisions.
         store: guards the single use of approvals.
         vault: the real data, by digest.
-        environment: the analysis environment of this machine.
+        environments: the analysis environment of this machine for each of the programs.
         clock: the time by which approvals expire; replay gives the recorded one.
     """
 
@@ -65,7 +65,7 @@ class Gate:
         checkpoints: Checkpoints,
         store: Store,
         vault: Blobs,
-        environment: Environment,
+        environments: Mapping[Role, Environment],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._study = study
@@ -73,7 +73,7 @@ class Gate:
         self._checkpoints = checkpoints
         self._store = store
         self._vault = vault
-        self._environment = environment
+        self._environments = environments
         self._clock = clock
 
     def open(self, order: Order, program: bytes, *, effect: str) -> ExecutionSpec:
@@ -106,10 +106,11 @@ class Gate:
 
     def _specification(self, order: Order, program: bytes) -> ExecutionSpec:
         _require(sha256_bytes(program) == order.program, "the program is not the one that the order names")
+        environment = self._environments[order.role]
         _require(
-            order.environment == self._environment.digest,
+            (order.language, order.environment) == (environment.language, environment.digest),
             f"the order names the environment {order.environment[:12]}…, and this machine has "
-            f"{self._environment.digest[:12]}… (Python {self._environment.python})",
+            f"{environment.digest[:12]}… ({environment.name}: {environment.language} {environment.version})",
         )
         _require(not order.synthetic, "the order is for the twin")
         data = self._record.of_type("study.created")[0].data["data"]
@@ -122,10 +123,11 @@ class Gate:
             _require(sha256_file(path) == ref.sha256, f"the data file {ref.name} has been changed")
         return ExecutionSpec(
             program=program,
-            environment=self._environment,
+            environment=environment,
             inputs=tuple(Mount(host=self._vault.path(ref.sha256), target=ref.name) for ref in order.inputs),
             limits=Limits(**order.limits),
             seed=order.seed,
+            program_name=order.program_name,
         )
 
     def _approval(self, order: Order) -> SignedDecision:

@@ -9,6 +9,7 @@ from counterproof.tools.disclosure import Item, figure_item, flow_item, result_i
 from counterproof.tools.identifiers import Finding, find_identifiers
 from counterproof.tools.plan import Plan, PlannedResult, readable_plan
 from counterproof.tools.profile import make_profile
+from counterproof.tools.programs import check_source
 from counterproof.tools.replication import Comparison, compare
 from counterproof.tools.report import Part, ReportText, deviations, format_number, render
 from counterproof.tools.results import Flow, Result, ResultsFile, faults, parse_flow, parse_results
@@ -31,6 +32,7 @@ __all__ = [
     "StaticFinding",
     "Table",
     "check_program",
+    "check_source",
     "compare",
     "deviations",
     "faults",

@@ -28,6 +28,7 @@ COMMANDS = {
     "verify": "Verify a bundle, offline.",
     "replay": "Run a bundle or a scenario again and compare every digest.",
     "sandbox": "Test the isolation; build the analysis environment.",
+    "env": "List, show and build the environments that programs run in.",
     "reviewers": "Add, list and revoke those who may decide.",
     "models": "List the configured models.",
     "scenarios": "List and record scenarios.",

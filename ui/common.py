@@ -16,7 +16,7 @@ from counterproof.agents.study import Workplace, open_workplace
 from counterproof.provenance.errors import DecisionRequired
 from counterproof.provenance.store import Status
 from counterproof.provenance.tracing import start_tracing
-from counterproof.sandbox import Environment, LocalSandbox, find_environment
+from counterproof.sandbox import Environment, WarmSandbox, find_environment
 from counterproof.ui import environment
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,9 +49,9 @@ def analysis_environment() -> Environment:
     return find_environment()
 
 
-def sandbox() -> LocalSandbox:
+def sandbox() -> WarmSandbox:
     """Return the sandbox of this machine."""
-    return LocalSandbox(search_path=environment.search_path())
+    return WarmSandbox(search_path=environment.search_path())
 
 
 def runner(place: Workplace, *, say: Callable[[str], None]) -> Runner:

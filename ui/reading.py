@@ -85,7 +85,7 @@ def _code(subject: dict[str, Any]) -> CodePart:
         {"program": order["role"], "program digest": order["program"], "seed": str(order["seed"])}
         for order in subject["orders"]
     ]
-    environment = subject["environment"]
+    environments = {found["digest"]: found for found in subject["environments"].values()}
     return CodePart(
         programs=tuple(_program(raw) for raw in subject["programs"]),
         listings=(
@@ -93,7 +93,11 @@ def _code(subject: dict[str, Any]) -> CodePart:
             Listing(title="What an approval opens the data to", rows=_t(runs)),
             Listing(title="Limits", rows=_t(limits)),
         ),
-        packages=f"Environment {environment['digest']}: {', '.join(environment['packages'])}",
+        packages="\n\n".join(
+            f"Environment {found['name']} ({found['language']} {found['version']}), {digest}: "
+            + ", ".join(found["packages"])
+            for digest, found in environments.items()
+        ),
     )
 
 
@@ -105,6 +109,7 @@ def _program(raw: dict[str, Any]) -> ProgramView:
     excluded = "".join(f"; excluded, {part['reason']}: {part['n']}" for part in flow["excluded"])
     return ProgramView(
         role=raw["role"],
+        language=raw["language"],
         sha256=raw["sha256"],
         code=raw["code"],
         diff=raw["diff_since_last_shown"],

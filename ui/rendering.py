@@ -85,7 +85,11 @@ def _plan(subject: dict[str, Any]) -> list[str]:
 
 
 def _code(subject: dict[str, Any]) -> list[str]:
-    lines = [f"Plan       {subject['plan']}", f"Environment {subject['environment']['digest']}", ""]
+    environments = {
+        f"Environment {found['name']} ({found['language']} {found['version']}) {found['digest']}": None
+        for found in subject["environments"].values()
+    }
+    lines = [f"Plan       {subject['plan']}", *environments, ""]
     for program in subject["programs"]:
         lines += [f"== {program['role']} program, {program['language']}, sha256 {program['sha256']}", ""]
         lines += [f"{at:>4}  {line}" for at, line in enumerate(program["code"].splitlines(), start=1)]

@@ -34,6 +34,7 @@ class ProgramView:
     """One program as it will run."""
 
     role: str
+    language: str
     sha256: str
     code: str
     diff: str

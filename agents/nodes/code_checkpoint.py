@@ -8,10 +8,12 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
 from counterproof.agents.context import StudyContext
+from counterproof.agents.executions import PROGRAM_MEDIA
 from counterproof.agents.nodes._checkpoint import decided, withdrawn
-from counterproof.agents.nodes.write import ROLES, told
+from counterproof.agents.nodes.write import told
 from counterproof.agents.state import StudyState
 from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.sandbox.orders import ROLES
 
 Goto = Literal["write", "dry_run", "execute", "export"]
 
@@ -31,7 +33,8 @@ def code_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Comman
         edited: dict[str, str] = ctx.json(decision.edited)
         programs = dict(state["programs"])
         for role in ROLES:
-            programs[role] = ctx.record.put("program", edited[role].encode(), media="text/x-python").sha256
+            media = PROGRAM_MEDIA[ctx.settings.language_of(role)]
+            programs[role] = ctx.record.put("program", edited[role].encode(), media=media).sha256
             if programs[role] != state["programs"][role]:
                 turns[role].append(told(ctx, f"A reviewer changed your program. It is now:\n\n{edited[role]}"))
         ctx.note_once("program.edited", {"checkpoint": decision.checkpoint, "programs": programs})

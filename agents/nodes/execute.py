@@ -13,11 +13,11 @@ from langgraph.types import Command
 from counterproof.agents.context import StudyContext
 from counterproof.agents.executions import Outcome, results_of, run_on_real_data, scrubbed
 from counterproof.agents.nodes.dry_run import real_orders
-from counterproof.agents.nodes.write import ROLES, told
+from counterproof.agents.nodes.write import told
 from counterproof.agents.prompts import fill
 from counterproof.agents.state import StudyState
 from counterproof.provenance.errors import ModelMayRetry
-from counterproof.sandbox.orders import Order
+from counterproof.sandbox.orders import ROLES, Order
 
 Goto = Literal["write", "check", "export"]
 
@@ -51,7 +51,7 @@ def execute(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
 def _fault(ctx: StudyContext, order: Order, outcome: Outcome) -> str:
     if outcome.status != "ok":
         stderr = ctx.record.blobs.get(outcome.stderr).decode("utf-8", errors="replace")
-        return scrubbed(outcome, stderr, program=ctx.text(order.program))
+        return scrubbed(outcome, stderr, program=ctx.text(order.program), language=order.language)
     try:
         results_of(ctx, outcome)
     except ModelMayRetry:

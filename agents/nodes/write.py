@@ -5,7 +5,7 @@ Neither conversation sees the other. A role whose program already works is left 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langgraph.runtime import Runtime
@@ -13,25 +13,42 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from counterproof.agents.answers import ask
 from counterproof.agents.context import StudyContext
+from counterproof.agents.executions import PROGRAM_MEDIA
 from counterproof.agents.prompts import fill, shown
 from counterproof.agents.state import StudyState
-from counterproof.sandbox.orders import Role
+from counterproof.sandbox import Environment, Language
+from counterproof.sandbox.orders import ROLES, Role
 
-ROLES: tuple[Role, ...] = ("primary", "replication")
-_PREFERENCE = "for example statsmodels or scipy in place of lifelines, or the formula written out"
+_PREFERENCE: dict[Language, str] = {
+    "python": "for example statsmodels or scipy in place of lifelines, or the formula written out",
+    "r": "for example another package, or the formula written out",
+}
 
 
-class ProgramText(BaseModel):
-    """A program as the model writes it."""
-
+class _AnyProgram(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    language: Literal["python"]
+    language: Language
     """Language of the program."""
     code: str = Field(min_length=1, max_length=200_000)
     """The whole program."""
     notes: str = Field(default="", max_length=20_000)
     """What a reviewer should look at."""
+
+
+class ProgramText(_AnyProgram):
+    """A program as the model writes it."""
+
+    language: Literal["python"]
+
+
+class RProgramText(_AnyProgram):
+    """A program in R as the model writes it."""
+
+    language: Literal["r"]
+
+
+_FORMS: dict[Language, type[_AnyProgram]] = {"python": ProgramText, "r": RProgramText}
 
 
 def write(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
@@ -42,7 +59,7 @@ def write(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
     answers = ctx.both(lambda role: _write_one(ctx, state, role, turns[role]), wanted)
     programs = dict(state.get("programs", {}))
     for role, answer in zip(wanted, answers, strict=True):
-        program = ctx.record.put("program", answer.code.encode(), media="text/x-python")
+        program = ctx.record.put("program", answer.code.encode(), media=PROGRAM_MEDIA[answer.language])
         notes = ctx.record.put("notes", answer.notes.encode(), media="text/markdown")
         number = 1 + sum(turn.startswith("assistant:") for turn in turns[role])
         ctx.note_once(
@@ -54,7 +71,7 @@ def write(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
     return {"programs": programs, "turns": turns}
 
 
-def _write_one(ctx: StudyContext, state: StudyState, role: Role, turns: list[str]) -> ProgramText:
+def _write_one(ctx: StudyContext, state: StudyState, role: Role, turns: list[str]) -> _AnyProgram:
     number = 1 + sum(turn.startswith("assistant:") for turn in turns)
     ctx.progress(f"write: asking for the {role} program ({number})")
     task = fill(
@@ -64,14 +81,26 @@ def _write_one(ctx: StudyContext, state: StudyState, role: Role, turns: list[str
         codebook=ctx.settings.codebook or "None was given.",
         feedback="",
     )
-    system = fill("programmer")
+    language = ctx.settings.language_of(role)
+    system = instructions(language, ctx.environments[role])
     if role == "replication":
-        system += "\n\n" + fill("replicator", preference=_PREFERENCE)
+        system += "\n\n" + fill("replicator", preference=_PREFERENCE[language])
     messages: list[BaseMessage] = [SystemMessage(system), HumanMessage(task)]
     for turn in turns:
         speaker, _, digest = turn.partition(":")
         messages.append(AIMessage(ctx.text(digest)) if speaker == "assistant" else HumanMessage(ctx.text(digest)))
-    return ask(ctx.chat, f"write/{role}/{number}", messages, ProgramText).value
+    return ask(ctx.chat, f"write/{role}/{number}", messages, _FORMS[language]).value
+
+
+def instructions(language: Language, environment: Environment) -> str:
+    """Return what a programmer of this language is told."""
+    match language:
+        case "python":
+            return fill("programmer")
+        case "r":
+            return fill("programmer_r", packages=", ".join(environment.packages))
+        case _:
+            assert_never(language)
 
 
 def told(ctx: StudyContext, text: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from textwrap import dedent
 
@@ -15,6 +16,8 @@ from counterproof.sandbox import (
     Limits,
     LocalSandbox,
     Mount,
+    Sandbox,
+    WarmSandbox,
     find_environment,
     run_all,
 )
@@ -28,14 +31,20 @@ def environment() -> Environment:
     return find_environment()
 
 
-@pytest.fixture(scope="session")
-def sandbox() -> LocalSandbox:
-    """The local sandbox; its first use probes."""
-    return LocalSandbox()
+@pytest.fixture(scope="session", params=["cold", "warm"])
+def sandbox(request: pytest.FixtureRequest, environment: Environment) -> Iterator[LocalSandbox | WarmSandbox]:
+    """The local sandbox with each way to start; its first use probes."""
+    if request.param == "cold":
+        yield LocalSandbox()
+        return
+    warm = WarmSandbox()
+    assert asyncio.run(warm.probe_warm(environment)).host["tier"] == "warm"
+    yield warm
+    warm.close()
 
 
 @pytest.fixture
-def run(sandbox: LocalSandbox, environment: Environment) -> Run:
+def run(sandbox: Sandbox, environment: Environment) -> Run:
     """Run one program: source text, inputs by name, and limits that differ from small ones."""
 
     def run_program(
@@ -47,7 +56,7 @@ def run(sandbox: LocalSandbox, environment: Environment) -> Run:
             environment=environment,
             inputs=mounts,
             seed=seed,
-            limits=Limits(**{"wall_s": 30, "cpu_s": 30, "work_mib": 8, "scratch_mib": 8, **limits}),
+            limits=Limits(**{"wall_s": 30, "cpu_s": 30, "work_mib": 8, "scratch_mib": 8, "shm_mib": 8, **limits}),
         )
         return run_all(sandbox, [spec])[0]
 

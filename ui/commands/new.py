@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import click
 
 from counterproof.agents.models import ModelConfig, load_models, model_config
 from counterproof.agents.study import new_study
 from counterproof.provenance.errors import UsageError
+from counterproof.sandbox import Language, language_of
 from counterproof.ui.common import home_option, workplace
 from counterproof.ui.output import emit, json_option
+
+_LANGUAGES = click.Choice(get_args(Language))
 
 
 @click.command(name="new")
@@ -25,6 +29,10 @@ from counterproof.ui.output import emit, json_option
 @click.option("--api-key-env", default="OPENAI_API_KEY", show_default=True, help="Variable with the key; '' for none.")
 @click.option("--models", "models_file", type=click.Path(path_type=Path), help="models.toml; default: in the store.")
 @click.option("--share-data", is_flag=True, help="The data files themselves may go into the bundle.")
+@click.option("--language", type=_LANGUAGES, help="Language of the primary program; default: python.")
+@click.option("--environment", help="What the primary program runs in (`counterproof env list`).")
+@click.option("--replication-language", type=_LANGUAGES, help="Language of the replication; default: python.")
+@click.option("--replication-environment", help="What the replication runs in.")
 @home_option
 @json_option
 def command(
@@ -37,6 +45,10 @@ def command(
     api_key_env: str,
     models_file: Path | None,
     share_data: bool,
+    language: Language | None,
+    environment: str | None,
+    replication_language: Language | None,
+    replication_environment: str | None,
     home: Path,
     as_json: bool,
 ) -> None:
@@ -46,6 +58,8 @@ def command(
     """
     place = workplace(home)
     chosen = _model(model, base_url, api_key_env, models_file or home / "models.toml")
+    primary = _runs_in(language, environment)
+    replication = _runs_in(replication_language, replication_environment)
     study = new_study(
         place,
         question=_text(question),
@@ -54,6 +68,10 @@ def command(
         title=title,
         codebook=_file(codebook) if codebook else "",
         share_data=share_data,
+        language=language_of(primary),
+        environment=primary,
+        replication_language=language_of(replication),
+        replication_environment=replication,
     )
     click.echo(f"Study {study} is ready: counterproof run {study}", err=True)
     emit({"study": study}, study, as_json=as_json)
@@ -75,6 +93,17 @@ def _model(name: str | None, base_url: str | None, api_key_env: str, models_file
             advice="Choose one with --model.",
         )
     return models[name]
+
+
+def _runs_in(language: Language | None, environment: str | None) -> str:
+    """Return the name of an environment: the one that was named, else Counterproof's own for the language."""
+    name = environment or language or "python"
+    if language and language_of(name) != language:
+        raise UsageError(
+            f"The environment {name!r} is for {language_of(name)}, and the program is to be in {language}.",
+            advice="Leave one of the two out, or name another environment: `counterproof env list`.",
+        )
+    return name
 
 
 def _text(question: str) -> str:

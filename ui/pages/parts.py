@@ -55,7 +55,7 @@ def _program(program: ProgramView) -> None:
         st.markdown("#### Changed since it was shown last")
         st.code(program.diff, language="diff")
     st.markdown("#### Program")
-    st.code(program.code, language="python", line_numbers=True)
+    st.code(program.code, language=program.language, line_numbers=True)
     with st.container(border=True):
         st.warning(f"SYNTHETIC: what follows was computed from the twin, not from real data. Status: {program.status}")
         show_listing(program.results)
