@@ -1,5 +1,6 @@
-# make setup | demo | test | lint | bench   — each does the set-up that it needs, on a fresh machine with Python >= 3.11
-# and a package index. Nothing is installed outside of .venv but, as root with apt, bubblewrap and (for tests) Chromium.
+# make setup | demo | test | lint | bench | bench-checks — each does the set-up that it needs, on a fresh machine with
+# Python >= 3.11 and a package index. Nothing is installed outside of .venv but, as root with apt, bubblewrap and (for
+# tests) Chromium and PostgreSQL.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,14 +8,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV_COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--python-version 3.11 --no-header --no-annotate
 
-.PHONY: setup demo test lint bench lock isolation chromium clean
+.PHONY: setup demo test lint bench bench-checks lock isolation r chromium postgresql clean
 
-setup: .venv/.dev .venv/.analysis isolation
+setup: .venv/.dev .venv/.analysis isolation r
 
 demo: .venv/.app .venv/.analysis isolation
 	$(BIN)/counterproof demo -o counterproof-demo.zip
 
-test: setup chromium
+test: setup chromium postgresql .venv/.validators .venv/.mlflow .venv/.privacy
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/.dev
@@ -23,12 +24,19 @@ lint: .venv/.dev
 	$(BIN)/mypy
 
 bench: setup
-	$(BIN)/python -P tests/bench/bench.py --json bench.json
+	$(BIN)/python -m tests.bench.bench --json bench.json
+
+# The planted-flaw suite: which checks find which flaw, and what they say of the sound twins (docs/checks.md).
+bench-checks: setup
+	$(BIN)/python -m tests.flaws.bench
 
 # Versions are resolved anew; needs `uv`. No index address ends up in a lock.
 lock:
 	$(UV_COMPILE) pyproject.toml requirements/build.in -o requirements/app.lock
-	$(UV_COMPILE) pyproject.toml requirements/build.in --group dev --extra e2b --extra bwrap -c requirements/app.lock -o requirements/dev.lock
+	$(UV_COMPILE) pyproject.toml requirements/build.in --group dev --extra e2b --extra bwrap --extra shared -c requirements/app.lock -o requirements/dev.lock
+	$(UV_COMPILE) requirements/validators.in -o requirements/validators.lock
+	$(UV_COMPILE) requirements/mlflow.in -o requirements/mlflow.lock
+	$(UV_COMPILE) requirements/privacy.in -o requirements/privacy.lock
 	$(UV_COMPILE) sandbox/environments/python/requirements.in -o sandbox/environments/python/requirements.lock
 
 .venv/bin/python:
@@ -47,6 +55,27 @@ lock:
 	@$(PIP) install --require-hashes -r requirements/dev.lock
 	@touch $@
 
+# Other people's verifiers of bundles, which the tests run; they can't share an environment with the tools for tests.
+.venv/.validators: requirements/validators.lock | .venv/bin/python
+	@echo "setup: installing other people's verifiers from their lock"
+	@$(BIN)/python -m venv --clear .venv/validators
+	@.venv/validators/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/validators.lock
+	@touch $@
+
+# A server that spans are sent to in the tests (50 MB to load, 210 MB installed).
+.venv/.mlflow: requirements/mlflow.lock | .venv/bin/python
+	@echo "setup: installing MLflow, which the tests send spans to, from its lock"
+	@$(BIN)/python -m venv --clear .venv/mlflow
+	@.venv/mlflow/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/mlflow.lock
+	@touch $@
+
+# ACRO and Anonymeter, which the tests hold the disclosure checks and the twin against; they want an older NumPy.
+.venv/.privacy: requirements/privacy.lock | .venv/bin/python
+	@echo "setup: installing ACRO and Anonymeter from their lock"
+	@$(BIN)/python -m venv --clear .venv/privacy
+	@.venv/privacy/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/privacy.lock
+	@touch $@
+
 .venv/.analysis: .venv/.app sandbox/environments/python/requirements.lock
 	@echo "setup: building the analysis environment that programs run in"
 	@$(BIN)/counterproof sandbox build
@@ -58,10 +87,20 @@ isolation: .venv/.app
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq bubblewrap >/dev/null; fi
 	@$(BIN)/counterproof sandbox check >/dev/null
 
+# R comes from the distribution's packages (103 MB to load, 183 MB installed); without it everything but R programs works.
+r: .venv/.app
+	@$(BIN)/counterproof env build r --install >/dev/null || { [ "$${CI:-}" != true ] && echo "setup: going on without R"; }
+
 chromium:
 	@if ! command -v chromium >/dev/null && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		echo "setup: installing Chromium, for the tests of the pages"; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; fi
+
+# The tests start a server of their own, in a folder of their own; the one that the package may start is not used.
+postgresql:
+	@if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "setup: installing PostgreSQL, for the tests of stores that several machines share"; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql >/dev/null; fi
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis bench.json counterproof-demo.zip

@@ -19,6 +19,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from pydantic import BaseModel, ValidationError
 
 from counterproof.agents.chat import Chat
+from counterproof.agents.reasons import take_answers, with_answers
 from counterproof.provenance.errors import ModelMayRetry, ToolFailed
 from counterproof.tools import faults
 
@@ -31,10 +32,11 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True, kw_only=True)
 class Structured(Generic[M]):
-    """A usable answer: its raw text, and what it says."""
+    """A usable answer: its raw text, what it says, and the answers to a reviewer's reasons."""
 
     text: str
     value: M
+    answers: tuple[str, ...] = ()
 
 
 def ask(
@@ -44,6 +46,7 @@ def ask(
     form: type[M],
     *,
     check: Callable[[M], None] = lambda _answer: None,
+    reasons: int = 0,
 ) -> Structured[M]:
     """Ask until an answer has the form and passes the check.
 
@@ -52,6 +55,7 @@ def ask(
         key: names the question; the answers are `<key>/1`, `<key>/2`, …
         messages: the conversation so far; not changed.
         form: what the answer must be.
+        reasons: how many reasons of a reviewer the answer has to answer to.
         check: raises `ModelMayRetry` for an answer that has the form and still can't be used.
 
     Raises:
@@ -62,12 +66,12 @@ def ask(
     fresh, number = 0, 0
     while True:
         number += 1
-        answer = chat.complete(f"{key}/{number}", conversation, response_format=_format(chat, form))
+        answer = chat.complete(f"{key}/{number}", conversation, response_format=_format(chat, form, reasons))
         fresh += not answer.recorded
         try:
             if answer.fault:
                 raise ModelMayRetry(f"Your answer can't be used: {answer.fault}.")
-            value = _parse(answer.text, form)
+            value, answers = _parse(answer.text, form, reasons)
             check(value)
         except ModelMayRetry as error:
             if fresh > REPAIRS:
@@ -81,10 +85,10 @@ def ask(
                 conversation.append(AIMessage(answer.text[:_SHOWN]))
             conversation.append(HumanMessage(f"{error}\n\nAnswer again, completely, as one JSON object."))
         else:
-            return Structured(text=answer.text, value=value)
+            return Structured(text=answer.text, value=value, answers=answers)
 
 
-def _parse(text: str, form: type[M]) -> M:
+def _parse(text: str, form: type[M], reasons: int) -> tuple[M, tuple[str, ...]]:
     fenced = _FENCE.search(text)
     body = fenced.group(1) if fenced else text
     try:
@@ -95,16 +99,20 @@ def _parse(text: str, form: type[M]) -> M:
             f"Your answer is not JSON ({error}); it begins with {start!r}.",
             allowed="Answer with one JSON object of the required form and nothing else.",
         ) from error
+    rest, answers, fault = take_answers(raw, reasons)
     try:
-        return form.model_validate(raw)
+        value = form.model_validate(rest)
     except ValidationError as error:
         raise ModelMayRetry(f"Your answer is not of the required form: {faults(error)}.") from error
+    if fault:
+        raise ModelMayRetry(f"Your answer is not of the required form: {fault}.")
+    return value, answers
 
 
-def _format(chat: Chat, form: type[BaseModel]) -> dict[str, Any] | None:
+def _format(chat: Chat, form: type[BaseModel], reasons: int) -> dict[str, Any] | None:
     if chat.config.structured == "none":
         return None
     if chat.config.structured == "json_object":
         return {"type": "json_object"}
-    schema = {"name": form.__name__, "schema": form.model_json_schema()}
+    schema = {"name": form.__name__, "schema": with_answers(form.model_json_schema(), reasons)}
     return {"type": "json_schema", "json_schema": schema}

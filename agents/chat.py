@@ -6,6 +6,9 @@ the record with what came back.
 
 Before a request leaves, it is checked for rows of the real data (`tools.rowguard`).
 
+The span of a call is made by the official instrumentations, where the SDK runs (`provenance.instrumentation`); what
+only the journal knows is added to it here. One call is one span, however many attempts it takes.
+
 It does not cover streaming: an answer that decides something is recorded whole.
 """
 
@@ -14,8 +17,11 @@ from __future__ import annotations
 import base64
 import json
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,15 +29,16 @@ import httpx2
 from langchain_core.messages import BaseMessage
 from langchain_openai import ChatOpenAI
 from openai import ContentFilterFinishReasonError, LengthFinishReasonError
-from opentelemetry.trace import SpanKind
 from pydantic import SecretStr
 
 from counterproof.agents.models import ModelConfig
+from counterproof.agents.secure import Guard
+from counterproof.provenance.conventions import ATTEMPTS, EFFECT, RECORDED, RESPONSE
 from counterproof.provenance.digests import canonical_json, sha256_bytes
 from counterproof.provenance.errors import MachineTrouble
 from counterproof.provenance.journal import EffectFailed, Journal, Performed, Response
-from counterproof.provenance.telemetry import span
-from counterproof.tools.rowguard import RowGuard
+from counterproof.provenance.telemetry import describe_call
+from counterproof.tools.rowguard import RowInRequest
 
 TRIES = 5
 ANSWER_MAX = 16 * 2**20
@@ -58,14 +65,38 @@ class Answer:
     recorded: bool
 
 
+@dataclass
+class _Call:
+    """One call while it runs: what the transport needs of it, and what it found.
+
+    Attributes:
+        key: its name in the journal.
+        attempts: how often the endpoint was asked.
+        retry_after: seconds that the endpoint asks to wait before trying again; None where trying again is no use.
+        performed: the answer.
+        failure: why there is none. The clients between raise errors of their own for it.
+    """
+
+    key: str
+    attempts: int = 0
+    retry_after: float | None = None
+    performed: Performed | None = None
+    failure: Exception | None = None
+
+
+Refused = Callable[[str, bytes, RowInRequest], None]
+_call: ContextVar[_Call] = ContextVar("counterproof_model_call")
+
+
 class Chat:
-    """One model, asked on behalf of one study.
+    """One model, asked on behalf of one study. Several threads may ask at the same time.
 
     Args:
         config: which model, and where.
         api_key: the key of the endpoint; never recorded.
         journal: where calls are written down.
-        guard: refuses requests that hold a row of the real data.
+        guard: refuses requests that hold something of the real data.
+        refused: is told the key and the body of a request that was refused, and why.
         sleep: waits between attempts.
     """
 
@@ -75,14 +106,24 @@ class Chat:
         *,
         api_key: str,
         journal: Journal,
-        guard: RowGuard,
+        guard: Guard,
+        refused: Refused = lambda _key, _body, _error: None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.config = config
-        self._api_key = api_key
-        self._journal = journal
-        self._guard = guard
-        self._sleep = sleep
+        self._transport = _JournalTransport(journal, guard, refused=refused, timeout_s=config.timeout_s, sleep=sleep)
+        self._client = ChatOpenAI(
+            model=config.model,
+            base_url=config.base_url,
+            api_key=SecretStr(api_key),
+            use_responses_api=config.use_responses_api,
+            timeout=config.timeout_s,
+            max_retries=0,
+            temperature=config.temperature,
+            seed=config.seed,
+            max_completion_tokens=config.max_completion_tokens,
+            http_client=httpx2.Client(transport=self._transport, timeout=config.timeout_s),
+        )
 
     def complete(self, key: str, messages: Sequence[BaseMessage], *, response_format: dict[str, Any] | None) -> Answer:
         """Ask once and return the answer; the same key returns the recorded one.
@@ -91,96 +132,101 @@ class Chat:
             MachineTrouble: the endpoint refused or could not be reached `TRIES` times; nothing is lost.
             Drift: the key was used for another request.
         """
-        attributes: dict[str, str | int | float | bool] = {
-            "gen_ai.operation.name": "chat",
-            "gen_ai.provider.name": "openai",
-            "gen_ai.request.model": self.config.model,
-            "counterproof.effect": key,
-        }
-        with span(f"chat {self.config.model}", attributes, kind=SpanKind.CLIENT) as current:
-            transport = _JournalTransport(key, self._journal, self._guard, timeout_s=self.config.timeout_s)
-            bound = self._client(transport)
-            options: Any = {"response_format": response_format} if response_format else {}
-            for attempt in range(1, TRIES + 1):
-                try:
-                    message, fault = bound.invoke(list(messages), **options), ""
-                except Exception as error:
-                    if transport.failure is None:
-                        message, fault = None, _fault(error)
-                    elif transport.retry_after is None or attempt == TRIES:
-                        raise transport.failure from error
-                    else:
-                        self._sleep(min(max(transport.retry_after, 0.5 * 2 ** (attempt - 1)), _WAIT_MAX_S))
-                        continue
-                break
-            performed = transport.performed
-            if performed is None:
-                raise MachineTrouble(f"The model call {key} left no answer.", advice="Run again.")
-            current.set_attribute("counterproof.response.sha256", sha256_bytes(performed.body))
-            if message is None:
-                return Answer(text="", fault=fault, recorded=performed.recorded)
-            if message.usage_metadata:
-                current.set_attribute("gen_ai.usage.input_tokens", message.usage_metadata["input_tokens"])
-                current.set_attribute("gen_ai.usage.output_tokens", message.usage_metadata["output_tokens"])
-            text = message.content if isinstance(message.content, str) else str(message.text)
-            sendable = text.encode("utf-8", errors="replace").decode()
-            fault = _finish(message.response_metadata, text) if sendable == text else "it holds half characters"
-            return Answer(text=sendable, fault=fault, recorded=performed.recorded)
+        call = _Call(key)
+        token = _call.set(call)
+        options: Any = {"response_format": response_format} if response_format else {}
+        try:
+            message, fault = self._client.invoke(list(messages), **options), ""
+        except Exception as error:
+            if call.failure is not None:
+                raise call.failure from error
+            message, fault = None, _fault(error)
+        finally:
+            _call.reset(token)
+        if call.performed is None:
+            raise MachineTrouble(f"The model call {key} left no answer.", advice="Run again.")
+        recorded = call.performed.recorded
+        if message is None:
+            return Answer(text="", fault=fault, recorded=recorded)
+        text = message.content if isinstance(message.content, str) else str(message.text)
+        sendable = text.encode("utf-8", errors="replace").decode()
+        fault = _finish(message.response_metadata, text) if sendable == text else "it holds half characters"
+        return Answer(text=sendable, fault=fault, recorded=recorded)
 
-    def _client(self, transport: _JournalTransport) -> ChatOpenAI:
-        return ChatOpenAI(
-            model=self.config.model,
-            base_url=self.config.base_url,
-            api_key=SecretStr(self._api_key),
-            use_responses_api=self.config.use_responses_api,
-            timeout=self.config.timeout_s,
-            max_retries=0,
-            temperature=self.config.temperature,
-            seed=self.config.seed,
-            max_completion_tokens=self.config.max_completion_tokens,
-            http_client=httpx2.Client(transport=transport, timeout=self.config.timeout_s),
-        )
+    def close(self) -> None:
+        """Give the connections to the endpoint back."""
+        self._transport.close()
 
 
 class _JournalTransport(httpx2.BaseTransport):
-    """Sends one request through the journal. What can't be an answer stays here as `failure`."""
+    """Sends the request of the running call through the journal, again where that may help."""
 
-    def __init__(self, key: str, journal: Journal, guard: RowGuard, *, timeout_s: float) -> None:
-        self._key = key
+    def __init__(
+        self,
+        journal: Journal,
+        guard: Guard,
+        *,
+        refused: Refused,
+        timeout_s: float,
+        sleep: Callable[[float], None],
+    ) -> None:
         self._journal = journal
         self._guard = guard
+        self._refused = refused
         self._timeout_s = timeout_s
-        self.performed: Performed | None = None
-        self.failure: Exception | None = None
-        self.retry_after: float | None = None
+        self._sleep = sleep
+        self._inner: httpx2.HTTPTransport | None = None
+        self._lock = threading.Lock()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
-        body = request.read()
-        self.failure, self.retry_after = None, None
+        call, body = _call.get(), request.read()
         try:
-            self._guard.check(body)
-            self.performed = self._journal.perform(
-                self._key,
-                lambda _attempt: self._send(request),
-                kind="model",
-                request=body,
-                data={"path": request.url.path, "host": request.url.host},
-            )
+            try:
+                self._guard.check(body)
+            except RowInRequest as error:
+                self._refused(call.key, body, error)
+                raise
+            performed = self._perform(call, request, body)
         except Exception as error:
-            self.failure = error
+            call.failure = error
             raise
-        return _from_envelope(self.performed.body)
+        finally:
+            describe_call({EFFECT: call.key, ATTEMPTS: call.attempts})
+        describe_call({RECORDED: performed.recorded, RESPONSE: sha256_bytes(performed.body)})
+        call.performed = performed
+        return _from_envelope(performed.body)
 
-    def _send(self, request: httpx2.Request) -> Response:
+    def close(self) -> None:
+        with self._lock:
+            if self._inner is not None:
+                self._inner.close()
+                self._inner = None
+
+    def _perform(self, call: _Call, request: httpx2.Request, body: bytes) -> Performed:
+        while True:
+            try:
+                return self._journal.perform(
+                    call.key,
+                    lambda _attempt: self._send(call, request),
+                    kind="model",
+                    request=body,
+                    data={"path": request.url.path, "host": request.url.host},
+                )
+            except EffectFailed:
+                if call.retry_after is None or call.attempts == TRIES:
+                    raise
+                self._sleep(min(max(call.retry_after, 0.5 * 2 ** (call.attempts - 1)), _WAIT_MAX_S))
+
+    def _send(self, call: _Call, request: httpx2.Request) -> Response:
         began = time.monotonic()
+        call.attempts, call.retry_after = call.attempts + 1, None
         host = f"{request.url.host}:{request.url.port}" if request.url.port else request.url.host
         advice = "Nothing is lost: mend the endpoint or the key, then run the study again."
         try:
-            # Without TLS there is nothing to verify, and loading the certificates takes 35 ms.
-            with httpx2.HTTPTransport(verify=request.url.scheme == "https") as inner:
-                answer = self._read(inner.handle_request(request), until=began + self._timeout_s)
+            with closing(self._connection(request).handle_request(request)) as coming:
+                answer = self._read(coming, until=began + self._timeout_s)
         except httpx2.RequestError as error:
-            self.retry_after = 0.0
+            call.retry_after = 0.0
             what = f"The model endpoint {host} can't be reached: {type(error).__name__}: {error}."
             raise EffectFailed(what, advice=advice) from error
         if answer is None:
@@ -193,9 +239,17 @@ class _JournalTransport(httpx2.BaseTransport):
         envelope = _envelope(answer)
         if answer.status_code == 200:
             return Response(body=envelope, data=facts)
-        self.retry_after = _retry_after(answer)
+        call.retry_after = _retry_after(answer)
         what = f"The model endpoint {host} answered {answer.status_code}: {_excerpt(answer)}"
         raise EffectFailed(what, response=envelope, data=facts, advice=advice)
+
+    def _connection(self, request: httpx2.Request) -> httpx2.HTTPTransport:
+        """Return what keeps connections to the endpoint; made when it is first asked, for a replay never asks."""
+        with self._lock:
+            if self._inner is None:
+                # Without TLS there is nothing to verify, and loading the certificates takes 35 ms.
+                self._inner = httpx2.HTTPTransport(verify=request.url.scheme == "https")
+            return self._inner
 
     def _read(self, answer: httpx2.Response, *, until: float) -> httpx2.Response | None:
         """Return the answer with its whole body; None where that is too large."""

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextvars
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from counterproof.agents.chat import Chat
 from counterproof.agents.settings import StudySettings
-from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.checkpoints import Checkpoints
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.journal import Journal
 from counterproof.provenance.record import Event, Record, Ref
-from counterproof.sandbox import Environment, Sandbox
-from counterproof.sandbox.gate import Gate
-from counterproof.tools import Plan, Table
+from counterproof.sandbox import Environment
+from counterproof.sandbox.orders import Role
+from counterproof.sandbox.secure_side import SecureSide
+from counterproof.tools import Plan
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,29 +30,25 @@ class StudyContext:
 
     Attributes:
         settings: the question and the choices that the study was made with.
-        tables: the real data, looked at (secure side: nothing of it may go into a prompt).
         record: the history.
         journal: the effects.
         checkpoints: the decisions.
         chat: the model.
-        gate: opens the real data.
-        sandbox: runs programs.
-        environment: what programs run in.
-        vault: the real data, by digest.
+        secure: the secure side: has programs run, and answers what may be known of the real data.
+        environments: what each of the two programs runs in.
+        answers: reads what a person said to the transparency statement, as it is now; nothing where nobody did.
         progress: is told one line a step.
         export: makes the bundle of the ended study.
     """
 
     settings: StudySettings
-    tables: tuple[Table, ...]
     record: Record
     journal: Journal
     checkpoints: Checkpoints
     chat: Chat
-    gate: Gate
-    sandbox: Sandbox
-    environment: Environment
-    vault: Blobs
+    secure: SecureSide
+    environments: Mapping[Role, Environment]
+    answers: Callable[[], bytes]
     progress: Callable[[str], None]
     export: Callable[[], None]
 
@@ -72,13 +68,17 @@ class StudyContext:
         """Store a JSON document."""
         return self.record.put(role, canonical_json(value), **options)
 
-    def note_once(self, type_: str, data: dict[str, Any], refs: Sequence[Ref] = ()) -> Event:
-        """Add an event unless the same one is there already: a step that is run again after a kill adds nothing."""
+    def note_once(self, type_: str, data: dict[str, Any], refs: Sequence[Ref] = (), *, durable: bool = True) -> Event:
+        """Add an event unless the same one is there already: a step that is run again after a kill adds nothing.
+
+        Without `durable` the node must append a durable event before it ends: its end is flushed with the graph, and
+        a node that has ended is not run again.
+        """
         with self.record.exclusive():
             for event in self.record.of_type(type_):
                 if event.data == data and event.refs == tuple(refs):
                     return event
-            return self.record.append(type_, data=data, refs=refs)
+            return self.record.append(type_, data=data, refs=refs, durable=durable)
 
     def both(self, do: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """Do the same for each item at the same time and return the answers in order."""

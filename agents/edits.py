@@ -1,6 +1,7 @@
-"""What a reviewer may hand in as an edit, checked before it is signed.
+"""What a reviewer may hand in as an edit, checked before it is signed; and that a sign-off is about the answers of now.
 
 An edit replaces the `editable` part of a checkpoint's subject; it makes a new checkpoint, which needs its own approval.
+At the sign-off the answers to the transparency statement are taken anew, too.
 """
 
 from __future__ import annotations
@@ -11,13 +12,19 @@ from pydantic import ValidationError
 
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.reviewers import CheckpointKind
-from counterproof.tools import Plan, ReportText, check_program, faults
+from counterproof.tools import Plan, ReportText, check_source, faults
 
 _ADVICE = "`counterproof show CHECKPOINT --editable` prints what to start from."
 
 
-def check_edit(kind: CheckpointKind, subject: dict[str, Any], content: Any) -> Any:
+def check_edit(kind: CheckpointKind, subject: dict[str, Any], content: Any, *, answers: str = "") -> Any:
     """Return the edited content in the form in which it is stored.
+
+    Args:
+        kind: which checkpoint.
+        subject: what it holds.
+        content: what the reviewer hands in.
+        answers: digest of the answers that are kept now; others than were put up are a change too.
 
     Raises:
         UsageError: it is not of the form, or the same as before.
@@ -28,14 +35,38 @@ def check_edit(kind: CheckpointKind, subject: dict[str, Any], content: Any) -> A
         case CheckpointKind.SIGNOFF:
             checked = _model(ReportText, content)
         case CheckpointKind.CODE:
-            checked = _programs(subject["editable"], content)
+            checked = _programs(subject, content)
         case CheckpointKind.RELEASE:
             checked = _verdicts(subject["editable"], content)
         case _:
             assert_never(kind)
-    if checked == subject["editable"]:
+    if checked == subject["editable"] and not _other_answers(kind, subject, answers):
         raise UsageError("The edit changes nothing.", advice="Approve the checkpoint as it is, or change something.")
     return checked
+
+
+def check_answers(kind: CheckpointKind, subject: dict[str, Any], *, checkpoint: str, answers: str) -> None:
+    """Refuse to approve a sign-off that was put up with other answers than are kept now.
+
+    Raises:
+        UsageError: they are others; the text says how to get a sign-off that covers them.
+    """
+    if _other_answers(kind, subject, answers):
+        raise UsageError(
+            f"{checkpoint} was put up with {_named(subject['transparency']['answers'])} to the transparency statement, "
+            f"and now there are {_named(answers)}.",
+            allowed="A signature covers the answers that were put up, and no others.",
+            advice="Decide `edit`, the report changed or not: it comes back as a new sign-off with the answers of now. "
+            "Or keep the old answers again with `counterproof statement STUDY --answers FILE`.",
+        )
+
+
+def _other_answers(kind: CheckpointKind, subject: dict[str, Any], answers: str) -> bool:
+    return bool(kind is CheckpointKind.SIGNOFF and subject["transparency"]["answers"] != answers)
+
+
+def _named(answers: str) -> str:
+    return f"the answers {answers[:12]}…" if answers else "no answers"
 
 
 def _model(form: type[Plan] | type[ReportText], content: Any) -> Any:
@@ -45,13 +76,15 @@ def _model(form: type[Plan] | type[ReportText], content: Any) -> Any:
         raise UsageError(f"The edit is not of the required form: {faults(error)}.", advice=_ADVICE) from error
 
 
-def _programs(before: dict[str, str], content: Any) -> dict[str, str]:
+def _programs(subject: dict[str, Any], content: Any) -> dict[str, str]:
+    before: dict[str, str] = subject["editable"]
+    languages = {program["role"]: program["language"] for program in subject["programs"]}
     if not isinstance(content, dict) or set(content) != set(before):
         raise UsageError("The edit does not hold both programs.", allowed=f"Keys: {', '.join(before)}.", advice=_ADVICE)
     for role, code in content.items():
         if not isinstance(code, str):
             raise UsageError(f"The {role} program is no text.", advice=_ADVICE)
-        errors = [found for found in check_program(code) if found.level == "error"]
+        errors = [found for found in check_source(code, languages[role]) if found.level == "error"]
         if errors:
             raise UsageError(f"The {role} program, line {errors[0].line}: {errors[0].text}.")
     return dict(content)

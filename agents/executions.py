@@ -11,25 +11,47 @@ from __future__ import annotations
 
 import builtins
 import re
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from pydantic import BaseModel, ConfigDict
 
 from counterproof.agents.context import StudyContext
+from counterproof.provenance.conventions import EFFECT, EXECUTION_STATUS, ORDER, RECORDED, SYNTHETIC
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.journal import EffectFailed, Response
 from counterproof.provenance.record import Ref, Side
-from counterproof.provenance.telemetry import span
-from counterproof.sandbox import Artifact, Execution, ExecutionSpec, Limits, Mount, run_all
+from counterproof.provenance.telemetry import execute_tool
+from counterproof.sandbox import Execution, ExecutionSpec, Language, Limits, Mount
 from counterproof.sandbox.orders import InputRef, Order, Role
 from counterproof.tools import Flow, ResultsFile, parse_flow, parse_results
 
+PROGRAM_MEDIA: dict[Language, str] = {"python": "text/x-python", "r": "text/x-r-source"}
 _MEDIA = {"json": "application/json", "csv": "text/csv", "png": "image/png", "svg": "image/svg+xml"}
 # How a sandbox ends when somebody else ends it: that says nothing about the program.
 _NOT_THE_PROGRAMS = ("lost", "killed")
-_LINE = re.compile(r'File "/program/program\.py", line (\d+)')
-_CLASS = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)", re.MULTILINE)
+_LINE: dict[Language, re.Pattern[str]] = {
+    "python": re.compile(r'File "/program/program\.py", line (\d+)'),
+    "r": re.compile(r"^  /program/program\.R#(\d+)(?:$|:)", re.MULTILINE),
+}
+_CLASS: dict[Language, re.Pattern[str]] = {
+    "python": re.compile(r"^([A-Za-z_][\w.]*)(?::|$)", re.MULTILINE),
+    "r": re.compile(r"^([A-Za-z_][\w.:]*?)(?: in .*)?: ", re.MULTILINE),
+}
+# R's own errors are all of class simpleError; packages have some of their own.
+_KNOWN_R = frozenset(
+    {
+        "simpleError",
+        "packageNotFoundError",
+        "stackOverflowError",
+        "expressionStackOverflowError",
+        "CStackOverflowError",
+        "rlang_error",
+        "dplyr:::mutate_error",
+        "vctrs_error_subscript_oob",
+        "vctrs_error_incompatible_type",
+    }
+)
 _KNOWN = frozenset(
     {
         "numpy.linalg.LinAlgError",
@@ -49,7 +71,7 @@ class Output(BaseModel):
     name: str
     """Path below `$COUNTERPROOF_OUT`."""
     sha256: str
-    """Digest of its bytes."""
+    """Digest of its bytes; of a run on real data their salted commitment."""
 
 
 class Outcome(BaseModel):
@@ -66,16 +88,16 @@ class Outcome(BaseModel):
     exit_code: int | None
     """Exit code of the program."""
     stdout: str
-    """Digest of what it printed."""
+    """Digest of what it printed; of a run on real data its salted commitment."""
     stderr: str
-    """Digest of what it printed on standard error."""
+    """The same of what it printed on standard error."""
     outputs: tuple[Output, ...]
     """The collected files, by name."""
     rejected: tuple[str, ...]
     """Files that were not collected, with the reason."""
 
     def output(self, name: str) -> str | None:
-        """Return the digest of a file, or None."""
+        """Return what a file is named by, or None."""
         return next((output.sha256 for output in self.outputs if output.name == name), None)
 
 
@@ -93,10 +115,10 @@ def make_order(ctx: StudyContext, role: Role, program: str, *, seed: int, twin: 
     inputs = tuple(InputRef(name=name, sha256=sha256) for name, sha256 in sorted((twin or real).items()))
     return Order(
         role=role,
-        language="python",
+        language=ctx.settings.language_of(role),
         program=program,
         inputs=inputs,
-        environment=ctx.environment.digest,
+        environment=ctx.environments[role].digest,
         limits=Limits(**ctx.settings.limits).as_dict(),
         seed=seed,
         synthetic=twin is not None,
@@ -108,12 +130,13 @@ def run_on_twin(ctx: StudyContext, key: str, order: Order) -> Outcome:
     blobs = ctx.record.blobs
     spec = ExecutionSpec(
         program=blobs.get(order.program),
-        environment=ctx.environment,
+        environment=ctx.environments[order.role],
         inputs=tuple(Mount(host=blobs.path(ref.sha256), target=ref.name) for ref in order.inputs),
         limits=Limits(**order.limits),
         seed=order.seed,
+        program_name=order.program_name,
     )
-    return _perform(ctx, key, order, lambda: spec, side="open")
+    return _perform(ctx, key, order, lambda: ctx.secure.run_open(spec), side="open")
 
 
 def run_on_real_data(ctx: StudyContext, key: str, order: Order) -> Outcome:
@@ -123,7 +146,7 @@ def run_on_real_data(ctx: StudyContext, key: str, order: Order) -> Outcome:
         GateRefused: the gate keeps the data closed.
     """
     program = ctx.record.blobs.get(order.program)
-    return _perform(ctx, key, order, lambda: ctx.gate.open(order, program, effect=key), side="secure")
+    return _perform(ctx, key, order, lambda: ctx.secure.execute(order, program, effect=key), side="secure")
 
 
 def recorded_outcome(ctx: StudyContext, digest: str) -> Outcome:
@@ -150,29 +173,47 @@ def results_of(ctx: StudyContext, outcome: Outcome) -> tuple[ResultsFile, Flow]:
     return parse_results(data[0]), parse_flow(data[1])
 
 
-def scrubbed(outcome: Outcome, stderr: str, *, program: str) -> str:
-    """Say what went wrong on real data without any value: status, exception class and program line.
+def media_of(name: str) -> str:
+    """Return the media type of an output by its name."""
+    return _MEDIA.get(name.rpartition(".")[2], "application/octet-stream")
+
+
+def scrubbed(
+    outcome: Outcome,
+    stderr: str,
+    *,
+    program: str,
+    language: Language = "python",
+    shapes: Mapping[str, tuple[int, int]] | None = None,
+) -> str:
+    """Say what went wrong on real data without any value: status, exception class, program line, shape of the inputs.
 
     The program may print what looks like a traceback; a line number that the program doesn't have may be a value.
+    `shapes` are rows and columns of each input, which the profile tells, too.
     """
-    lines = [line for line in _LINE.findall(stderr) if len(line) < 7 and 0 < int(line) <= program.count("\n") + 1]
-    names = [name for name in _CLASS.findall(stderr) if _is_exception(name)]
+    lines = [
+        line for line in _LINE[language].findall(stderr) if len(line) < 7 and 0 < int(line) <= program.count("\n") + 1
+    ]
+    names = [name for name in _CLASS[language].findall(stderr) if _is_exception(name, language)]
     parts = [f"The program failed on the real data with status {outcome.status!r}"]
     if lines:
         parts.append(f"at line {lines[-1]} of the program")
     parts.append(f"with {names[-1]}" if names else "with an exception of its own")
-    return ", ".join(parts) + ". Its message is held back, because it may hold values."
+    sizes = [f"{name} has {rows} rows and {columns} columns" for name, (rows, columns) in (shapes or {}).items()]
+    inputs = f" Of its inputs, {'; '.join(sizes)}." if sizes else ""
+    return ", ".join(parts) + f". Its message is held back, because it may hold values.{inputs}"
 
 
-def _is_exception(name: str) -> bool:
+def _is_exception(name: str, language: Language) -> bool:
+    if language == "r":
+        return name in _KNOWN_R
     found = getattr(builtins, name, None)
     return name in _KNOWN or (isinstance(found, type) and issubclass(found, BaseException))
 
 
-def _perform(ctx: StudyContext, key: str, order: Order, opened: Any, *, side: Side) -> Outcome:
+def _perform(ctx: StudyContext, key: str, order: Order, run: Callable[[], Execution], *, side: Side) -> Outcome:
     def execute(_attempt: int) -> Response:
-        spec: ExecutionSpec = opened()
-        (execution,) = run_all(ctx.sandbox, [spec])
+        execution = run()
         if execution.status in _NOT_THE_PROGRAMS:
             raise EffectFailed(
                 f"The execution of the {order.role} program was cut off from outside ({execution.status}).",
@@ -181,19 +222,12 @@ def _perform(ctx: StudyContext, key: str, order: Order, opened: Any, *, side: Si
             )
         return _response(ctx, order, execution, side)
 
-    attributes: dict[str, str | int | float | bool] = {
-        "gen_ai.operation.name": "execute_tool",
-        "gen_ai.tool.name": "program",
-        "counterproof.effect": key,
-        "counterproof.order": order.digest,
-        "counterproof.synthetic": order.synthetic,
-    }
-    with span(f"execute_tool {order.role}", attributes) as current:
+    with execute_tool(order.role, {EFFECT: key, ORDER: order.digest, SYNTHETIC: order.synthetic}) as current:
         performed = ctx.journal.perform(
             key, execute, kind="execution", request=canonical_json(order.model_dump(mode="json"))
         )
         outcome = Outcome.model_validate_json(performed.body)
-        current.set_attribute("counterproof.execution.status", outcome.status)
+        current.set_attributes({EXECUTION_STATUS: outcome.status, RECORDED: performed.recorded})
     return outcome
 
 
@@ -204,11 +238,9 @@ def _response(ctx: StudyContext, order: Order, execution: Execution, side: Side)
         put("stderr", execution.stderr.data, media="text/plain", side=side),
     ]
     outputs = []
-    artifacts, rejected = _collected(ctx, order, execution)
-    for artifact in artifacts:
-        media = _MEDIA.get(artifact.name.rpartition(".")[2], "application/octet-stream")
-        refs.append(put(f"output:{artifact.name}", artifact.data, media=media, side=side))
-        outputs.append(Output(name=artifact.name, sha256=artifact.sha256))
+    for artifact in execution.artifacts:
+        refs.append(put(f"output:{artifact.name}", artifact.data, media=media_of(artifact.name), side=side))
+        outputs.append(Output(name=artifact.name, sha256=refs[-1].sha256))
     outcome = Outcome(
         order=order.digest,
         synthetic=order.synthetic,
@@ -217,7 +249,7 @@ def _response(ctx: StudyContext, order: Order, execution: Execution, side: Side)
         stdout=refs[0].sha256,
         stderr=refs[1].sha256,
         outputs=tuple(outputs),
-        rejected=rejected,
+        rejected=_rejected(order, execution),
     )
     facts = {
         "order": order.digest,
@@ -227,27 +259,13 @@ def _response(ctx: StudyContext, order: Order, execution: Execution, side: Side)
         "host": dict(execution.attestation.host),
         "usage": {name: round(value, 3) for name, value in vars(execution.usage).items()},
     }
-    program = put("program", ctx.record.blobs.get(order.program), media="text/x-python")
+    program = put("program", ctx.record.blobs.get(order.program), media=PROGRAM_MEDIA[order.language])
     body = canonical_json(outcome.model_dump(mode="json"))
     return Response(body=body, data=facts, refs=(program, *refs))
 
 
-def _collected(ctx: StudyContext, order: Order, execution: Execution) -> tuple[tuple[Artifact, ...], tuple[str, ...]]:
-    """Return the files to keep, and what is said of the others.
-
-    The outcome of a real run leaves before anything is released, and a program chooses the names of its files: of a
-    real run only files are kept whose names the run on the twin showed to a reviewer, and others are counted.
-    """
+def _rejected(order: Order, execution: Execution) -> tuple[str, ...]:
+    """Return what is said of files that were not collected: of a real run, how many there were (`secure_side`)."""
     if order.synthetic:
-        return execution.artifacts, tuple(f"{left.name}: {left.reason}" for left in execution.rejected)
-    shown = {
-        output.name
-        for event in ctx.record.of_type("effect.finished")
-        if event.data["kind"] == "execution"
-        and event.data["synthetic"]
-        and event.ref("program").sha256 == order.program
-        for output in Outcome.model_validate_json(ctx.record.blobs.get(event.ref("response").sha256)).outputs
-    }
-    kept = tuple(artifact for artifact in execution.artifacts if artifact.name in shown)
-    others = len(execution.artifacts) - len(kept) + len(execution.rejected)
-    return kept, (f"{others} files were not collected",) if others else ()
+        return tuple(f"{left.name}: {left.reason}" for left in execution.rejected)
+    return (f"{len(execution.rejected)} files were not collected",) if execution.rejected else ()

@@ -24,8 +24,8 @@ CHECKPOINT_NODES = ("plan_checkpoint", "code_checkpoint", "release_checkpoint", 
 StudyGraph = CompiledStateGraph[StudyState, StudyContext, StudyState, StudyState]
 
 
-def build_graph(checkpointer: BaseCheckpointSaver[Any]) -> StudyGraph:
-    """Compile the study graph over a checkpointer."""
+def build_graph(checkpointer: BaseCheckpointSaver[Any] | None) -> StudyGraph:
+    """Compile the study graph over a checkpointer; without one it can be drawn, and not run."""
     graph = StateGraph(StudyState, context_schema=StudyContext)
     for name in nodes.__all__:
         graph.add_node(name, getattr(nodes, name))

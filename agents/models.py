@@ -13,7 +13,7 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -49,9 +49,19 @@ class ModelConfig(BaseModel):
     @classmethod
     def _is_address(cls, address: str) -> str:
         parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.username is not None or parts.query or parts.fragment:  # the address stands in the record; say none
+            raise ValueError("the address holds more than host, port and path; a key's place is api_key_env's variable")
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
             raise ValueError(f"{address!r} is no http(s) address, like http://127.0.0.1:8000/v1")
         return address.rstrip("/")
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Say whether the port, where there is one, is from 1 to 65535."""
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 def load_models(path: Path) -> dict[str, ModelConfig]:

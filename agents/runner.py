@@ -1,44 +1,61 @@
 """Running a study: on to the next checkpoint, or to the end.
 
-One process runs a study at a time (a lease that the system gives back when the process dies). Whatever stops it, the
-study goes on from where it was: finished effects are read from the record, the graph from its own checkpoints.
+One process runs a study at a time, on one machine or several (a lease that is given back when the process dies).
+Whatever stops it, the study goes on from where it was: finished effects are read from the record, the graph from its
+own checkpoints.
 
 It does not cover choosing which study to run (`ui` commands and the worker do).
 """
 
 from __future__ import annotations
 
-import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command
 
 from counterproof.agents.chat import Chat
 from counterproof.agents.context import StudyContext
-from counterproof.agents.graph import RECURSION_LIMIT, StudyGraph, build_graph
+from counterproof.agents.graph import RECURSION_LIMIT, StudyGraph
+from counterproof.agents.graph_store import open_graph
+from counterproof.agents.reviews import intake_question, note_refused
+from counterproof.agents.secure import AskingGuard, Guard, questions
 from counterproof.agents.state import StudyState
 from counterproof.agents.study import OpenStudy, Workplace, open_study
+from counterproof.agents.third_parties import check_model, check_sandbox
+from counterproof.provenance.budgets import BudgetSpent, Ledger, Longest
 from counterproof.provenance.bundle import export_bundle, service_key
+from counterproof.provenance.conventions import AGENT, OPERATION, UNTRACED_GRAPH
 from counterproof.provenance.decisions import Checkpoint
-from counterproof.provenance.errors import CounterproofError, VerificationFailed
+from counterproof.provenance.errors import CounterproofError, UsageError, VerificationFailed
+from counterproof.provenance.extensions import Extensions
 from counterproof.provenance.journal import Cassette, Journal
+from counterproof.provenance.leases import Lease, LeaseLost
+from counterproof.provenance.record import Record
+from counterproof.provenance.record_checkpoints import RecordCheckpoints
 from counterproof.provenance.store import ENDED, Status
 from counterproof.provenance.telemetry import span
-from counterproof.sandbox import Environment, Sandbox
+from counterproof.provenance.timestamps import Authority
+from counterproof.provenance.trace_links import last_span
+from counterproof.provenance.withheld import Profile
+from counterproof.sandbox import Environment, Limits, Sandbox, find_environment
+from counterproof.sandbox._private import private_folder
 from counterproof.sandbox.gate import Gate
-from counterproof.tools import read_table
-from counterproof.tools.rowguard import RowGuard
+from counterproof.sandbox.gate_client import GateClient
+from counterproof.sandbox.gate_line import File
+from counterproof.sandbox.orders import ROLES, Role
+from counterproof.sandbox.secure_side import Desk, OwnProcessSide, SecureSide, check_shared
 
+ANSWER_TOKENS = 16_384
+"""What an answer is reckoned to take at most where the study sends no limit."""
 Decide = Callable[[OpenStudy, Checkpoint], bool]
+Notify = Callable[[Record, Checkpoint], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,18 +64,22 @@ class Runner:
 
     Attributes:
         workplace: where the studies are.
-        sandbox: where programs run.
-        environment: what they run in.
+        sandbox: where programs run in a replay or a test, in this process; None with a gate.
+        environment: what they run in, unless the study names another.
         api_key: returns the key for the name of an environment variable.
         progress: is told one line a step.
         endpoint: address to use in place of the study's own; None for the study's own.
         cassette: answers model calls in a replay; None otherwise.
         clock: the time by which approvals expire.
         sleep: waits between two attempts of a model call.
+        find: returns the environment that a study names.
+        notify: is told of a checkpoint that waits, after it is written down that it does; tells people, and raises
+            nothing.
+        gate: the gate's process, which opens the real data; None to do that in this process, for replays and tests.
     """
 
     workplace: Workplace
-    sandbox: Sandbox
+    sandbox: Sandbox | None
     environment: Environment
     api_key: Callable[[str], str]
     progress: Callable[[str], None] = lambda _line: None
@@ -66,9 +87,12 @@ class Runner:
     cassette: Cassette | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
+    find: Callable[[str], Environment] = find_environment
+    notify: Notify = lambda _record, _checkpoint: None
+    gate: GateClient | None = None
 
     def run(self, study_id: str, *, decide: Decide = lambda _study, _checkpoint: False) -> Status:
-        """Run a study until it waits for a person or has ended, and return where it stands.
+        """Run a study until it waits for a person, is over its budget or has ended, and return where it stands.
 
         Args:
             study_id: which study.
@@ -77,111 +101,243 @@ class Runner:
         Raises:
             CounterproofError: the study stopped; the same call goes on from there.
         """
-        study = open_study(self.workplace, study_id)
-        with self.workplace.store.lease(study_id):
+        study = open_study(self._place(), study_id)
+        store = self.workplace.store
+        with store.lease(study_id) as lease:
+            # From here on, whoever had the lease before and lost it can't append any more.
+            study.record.guard(lease.check)
             study.checkpoints.mend_index()
-            if Status(self.workplace.store.study(study_id)["status"]) in ENDED:
-                return Status(self.workplace.store.study(study_id)["status"])
-            self._set(study, Status.RUNNING)
+            stands = Status(store.study(study_id)["status"])
+            if stands in ENDED:
+                store.drop_ask(study_id)
+                return stands
+            store.begin_run(study_id, lease=lease)
             try:
-                status = self._advance(study, decide)
+                status, detail = self._advance(study, decide, lease)
+            except BudgetSpent as error:
+                self._set(study, lease, Status.OVER_BUDGET, str(error))
+                return Status.OVER_BUDGET
+            except LeaseLost:
+                raise  # Another process runs it or will: where it stands is not for this one to say.
             except CounterproofError as error:
-                self._set(study, Status.STOPPED, str(error))
+                self._set(study, lease, Status.STOPPED, str(error))
                 study.record.append("study.stopped", data={"error": error.what[:2000], "kind": type(error).__name__})
                 raise
             except Exception as error:
-                self._set(study, Status.STOPPED, f"A fault of Counterproof: {type(error).__name__}.")
+                self._set(study, lease, Status.STOPPED, f"A fault of Counterproof: {type(error).__name__}.")
                 raise
+            self._set(study, lease, status, detail)
+            if status is Status.WAITING:
+                self.notify(study.record, study.checkpoints.get(detail))
             return status
 
-    def _advance(self, study: OpenStudy, decide: Decide) -> Status:
-        config: RunnableConfig = {"configurable": {"thread_id": study.id}, "recursion_limit": RECURSION_LIMIT}
-        agent = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "counterproof"}
-        with span("invoke_agent counterproof", agent), open_graph(study.folder / "graph.sqlite") as graph:
-            context = self._context(study)
-            while True:
-                before = _state(graph, config, study.id)
-                # `next` is empty also after a kill between a node's writes and the next checkpoint; `tasks` is not.
-                if before.created_at is not None and not before.tasks:
-                    return self._ended(study)
-                waiting = study.checkpoints.waiting()
-                if before.interrupts and waiting is not None and not decide(study, waiting):
-                    self._set(study, Status.WAITING, waiting.id)
-                    return Status.WAITING
-                graph.invoke(_next(before, study.id), config, context=context, durability="sync")
+    def _advance(self, study: OpenStudy, decide: Decide, lease: Lease) -> tuple[Status, str]:
+        config: RunnableConfig = {
+            "configurable": {"thread_id": study.id},
+            "recursion_limit": RECURSION_LIMIT,
+            "metadata": dict(UNTRACED_GRAPH),
+        }
+        agent = {OPERATION: "invoke_agent", AGENT: "counterproof"}
+        begun = span("invoke_agent counterproof", agent, after=last_span(study.record.path))
+        with begun, self._graph(study, lease) as graph:
+            context, signer = self._context(study), self._signer(study)
+            with closing(context.chat):
+                while True:
+                    signer.sign_due()
+                    before = _state(graph, config, study.id)
+                    # `next` is empty also after a kill between a node's writes and the next checkpoint; `tasks` is not.
+                    if before.created_at is not None and not before.tasks:
+                        return self._ended(study)
+                    waiting = study.checkpoints.waiting()
+                    if before.interrupts and waiting is not None and not decide(study, waiting):
+                        return Status.WAITING, waiting.id
+                    graph.invoke(_next(before, study.id), config, context=context, durability="sync")
 
-    def _ended(self, study: OpenStudy) -> Status:
+    def _graph(self, study: OpenStudy, lease: Lease) -> AbstractContextManager[StudyGraph]:
+        store = self.workplace.store
+        if store.shared:
+            from counterproof.agents.shared_graph_store import open_shared_graph  # extra: shared
+
+            return open_shared_graph(store.url, lease)
+        return open_graph(study.folder / "graph.sqlite", lease)
+
+    def _signer(self, study: OpenStudy) -> RecordCheckpoints:
+        return RecordCheckpoints(study.record, service_key(self.workplace.store.home), study=study.id)
+
+    def _ended(self, study: OpenStudy) -> tuple[Status, str]:
         ended = study.record.of_type("study.ended")
         if not ended:
             raise VerificationFailed(
                 f"The graph of study {study.id} is at its end, and its record is not.",
-                advice="`graph.sqlite` was changed from outside. Restore it from a backup.",
+                advice="The graph's checkpoints were changed from outside. Restore them from a backup.",
             )
-        status = Status(ended[-1].data["ended"])
-        self._set(study, status, ended[-1].data["reason"])
-        return status
+        return Status(ended[-1].data["ended"]), ended[-1].data["reason"]
 
-    def _set(self, study: OpenStudy, status: Status, detail: str = "") -> None:
-        self.workplace.store.set_status(study.id, status, detail[:2000])
+    def _set(self, study: OpenStudy, lease: Lease, status: Status, detail: str) -> None:
+        self.workplace.store.set_status(study.id, status, detail[:2000], lease=lease)
 
     def _context(self, study: OpenStudy) -> StudyContext:
-        vault, settings = self.workplace.vault, study.settings
-        tables = tuple(read_table(file.name, vault.get(file.sha256)) for file in settings.data)
-        journal = Journal(study.record, cassette=self.cassette)
+        settings = study.settings
+        roles: tuple[Role, ...] = (*ROLES, "checks") if settings.checks_on_data else ROLES
+        environments: dict[Role, Environment] = {role: self._environment(study, role) for role in roles}
+        if self.cassette is None:
+            check_model(settings.data, self.endpoint or settings.model.base_url)
+        if self.sandbox is not None:
+            check_sandbox(settings.data, self.sandbox)
+        side, policy = self._side(study, environments), study.checkpoints.policy().policy
+        budget = self._ledger(study) if self.cassette is None else None
+        journal = Journal(study.record, cassette=self.cassette, budget=budget)
         model = settings.model.model_copy(update={"base_url": self.endpoint} if self.endpoint else {})
         chat = Chat(
             model,
             api_key=self.api_key(settings.model.api_key_env),
             journal=journal,
-            guard=RowGuard(list(tables)),
+            guard=_Late(lambda: AskingGuard(side, intake_question(settings, study.record, policy))),
+            refused=lambda key, body, error: note_refused(study.record, key, body, error),
             sleep=self.sleep,
         )
+        return StudyContext(
+            settings=settings,
+            record=study.record,
+            journal=journal,
+            checkpoints=study.checkpoints,
+            chat=chat,
+            secure=side,
+            environments=environments,
+            answers=study.kept_answers,
+            progress=self.progress,
+            export=lambda: make_bundle(self.workplace, study, study.folder / "bundle.zip", side=side),
+        )
+
+    def _place(self) -> Workplace:
+        """Return the workplace; with a gate, what must be known of the data comes from there."""
+        return replace(self.workplace, secret=self.gate.secret) if self.gate else self.workplace
+
+    def _side(self, study: OpenStudy, environments: dict[Role, Environment]) -> SecureSide:
+        """Return the secure side of a study: the gate's process, or what does the same in this one."""
+        files = [File(name=file.name, sha256=file.sha256) for file in study.settings.data]
+        if self.gate is not None:
+            return self.gate.side(study.id, record=study.record, files=files)
+        if self.sandbox is None:
+            raise UsageError("There is neither a gate nor a sandbox.", advice="Give the runner one of the two.")
         gate = Gate(
             study=study.id,
             record=study.record,
             checkpoints=study.checkpoints,
             store=self.workplace.store,
-            vault=vault,
-            environment=self.environment,
+            vault=self.workplace.vault,
+            environments=environments,
             clock=self.clock,
         )
-        return StudyContext(
-            settings=settings,
-            tables=tables,
-            record=study.record,
-            journal=journal,
-            checkpoints=study.checkpoints,
-            chat=chat,
+        return OwnProcessSide(
             gate=gate,
+            record=study.record,
             sandbox=self.sandbox,
-            environment=self.environment,
-            vault=vault,
-            progress=self.progress,
-            export=lambda: make_bundle(self.workplace, study, study.folder / "bundle.zip"),
+            vault=self.workplace.vault,
+            files=files,
+            desk=Desk(self.workplace.vault, questions),
+        )
+
+    def _ledger(self, study: OpenStudy) -> Ledger:
+        settings, rules = study.settings, study.checkpoints.policy()
+        added = Extensions(record=study.record, registry=self.workplace.registry, study=study.id, rules=rules)
+        longest = Longest(
+            answer_tokens=settings.model.max_completion_tokens or ANSWER_TOKENS,
+            call_s=settings.model.timeout_s,
+            execution_s=Limits(**settings.limits).wall_s,
+        )
+        return Ledger(record=study.record, budgets=rules.policy.budgets, longest=longest, extended=added.total)
+
+    def _environment(self, study: OpenStudy, role: Role) -> Environment:
+        """Return what a program of the study runs in."""
+        name, language = study.settings.environment_of(role), study.settings.language_of(role)
+        found = self.environment if name == self.environment.name else self.find(name)
+        if found.language != language:
+            raise UsageError(
+                f"The study's {role} program is in {language}, and its environment {name!r} is for {found.language}.",
+                advice="Make a new study with an environment for that language: `counterproof env list`.",
+            )
+        return found
+
+
+class _Late:
+    """A guard that is made when something is to be sent first: by then the intake is over.
+
+    Args:
+        make: makes it.
+    """
+
+    def __init__(self, make: Callable[[], Guard]) -> None:
+        self._make = make
+        self._guard: Guard | None = None
+
+    def check(self, body: bytes) -> None:
+        """Let a request pass.
+
+        Raises:
+            RowInRequest: it holds something of the real data.
+        """
+        self._guard = self._guard or self._make()
+        self._guard.check(body)
+
+
+def make_bundle(
+    workplace: Workplace,
+    study: OpenStudy,
+    target: Path,
+    *,
+    profile: Profile = "full",
+    authority: Authority | None = None,
+    progress: Callable[[str], None] = lambda _line: None,
+    side: SecureSide | None = None,
+) -> None:
+    """Write the bundle of a study that has ended; the choices are those of `export_bundle`.
+
+    Data files that may go into it come from the secure side; from the vault where none is given.
+    """
+    shared = study.settings.data if study.settings.share_data else ()
+    with private_folder(study.folder) as place:
+        inputs = {
+            file.name: _brought(workplace, side, File(name=file.name, sha256=file.sha256), place / file.sha256)
+            for file in shared
+        }
+        export_bundle(
+            study.record,
+            target,
+            study=study.id,
+            service_key=service_key(workplace.store.home),
+            inputs=inputs,
+            spans=study.folder / "telemetry" / "spans.otlp.jsonl",
+            profile=profile,
+            authority=authority,
+            progress=progress,
         )
 
 
-def make_bundle(workplace: Workplace, study: OpenStudy, target: Path) -> None:
-    """Write the bundle of a study that has ended."""
-    shared = [file.name for file in study.settings.data] if study.settings.share_data else []
-    inputs = {file.name: workplace.vault.path(file.sha256) for file in study.settings.data if file.name in shared}
-    export_bundle(
-        study.record,
-        target,
-        study=study.id,
-        service_key=service_key(workplace.store.home),
-        inputs=inputs,
-        spans=study.folder / "telemetry" / "spans.otlp.jsonl",
-    )
+def _brought(workplace: Workplace, side: SecureSide | None, file: File, target: Path) -> Path:
+    """Return where a data file that may leave the secure side is in the clear; a sealed one is written to `target`.
+
+    The export compares what it reads with the record, wherever it reads it.
+    """
+    if side is not None:
+        side.copy(file, target)
+        return target
+    check_shared(workplace.vault, file)
+    if not workplace.vault.is_sealed(file.sha256):
+        return workplace.vault.path(file.sha256)
+    workplace.vault.lay(file.sha256, target, name=file.name)
+    return target
 
 
 def _state(graph: StudyGraph, config: RunnableConfig, study: str) -> Any:
     try:
         return graph.get_state(config)
+    except CounterproofError:
+        raise
     except Exception as error:
         raise VerificationFailed(
             f"The graph of study {study} can't be read: {error!r}.",
-            advice="`graph.sqlite` was changed from outside. Restore it from a backup.",
+            advice="The graph's checkpoints were changed from outside. Restore them from a backup.",
         ) from error
 
 
@@ -190,17 +346,3 @@ def _next(before: Any, study: str) -> StudyState | Command[Any] | None:
     if before.created_at is None:
         return {"study": study}
     return Command(resume={"checkpoint": before.values["checkpoint"]}) if before.interrupts else None
-
-
-@contextmanager
-def open_graph(path: Path) -> Iterator[StudyGraph]:
-    """Open the study graph over its database."""
-    connection = sqlite3.connect(path, check_same_thread=False)
-    # Nothing but plain values is read back, whoever wrote the file.
-    saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
-    try:
-        yield build_graph(saver)
-    finally:
-        # After an error a thread of the graph may still write; closing under it would crash the process.
-        with saver.lock:
-            connection.close()

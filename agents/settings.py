@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from counterproof.agents.models import ModelConfig
+from counterproof.sandbox import Language
+from counterproof.sandbox.orders import Role
+from counterproof.tools.exposure import EXPOSURES, IN_WORDS, DataRules, Exposure, ThirdParties, strictest
 
 QUESTION_MAX = 20_000
 
@@ -24,6 +27,17 @@ class DataFile(_Model):
     """Digest of its bytes."""
     size: int
     """Length in bytes."""
+    exposure: Exposure = "metadata"
+    """What the model may see of it."""
+    third_parties: ThirdParties = "model"
+    """Who else may see what the exposure allows."""
+    subject: str = ""
+    """The column that tells persons apart; "" to go by the names of the columns."""
+
+    @property
+    def rules(self) -> DataRules:
+        """What a person set for it."""
+        return DataRules(exposure=self.exposure, third_parties=self.third_parties, subject=self.subject)
 
 
 class StudySettings(_Model):
@@ -37,8 +51,10 @@ class StudySettings(_Model):
     """`scenario` for a study kept as a test: its decisions are scripted."""
     scenario: str = ""
     """For a scenario: its name in the catalogue."""
-    exposure: Literal["metadata"] = "metadata"
-    """What the model may see of the data."""
+    author: str = ""
+    """Id of the reviewer who made it; empty in single-user mode and in scenarios."""
+    exposure: Exposure = "metadata"
+    """What the model may see of what was computed from all files: the strictest of theirs."""
     share_data: bool = False
     """Whether a person said that the data files themselves may go into the bundle."""
     data: tuple[DataFile, ...] = Field(min_length=1)
@@ -47,9 +63,44 @@ class StudySettings(_Model):
     """What the columns mean, in the words of whoever knows."""
     model: ModelConfig
     """The model and its endpoint."""
+    language: Language = "python"
+    """Language of the primary program."""
+    environment: str = "python"
+    """Name of the analysis environment of the primary program."""
+    replication_language: Language = "python"
+    """Language of the replication."""
+    replication_environment: str = "python"
+    """Name of the analysis environment of the replication."""
     max_repairs: int = Field(default=3, ge=0, le=10)
     """How often programs that fail on the twin are repaired in one round."""
     max_rounds: int = Field(default=5, ge=1, le=20)
     """How often a part may be begun anew after a rejection or a failure on the real data."""
+    checks_on_data: bool = True
+    """Whether the check program runs the primary program once more, under observation, on the real data."""
     limits: dict[str, int] = Field(default_factory=dict)
     """Limits of executions that differ from the defaults."""
+
+    @model_validator(mode="after")
+    def _exposure_is_the_strictest(self) -> Self:
+        allowed = strictest(file.exposure for file in self.data)
+        if self.exposure != allowed:
+            raise ValueError(f"the study's exposure is {self.exposure!r}, and that of its files allows {allowed!r}")
+        return self
+
+    def language_of(self, role: Role) -> Language:
+        """Return the language of one of the programs; the check program is in Python."""
+        if role == "checks":
+            return "python"
+        return self.language if role == "primary" else self.replication_language
+
+    def environment_of(self, role: Role) -> str:
+        """Return the name of a program's environment; the check program has the primary's where that is Python."""
+        if role == "checks":
+            return self.environment if self.language == "python" else "python"
+        return self.environment if role == "primary" else self.replication_environment
+
+
+def exposure_in_words(settings: StudySettings) -> str:
+    """Return what the model may see of the data; where its files differ, of each that shows more than the strictest."""
+    more = [file for file in settings.data if EXPOSURES.index(file.exposure) > EXPOSURES.index(settings.exposure)]
+    return "; ".join([IN_WORDS[settings.exposure], *(f"of {file.name}, {IN_WORDS[file.exposure]}" for file in more)])

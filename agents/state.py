@@ -48,6 +48,8 @@ class StudyState(TypedDict, total=False):
     """The checkpoint that waits."""
     request: dict[str, Any]
     """What the waiting checkpoint's interrupt carries (LangChain's HITLRequest, one action)."""
+    answered: dict[str, str]
+    """Digest of the answers to a reviewer's reasons by role; "" where there was nothing to answer."""
     ended: Ended
     """How the study ended; absent while it goes on."""
     reason: str

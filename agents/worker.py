@@ -4,16 +4,19 @@ Whoever decides on a page leaves word in the store; the worker, a process of its
 the other; an error in one is noted there and doesn't end the worker. A study that another process is running is left
 alone and tried again later. Scenarios are run by the replayer, never here.
 
-A worker may be killed at any moment: at its start it picks up the studies that a dead process left in the middle, and
-those that were decided while nobody took the word. Finished effects are read from the record.
+A worker may be killed at any moment, and no click is lost: the word stands until a run begins, and now and then each
+worker looks for studies that a dead process left in the middle and for decisions that nobody followed. Finished effects
+are read from the record.
 
-It does not cover several machines, nor two studies at the same time: start a second worker for that.
+It does not cover two studies at the same time: start a second worker for that. On PostgreSQL, where workers are on
+several machines, studies are handed out by `shared_worker`.
 """
 
 from __future__ import annotations
 
 import signal
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -22,11 +25,21 @@ from dataclasses import dataclass, field, replace
 from counterproof.agents.runner import Runner
 from counterproof.agents.study import open_study
 from counterproof.provenance.errors import CounterproofError, MachineTrouble
+from counterproof.provenance.leases import LeaseLost
 from counterproof.provenance.store import Status, Store
+
+SWEEP_S = 5.0
+"""How often a worker looks for studies that were left behind."""
+Traced = Callable[[str], AbstractContextManager[None]]
 
 
 class _StopAsked(BaseException):
     """Ends a run between two steps, like a kill; no error, so nothing that handles errors may take it for one."""
+
+
+def untraced(_study: str) -> AbstractContextManager[None]:
+    """Keep no spans."""
+    return nullcontext()
 
 
 def work(
@@ -34,8 +47,9 @@ def work(
     *,
     once: bool = False,
     poll_s: float = 0.5,
+    sweep_s: float = SWEEP_S,
     stop: threading.Event,
-    traced: Callable[[str], AbstractContextManager[None]] = lambda _study: nullcontext(),
+    traced: Traced = untraced,
 ) -> None:
     """Run studies that ask for it until `stop` is set.
 
@@ -46,21 +60,18 @@ def work(
         runner: runs one study; its `progress` is told what happens.
         once: run what asks for it now, then return.
         poll_s: how long to wait before looking again.
+        sweep_s: how often to look for studies that were left behind.
         stop: ends the worker.
         traced: is entered around each run; keeps the spans of that study (only `ui` starts the SDK).
 
     Raises:
         MachineTrouble: the store can't be used, and `once` is set; without `once` the worker waits and tries again.
     """
-    stoppable = replace(runner, progress=_until(stop, runner.progress))
-    worker = _Worker(runner=stoppable, say=runner.progress, stop=stop, traced=traced)
-    begun = False
+    hand = make_hand(runner, stop=stop, traced=traced, sweep_s=sweep_s)
     while not stop.is_set():
         try:
-            if not begun:
-                worker.pick_up()
-                begun = True
-            worker.run_all()
+            hand.sweep()
+            hand.run_all()
         except MachineTrouble as error:
             if once:
                 raise
@@ -78,93 +89,108 @@ def stop_on_signals() -> threading.Event:
     return stop
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Worker:
+def make_hand(runner: Runner, *, stop: threading.Event, traced: Traced, sweep_s: float = SWEEP_S) -> Hand:
+    """Return what runs single studies for a worker, and stops between two steps when it is told to."""
+    stoppable = replace(runner, progress=_until(stop, runner.progress))
+    return Hand(runner=stoppable, say=runner.progress, stop=stop, traced=traced, sweep_s=sweep_s)
+
+
+@dataclass(kw_only=True)
+class Hand:
+    """Runs single studies for a worker.
+
+    Attributes:
+        runner: runs one study, until `stop` is set.
+        say: is told what happens.
+        stop: ends the worker.
+        traced: is entered around each run.
+        sweep_s: how often to look for studies that were left behind.
+    """
+
     runner: Runner
     say: Callable[[str], None]
     stop: threading.Event
-    traced: Callable[[str], AbstractContextManager[None]]
-    left_alone: set[str] = field(default_factory=set)
-    """Studies of which was said that another process runs them; said once."""
+    traced: Traced
+    sweep_s: float
+    _said: set[str] = field(default_factory=set)
+    """Studies of which was said that they are left alone; said once."""
+    _scenarios: set[str] = field(default_factory=set)
+    _swept: float = float("-inf")
 
     @property
-    def _store(self) -> Store:
+    def store(self) -> Store:
+        """The store whose studies are run."""
         return self.runner.workplace.store
 
-    def pick_up(self) -> None:
-        """Leave word for studies that a dead process left running, or that were decided and not run since."""
-        waiting = {row["study"] for row in self._store.waiting()}
-        for row in self._store.studies():
-            dead = row["status"] == Status.RUNNING and self._is_free(row["id"])
-            if dead or (row["status"] == Status.WAITING and row["id"] not in waiting):
-                self.say(f"worker: picking up {row['id']}")
-                self._store.ask_run(row["id"])
+    def sweep(self) -> None:
+        """Now and then, leave word for studies that were left behind: by a dead process, or after a decision."""
+        if time.monotonic() - self._swept < self.sweep_s:
+            return
+        for study in self.store.left_behind():
+            if study not in self._scenarios:
+                self.say(f"worker: picking up {study}")
+                self.store.ask_run(study)
+        self._swept = time.monotonic()
 
     def run_all(self) -> None:
-        """Run each study that asks for it; leave new word for those that another process runs now."""
-        busy = []
-        try:
-            while not self.stop.is_set() and (study := self._store.take_run()) is not None:
-                if study in busy:
-                    break
-                if not self._run(study):
-                    busy.append(study)
-        finally:
-            for study in busy:
-                self._store.ask_run(study)
+        """Run each study that asks for it, once; the word for one that another process runs stands."""
+        tried: set[str] = set()
+        while not self.stop.is_set():
+            study = next((study for study in self.store.asked() if study not in tried), None)
+            if study is None:
+                return
+            tried.add(study)
+            self.run(study)
 
-    def _run(self, study: str) -> bool:
-        """Run one study; False when it was left alone."""
+    def run(self, study: str) -> None:
+        """Run one study; whatever stops it is noted and said."""
         try:
             if open_study(self.runner.workplace, study).settings.mode == "scenario":
+                self._scenarios.add(study)
+                self.store.drop_ask(study)
                 self.say(f"worker: {study} is a scenario and is left to `counterproof demo` and `replay`")
-                return True
+                return
             with self.traced(study):
                 status = self.runner.run(study)
             self.say(f"worker: {study} is {status}")
         except _StopAsked:
-            self._store.ask_run(study)
+            self.store.ask_run(study)
             self.say(f"worker: {study} was stopped between two steps; it goes on when a worker runs again")
+        except LeaseLost as error:
+            self.say(f"worker: {study}: {error}")
         except MachineTrouble as error:
             if not self._is_noted(study):
-                return self._leave_alone(study, error)
+                self._leave_alone(study, error)
+                return
             self.say(f"worker: {study} stopped: {error}")
         except CounterproofError as error:
             self.say(f"worker: {study} stopped: {error}")
-            return self._is_noted(study) or self._note(study, str(error))
+            self._note(study, str(error))
         except Exception as error:
             # The text of a foreign error may hold values; it goes to the worker's own output only.
             self.say(f"worker: {study} stopped:\n{traceback.format_exc()}")
-            return self._is_noted(study) or self._note(
-                study, f"Unexpected {type(error).__name__}; the worker's output has the details."
-            )
-        self.left_alone.discard(study)
-        return True
+            self._note(study, f"Unexpected {type(error).__name__}; the worker's output has the details.")
+        self._said.discard(study)
 
-    def _leave_alone(self, study: str, error: MachineTrouble) -> bool:
-        if study not in self.left_alone:
-            self.left_alone.add(study)
+    def _leave_alone(self, study: str, error: MachineTrouble) -> None:
+        if study not in self._said:
+            self._said.add(study)
             self.say(f"worker: {study} is left for later: {error}")
-        return False
 
     def _is_noted(self, study: str) -> bool:
-        return Status(self._store.study(study)["status"]) is Status.STOPPED
+        row = self.store.study(study)
+        return Status(row["status"]) is Status.STOPPED and not row["run_asked"]
 
-    def _note(self, study: str, reason: str) -> bool:
-        """Write down why a study stopped; False when another process runs it, which then says where it stands."""
+    def _note(self, study: str, reason: str) -> None:
+        """Write down why a study stopped, unless another process runs it, which then says where it stands."""
+        if self._is_noted(study):
+            return
         try:
-            with self._store.lease(study):
-                self._store.set_status(study, Status.STOPPED, reason[:2000])
-        except MachineTrouble:
-            return False
-        return True
-
-    def _is_free(self, study: str) -> bool:
-        try:
-            with self._store.lease(study):
-                return True
-        except MachineTrouble:
-            return False
+            with self.store.lease(study) as lease:
+                self.store.begin_run(study, lease=lease)
+                self.store.set_status(study, Status.STOPPED, reason[:2000], lease=lease)
+        except MachineTrouble as error:
+            self._leave_alone(study, error)
 
 
 def _until(stop: threading.Event, progress: Callable[[str], None]) -> Callable[[str], None]:

@@ -2,7 +2,12 @@
 
 A blob is named by the SHA-256 of its bytes, written once, and checked again whenever it is read, so a
 changed file is an error and never an answer. Blobs are written to a temporary name, flushed, and renamed:
-a crash leaves either the whole blob or none.
+a crash leaves either the whole blob or none. The new name reaches the disk with the next flush of the event that names
+the blob, because the common file systems (ext4, XFS) keep changes of folders in order; folders are not flushed.
+
+A body on the secure side is stored with its salt before it and named by the SHA-256 of both (`commitments`). Such
+blobs have a folder of their own, which says that a salt has to be taken off; `get` gives the body. Where the store has
+keys for them, they are sealed (`sealing`).
 
 It does not cover who may see a blob: the record says which side a blob is on (`Ref.side`), and the export
 leaves out what is on the secure side.
@@ -10,26 +15,42 @@ leaves out what is on the secure side.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
-import tempfile
+import secrets
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
+from counterproof.provenance.commitments import SALT_BYTES, salted
 from counterproof.provenance.digests import is_digest, sha256_bytes
-from counterproof.provenance.errors import MachineTrouble, VerificationFailed
+from counterproof.provenance.errors import MachineTrouble, UsageError, VerificationFailed
+from counterproof.provenance.sealing import derived_key, is_sealed, seal, unseal
+
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class Blobs:
-    """A folder of blobs, `sha256/ab/cdef…`.
+    """A folder of blobs, `sha256/ab/cdef…`, and of blobs with a salt, `salted/ab/cdef…`.
 
     Args:
         folder: where the blobs are; made when the first one is written.
+        secret: gives the secret of the study, from which salts are made; asked for once, when it is needed first.
+        key: gives the key under which blobs with a salt are sealed; None to keep them as they are.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, *, secret: Callable[[], bytes] | None = None, key: Callable[[], bytes] | None = None
+    ) -> None:
         self._folder = folder
+        self._find_key = key
+        self._key: bytes | None = None
+        self._make_secret = secret
+        self._secret: bytes | None = None
 
     def path(self, digest: str) -> Path:
-        """Return where the blob with this digest is, or would be.
+        """Return where the blob without a salt that has this digest is, or would be.
 
         Raises:
             VerificationFailed: it is not a digest; a bundle from a stranger may name a path outside instead.
@@ -39,7 +60,7 @@ class Blobs:
                 f"{digest[:80]!r} is no digest.",
                 allowed="A blob is named by 64 lower-case hexadecimal digits.",
             )
-        return self._folder / "sha256" / digest[:2] / digest[2:]
+        return self._place("sha256", digest)
 
     def put(self, data: bytes) -> str:
         """Store `data` and return its digest; storing the same bytes again changes nothing.
@@ -47,12 +68,45 @@ class Blobs:
         Raises:
             MachineTrouble: the disk refused the write.
         """
+        return self._store("sha256", data)
+
+    def commit(self, data: bytes) -> str:
+        """Store `data` with its salt and return the commitment; the same bytes give the same one in one study.
+
+        Raises:
+            MachineTrouble: the disk refused the write.
+            UsageError: these blobs are of no study, so there is no secret to make a salt from.
+        """
+        return self._store("salted", salted(self._study_secret(), data))
+
+    def salt(self, commitment: str) -> str:
+        """Return the salt of a commitment in hexadecimal; with it, others can check the body.
+
+        Raises:
+            VerificationFailed: there is no such commitment, or its bytes have been changed.
+        """
+        return self._checked("salted", commitment)[:SALT_BYTES].hex()
+
+    def _study_secret(self) -> bytes:
+        if self._make_secret is None:
+            raise UsageError(
+                f"The blobs in {self._folder} are of no study, and a body on the secure side was to be stored.",
+                advice="Give `Blobs` the secret of the study.",
+            )
+        if self._secret is None:
+            self._secret = self._make_secret()
+        return self._secret
+
+    def _place(self, kind: str, digest: str) -> Path:
+        return self._folder / kind / digest[:2] / digest[2:]
+
+    def _store(self, kind: str, data: bytes) -> str:
         digest = sha256_bytes(data)
-        target = self.path(digest)
-        if target.exists():
+        target = self._place(kind, digest)
+        if os.path.exists(target):  # noqa: PTH110  # half the time, at each effect
             return digest
         try:
-            _write_once(target, data)
+            _write_once(target, self._closed(kind, digest, data))
         except OSError as error:
             raise MachineTrouble(
                 f"Blob {digest[:12]}… ({len(data)} bytes) can't be written: {error}.",
@@ -61,45 +115,109 @@ class Blobs:
         return digest
 
     def get(self, digest: str) -> bytes:
-        """Return the bytes of a blob.
+        """Return the bytes of a blob, without its salt where it has one.
 
         Raises:
             VerificationFailed: the blob is missing, its bytes are no longer those that were stored, or
                 `digest` is no digest.
         """
+        if not self.path(digest).exists() and self._place("salted", digest).exists():
+            return self._checked("salted", digest)[SALT_BYTES:]
+        return self._checked("sha256", digest)
+
+    def _checked(self, kind: str, digest: str) -> bytes:
         try:
-            data = self.path(digest).read_bytes()
+            data = self._place(kind, digest).read_bytes()
         except FileNotFoundError as error:
-            raise VerificationFailed(
-                f"Blob {digest} is missing.",
-                advice="Restore it from a backup or from the bundle of the study.",
-            ) from error
+            raise _missing(digest) from error
+        data = self._opened(kind, digest, data)
         if sha256_bytes(data) != digest:
-            raise VerificationFailed(
-                f"Blob {digest} has been changed: its bytes now hash to {sha256_bytes(data)}.",
-                advice="Restore it from a backup or from the bundle of the study.",
-            )
+            raise _changed(digest, sha256_bytes(data))
         return data
 
+    def _closed(self, kind: str, digest: str, data: bytes) -> bytes:
+        """Return what is stored of a blob: sealed, where it has a salt and there is a key."""
+        if kind != "salted" or self._find_key is None:
+            return data
+        return b"".join(seal([data], self._body_key(digest), about=digest.encode()))
+
+    def _opened(self, kind: str, digest: str, stored: bytes) -> bytes:
+        """Return the blob of what is stored."""
+        if kind != "salted" or not is_sealed(stored):
+            return stored
+        return b"".join(unseal(io.BytesIO(stored), self._body_key(digest), about=digest.encode()))
+
+    def _body_key(self, digest: str) -> bytes:
+        if self._find_key is None:
+            raise UsageError(
+                f"Blob {digest[:12]}… is sealed, and there is no key for it.",
+                advice="Put `body-keys/` of the store back, which holds the keys.",
+            )
+        if self._key is None:
+            self._key = self._find_key()
+        return derived_key(self._key, digest.encode())
+
+    def open(self, digest: str) -> IO[bytes]:
+        """Open a blob for reading in pieces; who reads it to its end compares the digest.
+
+        Raises:
+            VerificationFailed: the blob is missing, or `digest` is no digest.
+        """
+        try:
+            return self.path(digest).open("rb")
+        except FileNotFoundError as error:
+            raise _missing(digest) from error
+
+    def check(self, digest: str) -> None:
+        """Check that a blob is there and has its digest, in memory that does not grow with it.
+
+        Raises:
+            VerificationFailed: the blob is missing, its bytes are no longer those that were stored, or
+                `digest` is no digest.
+        """
+        with self.open(digest) as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]
+        if found != digest:
+            raise _changed(digest, found)
+
     def has(self, digest: str) -> bool:
-        """Say whether a blob with this digest is stored.
+        """Say whether a blob with this digest is stored, with a salt or without.
 
         Raises:
             VerificationFailed: it is not a digest.
         """
-        return self.path(digest).exists()
+        return self.path(digest).exists() or self._place("salted", digest).exists()
+
+
+def _missing(digest: str) -> VerificationFailed:
+    return VerificationFailed(
+        f"Blob {digest} is missing.", advice="Restore it from a backup or from the bundle of the study."
+    )
+
+
+def _changed(digest: str, found: str) -> VerificationFailed:
+    return VerificationFailed(
+        f"Blob {digest} has been changed: its bytes now hash to {found}.",
+        advice="Restore it from a backup or from the bundle of the study.",
+    )
 
 
 def _write_once(target: Path, data: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=".new-")
+    folder = os.path.dirname(target)  # noqa: PTH120  # paths as text: this is done at each effect
+    temporary = f"{folder}/.new-{secrets.token_hex(8)}"
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-            os.fchmod(file.fileno(), 0o444)
-        Path(temporary).replace(target)
+        handle = os.open(temporary, _NEW, 0o444)
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(temporary, _NEW, 0o444)
+    try:
+        with os.fdopen(handle, "wb", buffering=0) as file:
+            view = memoryview(data)
+            while view:
+                view = view[file.write(view) :]
+            os.fdatasync(handle)
+            os.fchmod(handle, 0o444)
+        os.rename(temporary, target)  # noqa: PTH104
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise

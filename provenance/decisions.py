@@ -1,9 +1,9 @@
 """Decisions: what a person signed about the exact bytes of a checkpoint.
 
-A checkpoint carries a *subject*: canonical JSON whose digest names it. A decision is a small statement
-(study, checkpoint, subject digest, decision, role, meaning, comment, time) whose bytes are signed with the
-reviewer's SSH key. The statement and its signature are kept as they were signed, and everything that relies
-on a decision checks them again with `check_decision`.
+A checkpoint carries a *subject*: canonical JSON whose digest names it. A decision is a small statement (study,
+checkpoint, digests of subject and of what was shown, decision, printed name, ORCID iD, affiliation, role, meaning,
+comment, time) whose bytes are signed with the reviewer's SSH key (`signers`). The statement and its signature are kept
+as they were signed, and everything that relies on a decision checks them again with `check_decision`.
 
 An `edit` never approves: it hands in new content, which makes a new checkpoint with a new digest.
 
@@ -14,16 +14,26 @@ from __future__ import annotations
 
 from typing import Literal
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import UsageError, VerificationFailed
+from counterproof.provenance.permissions import CheckpointKind, DecisionKind, Role, is_permitted
 from counterproof.provenance.record import now
-from counterproof.provenance.reviewers import CheckpointKind, Reviewer, Role, meaning_of
-from counterproof.provenance.signing import DECISION_NAMESPACE, public_line, sign, verify
+from counterproof.provenance.reviewers import Reviewer, meaning_of
+from counterproof.provenance.signers import Signer
+from counterproof.provenance.signing import DECISION_NAMESPACE, verify
 
-DecisionKind = Literal["approve", "edit", "reject", "withdraw"]
+__all__ = [
+    "COMMENT_MAX",
+    "Checkpoint",
+    "Decision",
+    "DecisionKind",
+    "SignedDecision",
+    "check_decision",
+    "sign_decision",
+]
+
 COMMENT_MAX = 10_000
 
 
@@ -58,9 +68,13 @@ class Decision(BaseModel):
     kind: CheckpointKind
     """Which of the four."""
     subject: str
-    """Digest of what was on screen."""
+    """Digest of the exact bytes that are decided on."""
+    shown: str
+    """Digest of what was on screen: the same, or it is refused. Page and terminal only lay those bytes out."""
     history: str
     """Digest of the event that put the checkpoint up: with it, all of the record up to there is under the signature."""
+    policy: str = ""
+    """Digest of the policy under which it was decided."""
     decision: DecisionKind
     """What was decided."""
     edited: str = ""
@@ -71,6 +85,10 @@ class Decision(BaseModel):
     """The reviewer's printed name."""
     orcid: str
     """The reviewer's ORCID iD, or empty."""
+    affiliation: str = ""
+    """Name of the reviewer's institution; not in the statement where there is none."""
+    ror: str = ""
+    """ROR id of that institution; not in the statement where there is none."""
     role: Role
     """In which role it was decided."""
     meaning: str
@@ -84,7 +102,8 @@ class Decision(BaseModel):
 
     def statement(self) -> bytes:
         """Return the exact bytes to be signed."""
-        return canonical_json(self.model_dump(mode="json"))
+        unsaid = {name for name in ("affiliation", "ror") if not getattr(self, name)}
+        return canonical_json(self.model_dump(mode="json", exclude=unsaid))
 
 
 class SignedDecision(BaseModel):
@@ -103,25 +122,38 @@ class SignedDecision(BaseModel):
 def sign_decision(
     checkpoint: Checkpoint,
     reviewer: Reviewer,
-    key: Ed25519PrivateKey,
+    signer: Signer,
     *,
     decision: DecisionKind,
     comment: str,
     edited: str = "",
+    role: Role | None = None,
+    policy: str = "",
 ) -> SignedDecision:
     """Make and sign a decision.
 
+    Args:
+        checkpoint: what is decided.
+        reviewer: who decides.
+        signer: signs with the reviewer's key.
+        decision: what is decided.
+        comment: the reason.
+        edited: for an edit, the digest of the new content.
+        role: as what; by default the first role of the reviewer that may.
+        policy: digest of the study's policy.
+
     Raises:
         UsageError: the reviewer has no role for this checkpoint, the key is not the reviewer's, or the
-            comment is empty, too long, or no text.
+            comment is empty, too long, or no text; or the signer refused.
+        MachineTrouble: the signer can't work on this machine.
     """
-    role = reviewer.role_for(checkpoint.kind)
+    role = role or reviewer.role_for(checkpoint.kind, decision)
     if role is None:
         raise UsageError(
             f"{reviewer.id} ({', '.join(reviewer.roles)}) may not decide the {checkpoint.kind} checkpoint.",
             advice="Ask a reviewer in the right role; `counterproof reviewers list` shows them.",
         )
-    if public_line(key.public_key()) != reviewer.public_key:
+    if signer.public_line != reviewer.public_key:
         raise UsageError(
             f"This key is not {reviewer.id}'s.",
             allowed=f"{reviewer.id} signs with {reviewer.fingerprint}.",
@@ -143,12 +175,16 @@ def sign_decision(
         checkpoint=checkpoint.id,
         kind=checkpoint.kind,
         subject=checkpoint.subject,
+        shown=checkpoint.subject,
         history=checkpoint.history,
+        policy=policy,
         decision=decision,
         edited=edited,
         reviewer=reviewer.id,
         name=reviewer.name,
         orcid=reviewer.orcid,
+        affiliation=reviewer.affiliation,
+        ror=reviewer.ror,
         role=role,
         meaning=meaning_of(checkpoint.kind, decision),
         comment=comment,
@@ -157,7 +193,7 @@ def sign_decision(
     )
     statement = made.statement()
     return SignedDecision(
-        decision=made, statement=statement, signature=sign(key, statement, namespace=DECISION_NAMESPACE)
+        decision=made, statement=statement, signature=signer.sign(statement, namespace=DECISION_NAMESPACE)
     )
 
 
@@ -166,8 +202,8 @@ def check_decision(statement: bytes, signature: bytes, *, reviewer: Reviewer) ->
 
     Raises:
         VerificationFailed: the bytes are no decision, the signature is not this reviewer's, or the statement
-            names another reviewer, name, ORCID iD or meaning, a role the reviewer doesn't have, or hides that
-            it was replayed.
+            names another reviewer, name, ORCID iD, affiliation or meaning, a role the reviewer doesn't have, hides
+            that it was replayed, or is about other bytes than were shown.
     """
     verify(reviewer.public_key, statement, signature, namespace=DECISION_NAMESPACE)
     try:
@@ -180,8 +216,12 @@ def check_decision(statement: bytes, signature: bytes, *, reviewer: Reviewer) ->
         raise VerificationFailed(
             f"The decision says replayed={decision.replayed}; {reviewer.id!r} has replay={reviewer.replay}."
         )
-    named = (decision.reviewer, decision.name, decision.orcid)
-    signer = (reviewer.id, reviewer.name, reviewer.orcid)
+    if decision.shown != decision.subject:
+        raise VerificationFailed(
+            f"The decision is about {decision.subject[:12]}…, and {decision.shown[:12]}… was on screen."
+        )
+    named = (decision.reviewer, decision.name, decision.orcid, decision.affiliation, decision.ror)
+    signer = (reviewer.id, reviewer.name, reviewer.orcid, reviewer.affiliation, reviewer.ror)
     if named != signer:
         raise VerificationFailed(f"The decision names {named}, the signature is that of {signer}.")
     meaning = meaning_of(decision.kind, decision.decision)
@@ -189,7 +229,7 @@ def check_decision(statement: bytes, signature: bytes, *, reviewer: Reviewer) ->
         raise VerificationFailed(
             f"The decision says it means {decision.meaning!r}; a {decision.kind} decision means {meaning!r}."
         )
-    if decision.role != reviewer.role_for(decision.kind):
+    if decision.role not in reviewer.roles or not is_permitted(decision.role, decision.kind, decision.decision):
         raise VerificationFailed(f"{reviewer.id} may not decide the {decision.kind} checkpoint as {decision.role}.")
     return SignedDecision(decision=decision, statement=statement, signature=signature)
 

@@ -10,6 +10,11 @@ bytes) and a response (exact bytes). `perform` looks the key up in the record fi
 
 A *cassette* is another study's record (from a bundle). A model call found there with the same request is
 answered from it: that is how a stranger replays a study without a model. Executions are never taken from a cassette.
+What was said of the record itself (`noted`) is taken from it too: times and hashes of a replay are others.
+
+Looking a key up costs the same however long the record is. A call flushes four times: the request and the
+`effect.started` event before it happens, the answer and the `effect.finished` event before it is used; a body is on the
+disk before the event that names it, so no two of these can be one.
 
 It does not cover what the bytes mean, nor retries: those are the caller's, each under its own key.
 """
@@ -18,16 +23,19 @@ from __future__ import annotations
 
 import difflib
 import json
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.budgets import Ledger
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import CounterproofError, MachineTrouble, ToolFailed
 from counterproof.provenance.record import SYSTEM, Actor, Event, Record, Ref, Side
 
 EffectKind = Literal["model", "execution"]
+_EFFECTS = frozenset({"effect.started", "effect.finished", "effect.failed"})
 
 
 class Drift(ToolFailed):
@@ -76,7 +84,7 @@ class Performed:
 
 
 class Cassette:
-    """The finished model calls of another record, to be answered again.
+    """The finished model calls of another record, to be answered again, and what else was noted there.
 
     Args:
         events: the events of that record.
@@ -85,7 +93,12 @@ class Cassette:
 
     def __init__(self, events: list[Event], blobs: Blobs) -> None:
         self._finished = _finished([event for event in events if event.data.get("kind") == "model"])
+        self._events = events
         self._blobs = blobs
+
+    def noted(self, type_: str, data: Mapping[str, Any]) -> dict[str, bytes] | None:
+        """Return the bodies of an event by their roles, or None where there is none with these data."""
+        return _noted(self._events, self._blobs, type_, data)
 
     def find(self, key: str, request: bytes) -> bytes | None:
         """Return the recorded response, or None where the key was never asked.
@@ -106,16 +119,24 @@ class Journal:
     Args:
         record: where they are written down.
         cassette: answers model calls in a replay; None in a study of one's own.
+        budget: refuses effects that would take more than is left; None where nothing is counted.
     """
 
-    def __init__(self, record: Record, *, cassette: Cassette | None = None) -> None:
+    def __init__(self, record: Record, *, cassette: Cassette | None = None, budget: Ledger | None = None) -> None:
         self._record = record
+        self._budget = budget
         self._cassette = cassette
+        self._known = _Index(record)
 
     @property
     def replaying(self) -> bool:
         """Whether model calls are answered from a cassette."""
         return self._cassette is not None
+
+    def noted(self, type_: str, data: Mapping[str, Any]) -> dict[str, bytes] | None:
+        """Return the bodies of an event by their roles, from this record or else from the cassette; None if neither."""
+        found = _noted(self._record.events(), self._record.blobs, type_, data)
+        return found if found is not None or self._cassette is None else self._cassette.noted(type_, data)
 
     def perform(
         self,
@@ -137,28 +158,24 @@ class Journal:
 
         Raises:
             Drift: the key was used for another request.
+            BudgetSpent: it would take more than is left; nothing happened.
             CounterproofError: whatever `effect` raises; it is recorded as failed, a later call tries again.
         """
-        events = [event for event in self._record.events() if event.data.get("key") == key]
-        done = _finished(events).get(key)
+        known = self._known.of(key)
+        done = known.finished
         if done is not None:
             _same_request(key, done, request, self._record.blobs)
             return Performed(body=self._record.blobs.get(done.ref("response").sha256), recorded=True)
-        attempt = 1 + sum(event.type == "effect.started" for event in events)
+        attempt = 1 + known.started
         actor = Actor(kind="agent", id="model") if kind == "model" else SYSTEM
         asked = self._record.put("request", request)
         common = {"key": key, "kind": kind, "attempt": attempt}
         source = "cassette" if self._cassette is not None and kind == "model" else "live"
-        self._record.append(
-            "effect.started",
-            data={
-                **dict(data or {}),
-                **common,
-                "source": source,
-                "after_kill": attempt > 1 and not _failed(events),
-            },
-            refs=[asked],
-        )
+        facts = {**dict(data or {}), **common, "source": source, "after_kill": attempt > 1 and not known.failed}
+        with self._record.exclusive():
+            if self._budget is not None and source == "live":
+                self._budget.reserve(key, kind, attempt=attempt, size=len(request))
+            self._record.append("effect.started", data=facts, refs=[asked])
         try:
             response = self._answer(key, effect, kind=kind, request=request, attempt=attempt)
         except CounterproofError as error:
@@ -210,8 +227,46 @@ def _finished(events: list[Event]) -> dict[str, Event]:
     return {event.data["key"]: event for event in events if event.type == "effect.finished"}
 
 
-def _failed(events: list[Event]) -> bool:
-    return bool(events) and events[-1].type == "effect.failed"
+def _noted(events: list[Event], blobs: Blobs, type_: str, data: Mapping[str, Any]) -> dict[str, bytes] | None:
+    found = next((event for event in events if event.type == type_ and event.data == data), None)
+    return None if found is None else {ref.role: blobs.get(ref.sha256) for ref in found.refs}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """What the record says of one effect: how often it was started, whether it failed last, and how it finished."""
+
+    started: int = 0
+    failed: bool = False
+    finished: Event | None = None
+
+    def after(self, event: Event) -> _Known:
+        """Return what is known after one more event of this effect."""
+        return _Known(
+            started=self.started + (event.type == "effect.started"),
+            failed=event.type == "effect.failed",
+            finished=event if event.type == "effect.finished" else self.finished,
+        )
+
+
+class _Index:
+    """The effects of a record by their keys; each event is looked at once, however many effects are asked for."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+        self._seen = 0
+        self._by_key: dict[str, _Known] = {}
+        self._lock = threading.Lock()
+
+    def of(self, key: str) -> _Known:
+        """Return what the record says of an effect now."""
+        with self._lock:
+            for event in self._record.since(self._seen):
+                self._seen = event.seq + 1
+                if event.type in _EFFECTS:
+                    name = event.data["key"]
+                    self._by_key[name] = self._by_key.get(name, _Known()).after(event)
+            return self._by_key.get(key, _Known())
 
 
 def _same_request(key: str, event: Event, request: bytes, blobs: Blobs) -> None:

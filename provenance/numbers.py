@@ -5,6 +5,9 @@ A report document is a list of parts, text or number. A number names what it ref
 least, a p value to two, whole numbers in full. Text by the model must hold no numeral outside of citations, and nothing
 that changes the number beside it (a sign, a point, an exponent). A text without a number of a result is a failure.
 
+Names such as S100B or CD4 hold digits and are no numbers: a word that begins with a letter, has no sign and no point in
+it and stands in the locked plan just so may stand in the report.
+
 It does not cover whether the sentences around the numbers are true, nor numerals in the words of people and tables
 (title, labels): those are in what the investigator signs.
 """
@@ -19,6 +22,8 @@ from decimal import Decimal
 from typing import Any
 
 _CITATION = re.compile(r"\[@[A-Za-z][A-Za-z0-9_:.-]*\]")
+_NAME = re.compile(r"(?<![\w.,%+-])[A-Za-z][A-Za-z0-9]*[0-9][A-Za-z0-9]*(?![\w%]|[.,+-]\w)")
+_TOUCHED = "_"
 _SHOWN = re.compile(r"-?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{1,3})?")
 _SIGN = re.compile(r"[\s(\[<>=~≈][-−–+]$")
 _GLUE = re.compile(r"[.,]?|[eE][-+]?")
@@ -50,8 +55,9 @@ def check_numbers(document: dict[str, Any], *, released: dict[str, Any], plan: d
     """
     results = {result["id"]: result for result in released["results"]}
     faults: list[str] = []
+    names = names_of(plan)
     for section in document["sections"]:
-        faults += _text_faults(section)
+        faults += _text_faults(section, names)
     found = {"sections": 0, "appendix": 0}
     for place in found:
         for section in document[place]:
@@ -61,23 +67,44 @@ def check_numbers(document: dict[str, Any], *, released: dict[str, Any], plan: d
                 if _resolves(part, results, released, plan):
                     found[place] += not part["ref"].startswith(("plan.", "flow."))
                 else:
-                    faults.append(f"section {section['name']!r}: {part['text']!r} is not {part['ref']}")
+                    faults.append(f"section {section['name']!r}: {_fault(part, results)}")
+    if released.get("synthetic"):
+        faults.append("the released results are those of a run on the synthetic twin")
     if not found["sections"]:
         faults.append("the report holds no number of a released result")
     return sum(found.values()), faults
 
 
-def _text_faults(section: dict[str, Any]) -> list[str]:
+def names_of(plan: Any) -> frozenset[str]:
+    """Return the names with digits in them that stand in the texts of a plan (or any part of one)."""
+    if isinstance(plan, str):
+        return frozenset(_NAME.findall(plan))
+    parts = plan.values() if isinstance(plan, dict) else plan if isinstance(plan, list | tuple) else ()
+    return frozenset().union(*map(names_of, parts))
+
+
+def without_names(text: str, names: frozenset[str], *, follows: bool, leads: bool) -> str:
+    """Return a text with citations, and names of the plan, left out; entities as the signs they stand for.
+
+    A name that touches the number before the text (`follows`) or behind it (`leads`) would change it, and stays.
+    """
+    # Entities such as &half; are shown as the numerals they stand for.
+    shown = html.unescape(_CITATION.sub("", text))
+    framed = f"{_TOUCHED if follows else ' '}{shown}{_TOUCHED if leads else ' '}"
+    return _NAME.sub(lambda found: "" if found.group() in names else found.group(), framed)[1:-1]
+
+
+def _text_faults(section: dict[str, Any], names: frozenset[str]) -> list[str]:
     """Return what is wrong with the text of a section that the model wrote."""
     name, parts = section["name"], section["parts"]
     faults = []
     for at, part in enumerate(parts):
         if part["kind"] == "number":
             continue
-        if _holds_numeral(part["text"]):
-            faults.append(f"section {name!r} holds a numeral that is no reference")
         follows = at > 0 and parts[at - 1]["kind"] == "number"
         leads = at + 1 < len(parts) and parts[at + 1]["kind"] == "number"
+        if _holds_numeral(without_names(part["text"], names, follows=follows, leads=leads)):
+            faults.append(f"section {name!r} holds a numeral that is no reference")
         sign = _SIGN.search(part["text"] if follows else f" {part['text']}")
         if leads and (sign or (follows and _GLUE.fullmatch(part["text"]))):
             faults.append(f"section {name!r} changes the number {parts[at + 1]['text']!r} by what stands before it")
@@ -85,9 +112,7 @@ def _text_faults(section: dict[str, Any]) -> list[str]:
 
 
 def _holds_numeral(text: str) -> bool:
-    # Entities such as &half; are shown as the numerals they stand for.
-    shown = html.unescape(_CITATION.sub("", text))
-    return any(unicodedata.category(sign) in ("Nd", "No") for sign in shown)
+    return any(unicodedata.category(sign) in ("Nd", "No") for sign in text)
 
 
 def _resolves(part: dict[str, str], results: dict[str, Any], released: dict[str, Any], plan: dict[str, Any]) -> bool:
@@ -109,6 +134,21 @@ def _resolves(part: dict[str, str], results: dict[str, Any], released: dict[str,
     if field == "p" and text == "<0.001":
         return result["p_value"] is not None and result["p_value"] < 0.001
     return field in _FIELDS and _same(text, result[_FIELDS[field]], digits=_DIGITS.get(field, _DIGITS_MIN))
+
+
+def _fault(part: dict[str, str], results: dict[str, Any]) -> str:
+    """Say how a number fails to resolve: it refers to nothing, is rounded wrongly, or is another one."""
+    text, ref = part["text"], part["ref"]
+    name, _, field = ref.partition(".")
+    if name not in (*results, "plan", "flow"):
+        return f"{text!r} refers to {ref}, which was not released"
+    value = results.get(name, {}).get(_FIELDS.get(field, ""))
+    if isinstance(value, float) and math.isfinite(value) and value % 1 and _SHOWN.fullmatch(text):
+        shown, exact = Decimal(text), Decimal(repr(value))
+        last = shown.as_tuple().exponent
+        if isinstance(last, int) and abs(shown - exact) < Decimal(1).scaleb(last):
+            return f"{text!r} is {ref} rounded wrongly, or to too few digits"
+    return f"{text!r} is not {ref}"
 
 
 def _flow(flow: dict[str, Any], field: str) -> Any:

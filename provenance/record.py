@@ -2,64 +2,86 @@
 
 One JSON object a line in `events.jsonl`. Each line carries the SHA-256 of the exact bytes of the line before,
 so a changed, dropped or reordered event breaks the chain at a place that can be named. Bodies (requests,
-answers, programs, outputs) are blobs; an event refers to them by digest. An append is flushed to the disk
-before it returns: what a caller does next can rely on it, and an append that fails raises before the effect.
+answers, programs, outputs) are blobs; an event refers to them by digest. `Chain` reads lines one by one, by type and
+in constant memory; whoever keeps the events decides on more.
+
+An append is flushed to the disk before it returns: what a caller does next can rely on it, and an append that fails
+raises before the effect. With `durable=False` it is written, seen by all, and flushed by the next durable append (or
+when the record is let go of). A killed process loses nothing of it; a machine that loses power may lose such events,
+always together with all that came after them. So it is for an event that the same step writes again when it is run
+again, and that is followed by a durable append before that step is done.
 
 Several processes may append (the worker that runs the study, the terminal in which a person decides): each
-append holds a file lock and first reads what others have added.
+append holds a file lock and first reads what others have added. Reading needs no lock: a line without its end is not
+yet an event.
 
 A crash can tear the last line. A torn line was never acknowledged; the next append cuts it off and says so in
 a `record.repaired` event.
 
-It does not cover signatures over the head (`bundle`), nor a rewrite of the whole file by somebody who also
-holds the service key: against that only a head that was published elsewhere helps.
+It does not cover signatures over the head (`record_checkpoints`, `bundle`), nor a rewrite of the whole file by somebody
+who also holds the service key: against that only a head that was published elsewhere helps. Nor a disk that refuses
+to flush, forgets what it refused, and then takes writes again. A key that stands twice in an object of a line counts
+with its last value, as in Python's `json`; `append` never writes one.
 """
 
 from __future__ import annotations
 
+import copy
 import fcntl
-import json
+import io
+import itertools
 import os
 import threading
+import time
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Annotated, Any, Literal
 
+import msgspec
+from msgspec.structs import asdict, force_setattr
 from opentelemetry import trace
 
 from counterproof.provenance.blobs import Blobs
-from counterproof.provenance.digests import canonical_json, is_digest, sha256_bytes
+from counterproof.provenance.digests import canonical_json, sha256_bytes
 from counterproof.provenance.errors import MachineTrouble, VerificationFailed
+from counterproof.provenance.merkle import Tree, leaf_hash
 
 FIRST = "0" * 64
+_PATIENCE_S = 2.0
+"""How long a reader waits for writers before it says that a record is broken."""
 Side = Literal["open", "secure"]
+Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+"""The digest of a blob: a bundle from a stranger may name a path outside instead."""
+_Made = Annotated[str, msgspec.Meta(pattern=r"(?!)")]
+"""What no line can hold: nothing matches."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Ref:
+class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
+    """What is read by type: a field that is missing, of another type or not known is an error."""
+
+
+class Ref(_Strict, frozen=True, kw_only=True):
     """A blob that an event speaks of.
 
     Attributes:
         role: what the blob is to the event ("request", "response", "program", …).
-        sha256: its digest.
-        size: its length in bytes.
+        sha256: its digest; on the secure side its salted commitment (`commitments`).
+        size: its length in bytes, without a salt.
         media: its media type.
         side: "secure" for what was computed from real data and is not released; such blobs never leave.
     """
 
     role: str
-    sha256: str
+    sha256: Digest
     size: int
     media: str = "application/json"
     side: Side = "open"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Actor:
+class Actor(_Strict, frozen=True, kw_only=True):
     """Who did it: a person, the agent (a model's turn), or the system."""
 
     kind: Literal["human", "agent", "system"]
@@ -69,18 +91,20 @@ class Actor:
 SYSTEM = Actor(kind="system", id="counterproof")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Event:
+class Event(_Strict, frozen=True, kw_only=True):
     """One line of a record. `digest` is the SHA-256 of the exact bytes of the line without its newline."""
 
+    v: Literal[1] = 1
     seq: int
     prev: str
     type: str
     ts: str
     actor: Actor
+    trace_id: str = ""
+    span_id: str = ""
     refs: tuple[Ref, ...]
     data: dict[str, Any]
-    digest: str = field(compare=False)
+    digest: _Made = ""
 
     def ref(self, role: str) -> Ref:
         """Return the first blob with this role.
@@ -92,6 +116,88 @@ class Event:
             if ref.role == role:
                 return ref
         raise VerificationFailed(f"Event {self.seq} ({self.type}) has no blob in the role {role!r}.")
+
+
+_decode = msgspec.json.Decoder(Event).decode
+
+
+class Chain:
+    """How far a record was read: what stands for the lines so far, and what the next line must carry.
+
+    Attributes:
+        size: the number of events.
+        length: the bytes of their lines, newlines included.
+        head: the digest of the last one; `FIRST` before there is any.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.length = 0
+        self.head = FIRST
+        self._tree = Tree()
+
+    def copy(self) -> Chain:
+        """Return a chain that goes on from here on its own."""
+        other = copy.copy(self)
+        other._tree = self._tree.copy()
+        return other
+
+    def root(self) -> str:
+        """Return the root of the Merkle tree over the lines so far (RFC 6962), in hexadecimal."""
+        return self._tree.root().hex()
+
+    def read(self, lines: Iterable[bytes]) -> Iterator[Event]:
+        """Read the lines that follow, each with its newline, and yield their events; no line is kept.
+
+        Raises:
+            VerificationFailed: a line is no event, is out of order, or doesn't carry the hash of the one before.
+        """
+        for line in lines:
+            event = self.check(line)
+            self.add(line, event)
+            yield event
+
+    def check(self, line: bytes) -> Event:
+        """Return the event of a line that may follow.
+
+        Raises:
+            VerificationFailed: it may not.
+        """
+        if line[-1:] != b"\n":
+            raise VerificationFailed(f"Event {self.size} is torn: its line has no end.")
+        try:
+            event = _decode(line)
+        except (ValueError, RecursionError) as error:
+            raise VerificationFailed(f"Event {self.size} is not readable: {error!r}.") from error
+        if event.seq != self.size or event.prev != self.head:
+            raise VerificationFailed(self._broken(event))
+        return event
+
+    def add(self, line: bytes, event: Event) -> None:
+        """Go on behind a line that was checked."""
+        bare = line[:-1]
+        self.head = sha256_bytes(bare)
+        self._tree.add(leaf_hash(bare))
+        self.size += 1
+        self.length += len(line)
+        force_setattr(event, "digest", self.head)
+
+    def _broken(self, event: Event) -> str:
+        if event.seq != self.size:
+            return f"Event {self.size} is out of order: its line says it is number {event.seq}."
+        return (
+            f"Event {event.seq} ({event.type}) doesn't follow from the one before: it carries "
+            f"{event.prev[:12]}…, and the line before hashes to {self.head[:12]}…."
+        )
+
+
+def read_chain(source: bytes | IO[bytes]) -> Iterator[Event]:
+    """Read a whole record, line by line, and check that it is one chain.
+
+    Raises:
+        VerificationFailed: a line is no event, is out of order, or doesn't carry the hash of the one before.
+    """
+    return Chain().read(io.BytesIO(source) if isinstance(source, bytes) else source)
 
 
 class Record:
@@ -109,37 +215,65 @@ class Record:
         self._lock = threading.RLock()
         self._depth = 0
         self._handle: int | None = None
+        self._guard: Callable[[], None] | None = None
         self._events: list[Event] = []
-        self._offset = 0
+        self._chain = Chain()
+
+    def guard(self, check: Callable[[], None]) -> None:
+        """Have a check made before each append from here on, while the record's lock is held; what it raises stops it.
+
+        Whoever runs a study checks that it still may (`leases`). What others appended before is read first, so that
+        nothing of theirs is overlooked.
+        """
+        with self.exclusive():
+            self._guard = check
 
     def put(self, role: str, data: bytes, *, media: str = "application/json", side: Side = "open") -> Ref:
-        """Store a body and return the reference that an event can carry."""
-        return Ref(role=role, sha256=self.blobs.put(data), size=len(data), media=media, side=side)
+        """Store a body and return the reference that an event can carry; a secure body is named by a commitment."""
+        digest = self.blobs.commit(data) if side == "secure" else self.blobs.put(data)
+        return Ref(role=role, sha256=digest, size=len(data), media=media, side=side)
 
-    def append(self, type_: str, *, actor: Actor = SYSTEM, data: dict[str, Any], refs: Sequence[Ref] = ()) -> Event:
-        """Add one event and flush it to the disk.
+    def append(
+        self,
+        type_: str,
+        *,
+        actor: Actor = SYSTEM,
+        data: dict[str, Any],
+        refs: Sequence[Ref] = (),
+        durable: bool = True,
+    ) -> Event:
+        """Add one event.
+
+        Args:
+            type_: what happened.
+            actor: who did it.
+            data: the facts.
+            refs: the blobs that it speaks of.
+            durable: flush it, and all before it, to the disk before returning; see above for what may go without.
 
         Raises:
             MachineTrouble: the disk refused; nothing was added.
-            VerificationFailed: the file on disk is no longer the chain that was read before.
+            VerificationFailed: the file on disk is no longer the chain that was read before, or this is no event.
         """
         with self.exclusive() as handle:
-            prev = self._events[-1].digest if self._events else FIRST
-            line = _encode(len(self._events), prev, type_, actor, data, refs)
+            if self._guard is not None:
+                self._guard()
+            line = _encode(self._chain, type_, actor, data, refs) + b"\n"
+            event = self._chain.check(line)
             try:
-                _write_all(handle, line + b"\n")
-                os.fdatasync(handle)
+                _write_all(handle, line)
+                if durable:
+                    os.fdatasync(handle)
             except OSError as error:
                 # Without this, a line that was written whole but not flushed would be read back as an event.
                 with suppress(OSError):
-                    os.ftruncate(handle, self._offset)
+                    os.ftruncate(handle, self._chain.length)
                 raise MachineTrouble(
                     f"The record {self.path.name} can't be written: {error}.",
                     advice="The study stops before the effect. Make room on the disk, then run again.",
                 ) from error
-            event = _decode(line)
+            self._chain.add(line, event)
             self._events.append(event)
-            self._offset += len(line) + 1
             return event
 
     def events(self) -> list[Event]:
@@ -152,9 +286,21 @@ class Record:
             self._catch_up()
             return list(self._events)
 
+    def since(self, seq: int) -> list[Event]:
+        """Return the events from number `seq` on; what was read before costs nothing.
+
+        Raises:
+            VerificationFailed: the chain is broken; the text names the event.
+        """
+        with self._lock:
+            self._catch_up()
+            return self._events[seq:]
+
     def of_type(self, *types: str) -> list[Event]:
         """Return the events of these types, oldest first."""
-        return [event for event in self.events() if event.type in types]
+        with self._lock:
+            self._catch_up()
+            return [event for event in self._events if event.type in types]
 
     @contextmanager
     def exclusive(self) -> Iterator[int]:
@@ -162,15 +308,13 @@ class Record:
         with self._lock:
             if self._handle is None:
                 self._handle = self._open()
-                weakref.finalize(self, os.close, self._handle)
+                weakref.finalize(self, _flush_and_close, self._handle)
             if self._depth == 0:
                 fcntl.flock(self._handle, fcntl.LOCK_EX)
             self._depth += 1
             try:
                 if self._depth == 1:
-                    self._same_file(self._handle)
-                    self._catch_up()
-                    self._mend(self._handle)
+                    self._settle(self._handle)
                 yield self._handle
             finally:
                 self._depth -= 1
@@ -180,17 +324,29 @@ class Record:
     def _open(self) -> int:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            return os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if os.fstat(handle).st_size:
+                # A killed process may have left lines unflushed, and what is done from here on rests on them.
+                os.fdatasync(handle)
+            return handle
         except OSError as error:
             raise MachineTrouble(
                 f"The record {self.path.name} can't be opened: {error}.",
                 advice="Mend the permissions of the store's folder, then run again.",
             ) from error
 
-    def _same_file(self, handle: int) -> None:
+    def _settle(self, handle: int) -> None:
+        """Read what others have added, and cut a torn line off; the lock is held."""
+        held = os.fstat(handle)
+        self._same_file(held)
+        if held.st_size != self._chain.length:
+            self._catch_up()
+            self._mend(handle)
+
+    def _same_file(self, held: os.stat_result) -> None:
         """Refuse to append to a file that nobody finds any more: the event would be acknowledged and lost."""
         try:
-            same = os.path.samestat(os.fstat(handle), self.path.stat())
+            same = os.path.samestat(held, os.stat(self.path))  # noqa: PTH116  # twice as fast, at each append
         except FileNotFoundError:
             same = False
         if not same:
@@ -200,55 +356,40 @@ class Record:
             )
 
     def _catch_up(self) -> None:
-        if not self.path.exists():
+        try:
+            size = os.stat(self.path).st_size  # noqa: PTH116  # twice as fast, at each look
+        except FileNotFoundError:
             if self._events:
-                raise VerificationFailed(f"The record {self.path.name} has vanished.")
+                raise VerificationFailed(f"The record {self.path.name} has vanished.") from None
             return
+        if size < self._chain.length:
+            raise VerificationFailed(f"The record {self.path.name} has become shorter; it may only grow.")
+        if size > self._chain.length:
+            try:
+                self._read_on()
+            except VerificationFailed:
+                # While it was read, a torn line may have been cut off and another one put in its place: what counts is
+                # what stands there while nobody writes.
+                with self.path.open("rb") as held:
+                    if self._depth or not _nobody_writes(held):
+                        raise
+                    self._read_on()
+
+    def _read_on(self) -> None:
+        grown = self._chain.copy()
         with self.path.open("rb") as file:
-            file.seek(0, os.SEEK_END)
-            if file.tell() < self._offset:
-                raise VerificationFailed(f"The record {self.path.name} has become shorter; it may only grow.")
-            file.seek(self._offset)
-            new = file.read()
-        complete = new[: new.rfind(b"\n") + 1]
-        prev = self._events[-1].digest if self._events else FIRST
-        self._events.extend(read_chain(complete, start=len(self._events), prev=prev))
-        self._offset += len(complete)
+            file.seek(grown.length)
+            new = list(grown.read(_complete(file)))
+        self._events += new
+        self._chain = grown
 
     def _mend(self, handle: int) -> None:
         size = os.fstat(handle).st_size
-        if size == self._offset:
+        if size == self._chain.length:
             return
-        torn = os.pread(handle, size - self._offset, self._offset)
-        os.ftruncate(handle, self._offset)
+        torn = os.pread(handle, size - self._chain.length, self._chain.length)
+        os.ftruncate(handle, self._chain.length)
         self.append("record.repaired", data={"torn_bytes": len(torn), "torn_sha256": sha256_bytes(torn)})
-
-
-def read_chain(data: bytes, *, start: int = 0, prev: str = FIRST) -> list[Event]:
-    """Read complete lines of a record and check that they are one chain.
-
-    Raises:
-        VerificationFailed: a line is no event, is out of order, or doesn't carry the hash of the one before.
-    """
-    events = []
-    lines = data.split(b"\n")
-    if lines[-1]:
-        raise VerificationFailed(f"Event {start + len(lines) - 1} is torn: its line has no end.")
-    for seq, line in enumerate(lines[:-1], start=start):
-        try:
-            event = _decode(line)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise VerificationFailed(f"Event {seq} is not readable: {error!r}.") from error
-        if event.seq != seq:
-            raise VerificationFailed(f"Event {seq} is out of order: its line says it is number {event.seq}.")
-        if event.prev != prev:
-            raise VerificationFailed(
-                f"Event {seq} ({event.type}) doesn't follow from the one before: it carries "
-                f"{event.prev[:12]}…, and the line before hashes to {prev[:12]}…."
-            )
-        prev = event.digest
-        events.append(event)
-    return events
 
 
 def now() -> str:
@@ -256,53 +397,48 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def _encode(seq: int, prev: str, type_: str, actor: Actor, data: dict[str, Any], refs: Sequence[Ref]) -> bytes:
+def _encode(chain: Chain, type_: str, actor: Actor, data: dict[str, Any], refs: Sequence[Ref]) -> bytes:
     context = trace.get_current_span().get_span_context()
     line = {
         "v": 1,
-        "seq": seq,
-        "prev": prev,
+        "seq": chain.size,
+        "prev": chain.head,
         "type": type_,
         "ts": now(),
-        "actor": vars(actor),
+        "actor": asdict(actor),
         "trace_id": f"{context.trace_id:032x}" if context.is_valid else "",
         "span_id": f"{context.span_id:016x}" if context.is_valid else "",
-        "refs": [vars(ref) for ref in refs],
+        "refs": [asdict(ref) for ref in refs],
         "data": data,
     }
     return canonical_json(line)
 
 
-def _decode(line: bytes) -> Event:
-    raw = json.loads(line)
-    _check_types(raw)
-    return Event(
-        seq=raw["seq"],
-        prev=raw["prev"],
-        type=raw["type"],
-        ts=raw["ts"],
-        actor=Actor(**raw["actor"]),
-        refs=tuple(Ref(**ref) for ref in raw["refs"]),
-        data=raw["data"],
-        digest=sha256_bytes(line),
-    )
+def _nobody_writes(file: IO[bytes]) -> bool:
+    """Wait until no process appends, and keep it so while the file is open; False when that takes too long."""
+    until = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.01)
 
 
-def _check_types(raw: dict[str, Any]) -> None:
-    """Raise TypeError or ValueError for JSON that is no event: a bundle may come from a stranger."""
-    if not isinstance(raw["actor"], dict):
-        raise TypeError("its actor is no object")
-    texts = (raw["prev"], raw["type"], raw["ts"], *raw["actor"].values())
-    texts += tuple(ref["sha256"] for ref in raw["refs"])
-    if type(raw["seq"]) is not int or not all(isinstance(text, str) for text in texts):
-        raise TypeError("a field has the wrong type")
-    if not isinstance(raw["data"], dict):
-        raise TypeError("its data are no object")
-    if not all(is_digest(ref["sha256"]) for ref in raw["refs"]):
-        raise ValueError("a blob is not named by a digest")
+def _complete(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """End before a last line that is still being written, or is torn; what follows may be the rest of it."""
+    return itertools.takewhile(lambda line: line.endswith(b"\n"), lines)
 
 
 def _write_all(handle: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(handle, view) :]
+
+
+def _flush_and_close(handle: int) -> None:
+    with suppress(OSError):
+        os.fdatasync(handle)
+    os.close(handle)

@@ -3,7 +3,10 @@
 A reviewer signs with an SSH key, and what is signed here is checked by `ssh-keygen -Y verify` on any laptop.
 Keys are read and written by `cryptography`; only the framing of SSHSIG, which it lacks, is ours.
 
-It does not cover hardware keys and `ssh-agent`, nor any key type but Ed25519.
+`verify` also takes the signature of a hardware key, over a decision and over nothing else: the keys of the service are
+plain ones.
+
+It does not cover `ssh-agent` (`signers`), nor any key type but Ed25519.
 
 Source: OpenSSH PROTOCOL.sshsig, RFC 8032.
 """
@@ -23,9 +26,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from counterproof.provenance.errors import MachineTrouble, UsageError, VerificationFailed
+from counterproof.provenance.hardware_keys import HARDWARE_TYPE, check_hardware_signature, read_hardware_key
+from counterproof.provenance.ssh_wire import pack_strings, take_string
 
 DECISION_NAMESPACE = "counterproof-decision"
 BUNDLE_NAMESPACE = "counterproof-bundle"
+RECORD_NAMESPACE = "counterproof-record"
 
 _MAGIC = b"SSHSIG"
 _KEY_TYPE = b"ssh-ed25519"
@@ -111,6 +117,13 @@ def load_key(path: Path, *, passphrase: str | None) -> Ed25519PrivateKey:
             advice="Name the private key, not the .pub file, and give its passphrase if it has one.",
         ) from error
     except UnsupportedAlgorithm as error:
+        # `cryptography` 50 says: "sk-ssh-ed25519 private keys cannot be loaded".
+        if HARDWARE_TYPE.decode().partition("@")[0] in str(error):
+            raise UsageError(
+                f"The key {path} is in a hardware token; the file is only a handle to it.",
+                allowed="Hardware keys sign through ssh-agent.",
+                advice=f"Add it with `ssh-add {path}`, then decide with --agent.",
+            ) from error
         raise UsageError(
             f"The key {path} can't be opened: {error}.",
             allowed="Ed25519 keys in a file, with cipher aes256-ctr, aes256-cbc or aes256-gcm@openssh.com.",
@@ -157,13 +170,37 @@ def check_public_line(line: str) -> str:
     return public_line(key)
 
 
+def check_reviewer_line(line: str) -> str:
+    """Return the part without comment of the public line of a reviewer's key, in a file or in a hardware token.
+
+    Raises:
+        UsageError: it is neither.
+    """
+    if line.split()[:1] != [HARDWARE_TYPE.decode()]:
+        try:
+            return check_public_line(line)
+        except UsageError as error:
+            raise UsageError(
+                error.what,
+                allowed=f"It must begin with 'ssh-ed25519 AAAA' or '{HARDWARE_TYPE.decode()} AAAA'.",
+                advice="Give the .pub file of a key made by `ssh-keygen -t ed25519` or `ssh-keygen -t ed25519-sk`.",
+            ) from error
+    try:
+        return read_hardware_key(line).line
+    except ValueError as error:
+        raise UsageError(
+            f"{line[:60]!r} is not an Ed25519 SSH public key of a hardware token: {error}.",
+            allowed=f"It must begin with '{HARDWARE_TYPE.decode()} AAAA' and be made for 'ssh:'.",
+            advice="Give the .pub file of a key made by `ssh-keygen -t ed25519-sk`.",
+        ) from error
+
+
 def sign(key: Ed25519PrivateKey, data: bytes, *, namespace: str) -> bytes:
     """Return the armoured SSHSIG of `data` in `namespace`."""
     public = _public_blob(public_line(key.public_key()))
     space = namespace.encode()
-    signature = _string(_KEY_TYPE) + _string(key.sign(_signed_part(data, space)))
-    blob = _MAGIC + struct.pack(">I", 1) + b"".join(_string(part) for part in (public, space, b"", _HASH, signature))
-    text = base64.b64encode(blob).decode()
+    signature = pack_strings(_KEY_TYPE, key.sign(_signed_part(data, space)))
+    text = base64.b64encode(_repack(public, space, signature)).decode()
     lines = [text[at : at + _WIDTH] + "\n" for at in range(0, len(text), _WIDTH)]
     return (_BEGIN + "".join(lines) + _END).encode()
 
@@ -173,46 +210,52 @@ def verify(line: str, data: bytes, signature: bytes, *, namespace: str) -> None:
 
     Raises:
         VerificationFailed: it was not, the signature has any other form than the one that `sign` writes, or
-            `line` is no Ed25519 public key.
+            `line` is no Ed25519 public key; a hardware key's where it is no decision that was signed.
     """
     try:
-        line = check_public_line(line)
+        line = check_reviewer_line(line) if namespace == DECISION_NAMESPACE else check_public_line(line)
     except UsageError as error:
         raise VerificationFailed(f"The signature can't be checked: {error.what}") from error
     try:
         inner = _unpack(signature)
         key_blob, space, reserved, hash_name, raw = _fields(inner)
-        kind, value = _split(raw)
-        if (kind, space, reserved, hash_name) != (_KEY_TYPE, namespace.encode(), b"", _HASH):
+        kind, signed = take_string(raw)
+        if (kind, space, reserved, hash_name) != (line.split()[0].encode(), namespace.encode(), b"", _HASH):
             raise ValueError("another namespace, key type or hash")
         if key_blob != _public_blob(line):
             raise ValueError("signed with another key")
         if inner != _repack(key_blob, space, raw):
             raise ValueError("bytes after the end")
-        key = serialization.load_ssh_public_key(" ".join(line.split()[:2]).encode())
-        assert isinstance(key, Ed25519PublicKey)
-        key.verify(value[0], _signed_part(data, space))
+        _check(line, _signed_part(data, space), signed)
     except (ValueError, IndexError, struct.error, InvalidSignature, UnicodeDecodeError) as error:
         reason = str(error) or "the signature doesn't match the bytes"
         raise VerificationFailed(f"The signature does not hold for {fingerprint(line)}: {reason}.") from error
 
 
+def _check(line: str, message: bytes, signed: bytes) -> None:
+    """Check a signature by the kind of its key; `signed` is what stands behind the kind."""
+    if line.startswith(HARDWARE_TYPE.decode()):
+        check_hardware_signature(read_hardware_key(line), message, signed)
+        return
+    value, rest = take_string(signed)
+    if rest:
+        raise ValueError("bytes after the signature")
+    key = serialization.load_ssh_public_key(line.encode())
+    assert isinstance(key, Ed25519PublicKey)
+    key.verify(value, message)
+
+
 def _signed_part(data: bytes, namespace: bytes) -> bytes:
     digest = hashlib.sha512(data).digest()
-    return _MAGIC + b"".join(_string(part) for part in (namespace, b"", _HASH, digest))
+    return _MAGIC + pack_strings(namespace, b"", _HASH, digest)
 
 
 def _public_blob(line: str) -> bytes:
     return base64.b64decode(line.split()[1], validate=True)
 
 
-def _string(data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + data
-
-
 def _repack(public: bytes, namespace: bytes, raw: bytes) -> bytes:
-    parts = (public, namespace, b"", _HASH, raw)
-    return _MAGIC + struct.pack(">I", 1) + b"".join(_string(part) for part in parts)
+    return _MAGIC + struct.pack(">I", 1) + pack_strings(public, namespace, b"", _HASH, raw)
 
 
 def _unpack(armoured: bytes) -> bytes:
@@ -233,21 +276,6 @@ def _fields(blob: bytes) -> list[bytes]:
     rest = blob[len(_MAGIC) + 4 :]
     fields = []
     for _ in range(5):
-        field, rest = _take(rest)
+        field, rest = take_string(rest)
         fields.append(field)
     return fields
-
-
-def _split(raw: bytes) -> tuple[bytes, list[bytes]]:
-    kind, rest = _take(raw)
-    value, rest = _take(rest)
-    if rest:
-        raise ValueError("bytes after the signature")
-    return kind, [value]
-
-
-def _take(data: bytes) -> tuple[bytes, bytes]:
-    (length,) = struct.unpack(">I", data[:4])
-    if len(data) < 4 + length:
-        raise ValueError("cut short")
-    return data[4 : 4 + length], data[4 + length :]

@@ -1,35 +1,56 @@
 """The state store: studies, checkpoints, decisions and used approvals, in one SQL database.
 
 The record is the truth; this database is what makes it quick to ask "what waits for me?" and what makes two
-people or two tabs unable to decide the same checkpoint or use the same approval twice (primary keys, one
-`BEGIN IMMEDIATE` transaction). A row planted here opens nothing: the gate reads decisions from the record and
-checks their signatures.
+people or two tabs unable to decide the same checkpoint or use the same approval twice (primary keys, and one
+`BEGIN IMMEDIATE` transaction in SQLite or a lock of the row in PostgreSQL). A row planted here opens nothing: the gate
+reads decisions from the record and checks their signatures.
 
 The folder of a store:
 
-    store.sqlite          this database
+    store.sqlite          this database, on one machine
+    installation.json     on several: the name that this folder and the database on PostgreSQL share
     registry/             the record of reviewers
     keys/                 the service key, and reviewers' keys that were made here
-    vault/                real data, by digest; only intake and the gate open it
+    vault/                real data, by digest; only the gate's side opens it
+    body-keys/            the keys under which secure bodies of studies are sealed
     studies/<id>/         record/, blobs/, telemetry/, graph.sqlite, run.lock
 
-It does not cover several machines: SQLite on one machine only.
+Word for a worker (`ask_run`) stands until a run begins: `begin_run` takes it away in the transaction that says that the
+study runs, so a kill between loses no click.
+
+It does not cover the database itself (`database`) nor the right to run a study (`leases`).
 """
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DatabaseError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
+from counterproof.provenance.database import (
+    begun,
+    check_installation,
+    plain_url,
+    postgresql_engine,
+    read_url,
+    setting_up,
+    sqlite_engine,
+)
 from counterproof.provenance.errors import MachineTrouble, UsageError
+from counterproof.provenance.leases import (
+    Busy,
+    FileLease,
+    Lease,
+    LeaseLost,
+    file_lease,
+    is_free_on_server,
+    server_lease,
+)
 from counterproof.provenance.record import now
 
 
@@ -40,6 +61,7 @@ class Status(StrEnum):
     RUNNING = "running"
     WAITING = "waiting"
     STOPPED = "stopped"
+    OVER_BUDGET = "over_budget"
     DONE = "done"
     CANNOT_CONCLUDE = "cannot_conclude"
     REJECTED = "rejected"
@@ -59,6 +81,8 @@ _studies = sa.Table(
     sa.Column("created_at", sa.String(40), nullable=False),
     sa.Column("changed_at", sa.String(40), nullable=False),
     sa.Column("run_asked", sa.Boolean, nullable=False, default=False),
+    sa.Index("studies_asked", "run_asked", "changed_at"),
+    sa.Index("studies_status", "status"),
 )
 _checkpoints = sa.Table(
     "checkpoints",
@@ -70,6 +94,7 @@ _checkpoints = sa.Table(
     sa.Column("opened_at", sa.String(40), nullable=False),
     sa.Column("decided_by", sa.String(40)),
     sa.Column("decision", sa.String(20)),
+    sa.Index("checkpoints_waiting", "decision", "opened_at"),
 )
 _uses = sa.Table(
     "approval_uses",
@@ -79,29 +104,76 @@ _uses = sa.Table(
     sa.Column("effect", sa.String(120), nullable=False),
     sa.Column("used_at", sa.String(40), nullable=False),
 )
+_leases = sa.Table(
+    "leases",
+    _meta,
+    sa.Column("study", sa.String(80), primary_key=True),
+    sa.Column("fence", sa.Integer, nullable=False),
+    sa.Column("holder", sa.Text, nullable=False),
+    sa.Column("taken_at", sa.String(40), nullable=False),
+)
+_installation = sa.Table(
+    "installation",
+    _meta,
+    sa.Column("name", sa.String(40), primary_key=True),
+    sa.Column("bodies", sa.Text, nullable=False),
+)
 
 
 class Store:
     """The database and folders of one installation.
 
     Args:
-        home: the folder; made when missing, readable by its owner only.
+        home: the folder; made when missing, readable by its owner only. With a database it is shared by all machines.
+        database: the address of a PostgreSQL database; "" for SQLite in the folder.
+        bodies: where bodies of records are kept instead of the folder (`remote_blobs`); only with a database.
+
+    Attributes:
+        home: the folder.
+        url: the address as libpq takes it, with its password where it has one: never shown. "" for SQLite.
 
     Raises:
+        UsageError: the address is none, or folder and database are of two installations.
         MachineTrouble: the folder or the database can't be opened.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, database: str = "", bodies: str = "") -> None:
         self.home = home
+        address = read_url(database) if database else None
+        self.url = "" if address is None else plain_url(address)
+        if bodies and address is None:
+            raise UsageError(
+                f"Bodies were to be kept at {bodies!r}, and the store is SQLite.",
+                allowed="Only a store on PostgreSQL keeps bodies elsewhere.",
+                advice="Leave COUNTERPROOF_BODIES unset, or set COUNTERPROOF_STORE too.",
+            )
         try:
             home.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._engine = _engine(home / "store.sqlite")
-            _meta.create_all(self._engine)
-        except (OSError, DatabaseError) as error:
+            self._engine = sqlite_engine(home) if address is None else postgresql_engine(home, address)
+            if address is None:
+                _meta.create_all(self._engine)
+            else:
+                self._set_up(bodies)
+        except (OSError, DBAPIError) as error:
+            at = f" with {address.render_as_string()}" if address is not None else ""
             raise MachineTrouble(
-                f"The store at {home} can't be opened: {error}.",
-                advice="Choose a writable folder with --home, or mend its permissions.",
+                f"The store at {home}{at} can't be opened: {error}.",
+                advice="Choose a writable folder with --home, or mend its permissions or the database's address.",
             ) from error
+
+    @property
+    def shared(self) -> bool:
+        """Whether several machines may use it."""
+        return bool(self.url)
+
+    def close(self) -> None:
+        """Let go of the database's connections; the store opens new ones when it is used again."""
+        self._engine.dispose()
+
+    def _set_up(self, bodies: str) -> None:
+        with self._engine.begin() as db, setting_up(db):
+            _meta.create_all(db)
+            check_installation(self.home, db, _installation, bodies=bodies)
 
     def study_folder(self, study: str) -> Path:
         """Return the folder of a study."""
@@ -140,30 +212,69 @@ class Store:
         with self._begin() as db:
             return [dict(row) for row in db.execute(sa.select(_studies).order_by(_studies.c.created_at)).mappings()]
 
-    def set_status(self, study: str, status: Status, detail: str = "") -> None:
-        """Write down where a study stands."""
+    def set_status(self, study: str, status: Status, detail: str = "", *, lease: Lease | None = None) -> None:
+        """Write down where a study stands.
+
+        Args:
+            study: which study.
+            status: where it stands.
+            detail: why, or what it waits for.
+            lease: the writer's; None for who has made sure otherwise that nobody runs it.
+
+        Raises:
+            LeaseLost: somebody else runs the study since; nothing was written.
+        """
         values = {"status": status, "detail": detail, "changed_at": now()}
+        self._write_study(study, values, lease)
+
+    def begin_run(self, study: str, *, lease: Lease) -> None:
+        """Say that a study runs, and take the word for a worker away, in one transaction.
+
+        Raises:
+            LeaseLost: somebody else runs the study since; nothing was written.
+        """
+        values = {"status": Status.RUNNING, "detail": "", "changed_at": now(), "run_asked": False}
+        self._write_study(study, values, lease)
+
+    def _write_study(self, study: str, values: dict[str, Any], lease: Lease | None) -> None:
         with self._begin() as db:
+            if lease is not None and not isinstance(lease, FileLease):
+                held = sa.select(_leases.c.fence).where(_leases.c.study == study).with_for_update(read=True)
+                if db.execute(held).scalar() != lease.fence:
+                    raise LeaseLost(f"Study {study} is run by another process since.", advice="Nothing was written.")
             db.execute(_studies.update().where(_studies.c.id == study).values(**values))
 
     def ask_run(self, study: str) -> None:
-        """Leave word for a worker to go on with a study."""
+        """Leave word for a worker to go on with a study; it stands until a run begins."""
         with self._begin() as db:
             db.execute(_studies.update().where(_studies.c.id == study).values(run_asked=True))
 
-    def take_run(self) -> str | None:
-        """Return a study that should go on, and take the word away; None when there is none."""
+    def drop_ask(self, study: str) -> None:
+        """Take the word for a study away that no worker can run."""
         with self._begin() as db:
-            asked = sa.select(_studies.c.id).where(_studies.c.run_asked).order_by(_studies.c.changed_at)
-            study: str | None = db.execute(asked).scalar()
-            if study is not None:
-                db.execute(_studies.update().where(_studies.c.id == study).values(run_asked=False))
-            return study
+            db.execute(_studies.update().where(_studies.c.id == study).values(run_asked=False))
+
+    def asked(self) -> list[str]:
+        """Return the studies that should go on, longest unchanged first; their words stand."""
+        query = sa.select(_studies.c.id).where(_studies.c.run_asked).order_by(_studies.c.changed_at)
+        with self._begin() as db:
+            return list(db.execute(query).scalars())
+
+    def left_behind(self) -> list[str]:
+        """Return studies that nobody goes on with: left running by a dead process, or decided without a word after."""
+        waiting = sa.select(_checkpoints.c.study).where(_checkpoints.c.decision.is_(None))
+        running = _studies.c.status == Status.RUNNING
+        decided = (_studies.c.status == Status.WAITING) & _studies.c.id.not_in(waiting)
+        query = sa.select(_studies.c.id, running.label("running")).where(~_studies.c.run_asked, running | decided)
+        with self._begin() as db:
+            found = list(db.execute(query.order_by(_studies.c.changed_at)))
+        return [row.id for row in found if not row.running or self.is_free(row.id)]
 
     def open_checkpoint(self, checkpoint: str, *, study: str, kind: str, subject: str) -> None:
         """Enter a checkpoint that waits; entering it again changes nothing."""
         row = {"id": checkpoint, "study": study, "kind": kind, "subject": subject, "opened_at": now()}
         with self._begin() as db:
+            db.execute(sa.select(_studies.c.id).where(_studies.c.id == study).with_for_update())
             known = db.execute(sa.select(_checkpoints.c.id).where(_checkpoints.c.id == checkpoint)).first()
             if known is None:
                 db.execute(_checkpoints.insert().values(**row))
@@ -172,7 +283,8 @@ class Store:
         """Mark a checkpoint as decided; return who had decided it before, or None when this is the first time."""
         with self._begin() as db:
             where = _checkpoints.c.id == checkpoint
-            before: str | None = db.execute(sa.select(_checkpoints.c.decided_by).where(where)).scalar()
+            looking = sa.select(_checkpoints.c.decided_by).where(where).with_for_update()
+            before: str | None = db.execute(looking).scalar()
             if before is None:
                 db.execute(_checkpoints.update().where(where).values(decided_by=by, decision=decision))
             return before
@@ -190,63 +302,43 @@ class Store:
 
     def claim_use(self, checkpoint: str, *, order: str, effect: str) -> str:
         """Use an approval for one order; return the effect that holds it (this one, or an earlier one)."""
+        try:
+            return self._claim(checkpoint, order=order, effect=effect)
+        except IntegrityError:
+            # On a server somebody may have claimed it between the look and the writing; now the look finds it.
+            return self._claim(checkpoint, order=order, effect=effect)
+
+    def _claim(self, checkpoint: str, *, order: str, effect: str) -> str:
         where = (_uses.c.checkpoint == checkpoint) & (_uses.c.order_digest == order)
         with self._begin() as db:
-            holder: str | None = db.execute(sa.select(_uses.c.effect).where(where)).scalar()
+            holder: str | None = db.execute(sa.select(_uses.c.effect).where(where).with_for_update()).scalar()
             if holder is None:
                 row = {"checkpoint": checkpoint, "order_digest": order, "effect": effect, "used_at": now()}
                 db.execute(_uses.insert().values(**row))
                 return effect
             return holder
 
-    @contextmanager
-    def lease(self, study: str) -> Iterator[None]:
-        """Hold the right to run a study; the system gives it back when the process dies.
+    def lease(self, study: str) -> AbstractContextManager[Lease]:
+        """Hold the right to run a study; it is given back when the process dies.
 
         Raises:
-            MachineTrouble: another process runs it now.
+            Busy: another process runs it now, on this machine or another.
         """
-        path = self.study_folder(study) / "run.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        if self.shared:
+            return server_lease(self._engine, _leases, study)
+        return file_lease(self.study_folder(study) / "run.lock", study)
+
+    def is_free(self, study: str) -> bool:
+        """Say whether nobody runs a study now."""
+        if self.shared:
+            return is_free_on_server(self._engine, study)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            os.close(handle)
-            raise MachineTrouble(
-                f"Study {study} is being run by another process.",
-                advice="Wait until it stops (`counterproof show`), then run again.",
-            ) from error
-        try:
-            yield
-        finally:
-            os.close(handle)
+            with self.lease(study):
+                return True
+        except Busy:
+            return False
 
     @contextmanager
     def _begin(self) -> Iterator[sa.Connection]:
-        try:
-            with self._engine.begin() as connection:
-                yield connection
-        except IntegrityError:
-            raise
-        except DatabaseError as error:
-            raise MachineTrouble(
-                f"The store's database can't be used: {error.orig}.",
-                advice="Nothing was changed. Try again; if it stays, look at the disk and its permissions.",
-            ) from error
-
-
-def _engine(path: Path) -> sa.Engine:
-    engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
-
-    @sa.event.listens_for(engine, "connect")
-    def _connect(connection: Any, _: Any) -> None:
-        connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @sa.event.listens_for(engine, "begin")
-    def _begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-    return engine
+        with begun(self._engine) as connection:
+            yield connection

@@ -1,11 +1,11 @@
-"""OpenTelemetry spans for model calls, tools, executions and checkpoints; content by digest only.
+"""OpenTelemetry spans for studies, tools, executions, checkpoints and decisions; content by digest only.
 
 Everything traces through the API: without an SDK these spans cost next to nothing and go nowhere. The entry points in
-`ui/` start the SDK (`tracing.start_tracing`). Names follow the GenAI semantic conventions as of v1.41.1; what those
-don't have is under `counterproof.`.
+`ui/` start the SDK (`tracing.start_tracing`) and the instrumentations that make the span of each model call
+(`instrumentation.instrument_models`); `describe_call` adds to that span what only the journal knows.
 
-Spans are a view for tools; the record never depends on them. It does not cover span links across waits: a study that
-waits for a person goes on in a new trace with the same `gen_ai.conversation.id`.
+Spans are a view for tools; the record never depends on them. No span stays open while a person is waited for: a study
+that goes on later does so in a new trace, whose first span has a link to the trace before (`after`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,20 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode
+from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
 
+from counterproof.provenance.conventions import (
+    ERROR,
+    EXIT_CODE,
+    OPERATION,
+    PREVIOUS_SPAN,
+    PREVIOUS_TRACE,
+    SCHEMA_URL,
+    SCOPE,
+    TOOL,
+)
 from counterproof.provenance.errors import CounterproofError
 
-SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.1"
-STUDY = "gen_ai.conversation.id"
 Attribute = str | int | float | bool
 
 _study: ContextVar[str] = ContextVar("counterproof_study", default="")
@@ -36,20 +44,30 @@ def study_scope(study: str) -> Iterator[None]:
         _study.reset(token)
 
 
+def current_study() -> str:
+    """Return the id of the study whose scope this is, or ""."""
+    return _study.get()
+
+
 @contextmanager
 def span(
-    name: str, attributes: Mapping[str, Attribute] | None = None, *, kind: SpanKind = SpanKind.INTERNAL
+    name: str, attributes: Mapping[str, Attribute] | None = None, *, after: SpanContext | None = None
 ) -> Iterator[Span]:
     """Run a block inside of a span.
 
     An error is marked with its class only: texts may hold values, and spans may leave the machine.
+
+    Args:
+        name: what is done.
+        attributes: of names from `conventions`.
+        after: the last span before a wait. Where this span begins a trace, it is linked to that one.
     """
-    tracer = trace.get_tracer("counterproof", schema_url=SCHEMA_URL)
-    common: dict[str, Attribute] = {STUDY: _study.get()} if _study.get() else {}
+    tracer = trace.get_tracer(SCOPE, schema_url=SCHEMA_URL)
+    before = None if trace.get_current_span().get_span_context().is_valid else after
     with tracer.start_as_current_span(
         name,
-        kind=kind,
-        attributes={**common, **(attributes or {})},
+        attributes={**(attributes or {}), **_previous(before)},
+        links=[Link(before)] if before else [],
         record_exception=False,
         set_status_on_exception=False,
     ) as current:
@@ -57,7 +75,31 @@ def span(
             yield current
         except Exception as error:
             current.set_status(Status(StatusCode.ERROR))
-            current.set_attribute("error.type", type(error).__name__)
+            current.set_attribute(ERROR, type(error).__name__)
             if isinstance(error, CounterproofError):
-                current.set_attribute("counterproof.exit_code", error.exit_code)
+                current.set_attribute(EXIT_CODE, error.exit_code)
             raise
+
+
+@contextmanager
+def execute_tool(tool: str, attributes: Mapping[str, Attribute] | None = None) -> Iterator[Span]:
+    """Run a block inside the span of a tool or a program."""
+    named: dict[str, Attribute] = {OPERATION: "execute_tool", TOOL: tool}
+    with span(f"execute_tool {tool}", {**named, **(attributes or {})}) as current:
+        yield current
+
+
+def describe_call(facts: Mapping[str, Attribute]) -> None:
+    """Add facts to the span of the model call that runs now; nothing where none is traced.
+
+    That span is another library's, and the only one of a client.
+    """
+    current = trace.get_current_span()
+    if getattr(current, "kind", None) is SpanKind.CLIENT:
+        current.set_attributes(dict(facts))
+
+
+def _previous(before: SpanContext | None) -> dict[str, Attribute]:
+    if before is None:
+        return {}
+    return {PREVIOUS_TRACE: f"{before.trace_id:032x}", PREVIOUS_SPAN: f"{before.span_id:016x}"}

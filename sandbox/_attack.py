@@ -60,9 +60,9 @@ def calls(name: str, *args: object) -> bool:
     return int(getattr(LIBC, name)(*args)) >= 0
 
 
-def same_namespace(name: str, host: str) -> bool:
-    """Say whether we are in the host's own."""
-    return os.readlink(f"/proc/self/ns/{name}") == host
+def same_namespace(name: str, foreign: list[str]) -> bool:
+    """Say whether we are in one of the host, or of the warm template."""
+    return os.readlink(f"/proc/self/ns/{name}") in foreign
 
 
 def has_capability(field: str) -> bool:
@@ -145,9 +145,10 @@ def attack_processes_and_kernel() -> None:
     attempt("signals", "the supervisor", os.kill, ABOUT["supervisor"], 0)
     attempt("signals", "open files of pid 1", os.listdir, "/proc/1/fd")
     attempt("signals", "memory of pid 1", writes, "/proc/1/mem")
-    for name, host in ABOUT["namespaces"].items():
+    for name, foreign in ABOUT["namespaces"].items():
         named = {"ipc": "ipc", "net": "network", "pid": "processes", "mnt": "fs_read"}
-        attempt(named.get(name, "privileges"), f"{name} namespace", same_namespace, name, host)
+        attempt(named.get(name, "privileges"), f"{name} namespace", same_namespace, name, foreign)
+    attempt("fs_write", "inherited descriptors", lambda: len(os.listdir("/proc/self/fd")) > 4)
     attempt("ipc", "shared memory", calls, "shmget", 0, 4096, 0o1600)
     attempt("env", "variables", strange_environment)
     attempt("syscalls", "AF_ALG", socket.socket, 38, socket.SOCK_SEQPACKET)

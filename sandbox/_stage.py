@@ -8,30 +8,42 @@ with the last process of the sandbox; no copy of an input touches a disk.
 
 It does not cover isolation, which is bubblewrap's, and it is not used when the caller is not root.
 
-Runs alone as `python -I -S _stage.py PLAN_FD`; imports nothing of ours.
+Runs alone as `python -I -S CODE PLAN_FD` (`_bytecode.py`); imports nothing of ours, and nothing that takes time.
 """
 
 from __future__ import annotations
 
-import ctypes
-import json
+import _ctypes  # the part of `ctypes` that is written in C: all of it takes 2 ms to import
+import marshal
 import os
-import signal
 import stat
 import sys
 
 _CLONE_NEWNS = 0x00020000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 1 << 18
 _MS_NOSUID, _MS_NODEV = 2, 4
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
+_PR_SET_PDEATHSIG, _SIGKILL = 1, 9
+_LIBRARIES = "bubblewrap.libs"
+_HANDLES = "/proc/self/fd/"
+_LIBC = _ctypes.dlopen(None, os.RTLD_NOW)  # type: ignore[arg-type]  # None is this process itself
+
+
+class _Int(_ctypes._SimpleCData):  # type: ignore[type-arg]  # it takes none when it runs
+    _type_ = "i"
+
+
+class _Function(_ctypes.CFuncPtr):
+    _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_USE_ERRNO
+    _restype_ = _Int
 
 
 def main() -> None:
     """Stage, drop root and become bubblewrap; anything that fails ends this process with a message."""
     plan_fd = int(sys.argv[1])
+    if sys.argv[0].startswith(_HANDLES):
+        os.close(int(sys.argv[0].removeprefix(_HANDLES)))  # it was read; bubblewrap is not to inherit it
     with open(plan_fd, "rb") as file:
-        plan = json.load(file)
+        plan = marshal.load(file)  # noqa: S302  # the supervisor has written it
     parent = os.getppid()
     stage = plan["stage"]
     _call("unshare", _CLONE_NEWNS)
@@ -39,6 +51,7 @@ def main() -> None:
     sources = {name: os.open(path, os.O_PATH | os.O_CLOEXEC) for name, path in plan["binds"].items()}
     inputs = {name: os.open(path, os.O_RDONLY | os.O_CLOEXEC) for name, path in plan["inputs"].items()}
     program = os.open(plan["bwrap"], os.O_PATH | os.O_CLOEXEC)
+    libraries = os.open(plan["libraries"], os.O_PATH | os.O_CLOEXEC) if plan.get("libraries") else None
     os.set_inheritable(program, True)  # a script on PATH would have to be read through it
     _call("mount", b"tmpfs", stage.encode(), b"tmpfs", _MS_NOSUID | _MS_NODEV, b"mode=0755,size=90%")
     os.umask(0)
@@ -49,18 +62,22 @@ def main() -> None:
             _bind(handle, f"{stage}/{name}")
         else:
             _copy(handle, f"{stage}/{name}")
+    env = {}
+    if libraries is not None:  # it would look for them beside its own path, which the stage may cover
+        _bind(libraries, f"{stage}/{_LIBRARIES}")
+        env["LD_LIBRARY_PATH"] = f"{stage}/{_LIBRARIES}"
     os.setgroups([])
     os.setresgid(plan["gid"], plan["gid"], plan["gid"])
     os.setresuid(plan["uid"], plan["uid"], plan["uid"])
-    _call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    _call("prctl", _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
     if os.getppid() != parent or os.geteuid() == 0:
         os._exit(1)
-    os.execve(program, plan["argv"], {})  # noqa: S606  # a shell is what must not be here
+    os.execve(program, plan["argv"], env)  # noqa: S606  # a shell is what must not be here
 
 
 def _call(name: str, *arguments: object) -> None:
-    if getattr(_LIBC, name)(*arguments) != 0:
-        code = ctypes.get_errno()
+    if _Function(_ctypes.dlsym(_LIBC, name))(*arguments) != 0:
+        code = _ctypes.get_errno()
         raise OSError(code, f"{name}: {os.strerror(code)}")
 
 

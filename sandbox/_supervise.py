@@ -60,6 +60,8 @@ class Supervision:
 
     def __init__(self, launched: Launched, limits: Limits, *, cancel_fd: int) -> None:
         self._process = launched.process
+        self._first = launched.first
+        self._baseline = launched.baseline
         self._limits = limits
         self._streams = dict(launched.streams)
         self._names = {handle: name for name, handle in self._streams.items()}
@@ -83,7 +85,12 @@ class Supervision:
             MachineTrouble: the program was never started, or something of it could not be killed.
         """
         try:
-            self._add_pidfd(self._process.pid)
+            if self._process is not None:
+                self._add_pidfd(self._process.pid)
+            if self._first is not None:
+                self._pidfds[self._first.pidfd] = self._first.pid
+                self._poll.register(self._first.pidfd, select.POLLIN)
+                self._look_at(self._first.pid)
             for handle in (*self._streams.values(), self._cancel_fd):
                 os.set_blocking(handle, False)
                 self._poll.register(handle, select.POLLIN)
@@ -144,7 +151,7 @@ class Supervision:
         """Take what a stream has; return whether it may have more."""
         try:
             data = os.read(handle, _READ)
-        except BlockingIOError:
+        except (BlockingIOError, ConnectionResetError):  # the latter once, where a warm child left its order unread
             return True
         if not data:
             self._close(handle)
@@ -172,9 +179,14 @@ class Supervision:
         except (ValueError, KeyError, TypeError):
             self._stop("lost")
             return
-        self._watch = Watch(init=pid, limits=self._limits, writable=tuple(WRITABLE.values()))
         with contextlib.suppress(ProcessLookupError):
             self._add_pidfd(pid)
+        self._look_at(pid)
+
+    def _look_at(self, pid: int) -> None:
+        """Begin to count what the sandbox with that first process uses."""
+        writable = tuple(WRITABLE.values())
+        self._watch = Watch(init=pid, limits=self._limits, writable=writable, baseline=self._baseline)
         if real_uid(pid) == 0:
             self._notes.feed(b"the sandbox would run as root of the host\n")
             self._stop("lost")
@@ -194,7 +206,8 @@ class Supervision:
 
     def _drain(self) -> None:
         """Read the streams to their ends; one that does not end has a survivor behind it."""
-        self._process.wait()
+        if self._process is not None:
+            self._process.wait()
         until_s = time.monotonic() + _DRAIN_S
         while self._streams:
             for handle in list(self._streams.values()):
@@ -224,9 +237,10 @@ class Supervision:
                 signal.pidfd_send_signal(handle, signal.SIGKILL)
             os.close(handle)
         self._pidfds.clear()
-        if self._process.poll() is None:
-            self._process.kill()
-        self._process.wait()
+        if self._process is not None:
+            if self._process.poll() is None:
+                self._process.kill()
+            self._process.wait()
         for handle in list(self._streams.values()):
             self._close(handle)
 

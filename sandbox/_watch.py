@@ -24,7 +24,36 @@ INTERVAL_S = 0.025
 Reason = Literal["timeout", "oom", "disk_limit", "process_limit"]
 
 _FULL_FOR_S = 1.0
+_CLOSER_EVERY = 8
 _TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Baseline:
+    """What a process has from the warm template it was forked from, as long as it has not started another program.
+
+    Attributes:
+        anon_kib: memory of the template, shared page by page until it is written to.
+        lineage: where the template's code and stack lie; only its forks have the same.
+    """
+
+    anon_kib: int
+    lineage: tuple[int, int]
+
+
+NO_BASELINE = Baseline(anon_kib=0, lineage=(0, 0))
+
+
+def lineage_of(pid: int) -> tuple[int, int]:
+    """Return where code and stack of the process lie; (0, 0) when that may not be known."""
+    return _stat(pid).lineage
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Stat:
+    ticks: int = 0
+    threads: int = 0
+    lineage: tuple[int, int] = (0, 0)
 
 
 @dataclass(kw_only=True)
@@ -35,6 +64,7 @@ class Watch:
         init: pid of the sandbox's first process, as this process sees it.
         limits: what is compared.
         writable: paths inside whose files are counted.
+        baseline: what a warm start shares with its template.
         peak_kib: most memory seen.
         samples: how often it has looked.
         crowded: the limit of processes has been reached.
@@ -45,6 +75,7 @@ class Watch:
     init: int
     limits: Limits
     writable: tuple[str, ...]
+    baseline: Baseline = NO_BASELINE
     peak_kib: int = 0
     samples: int = 0
     crowded: bool = False
@@ -61,15 +92,21 @@ class Watch:
         """Look once; return the limit that is passed, or None."""
         self.samples += 1
         self._next_s = now_s + INTERVAL_S
-        pids = list(_tree(self.init))
+        pids = list(processes_of(self.init))
         ticks = threads = memory_kib = 0
+        shared_kib = 0
         for pid in pids:
             used = _stat(pid)
-            ticks += used[0]
-            threads += used[1]
-            memory_kib += _memory_kib(pid)
+            ticks += used.ticks
+            threads += used.threads
+            whole_kib = _memory_kib(pid)
+            own_kib = max(0, whole_kib - self.baseline.anon_kib) if self._forked(used) else whole_kib
+            memory_kib += own_kib
+            shared_kib += whole_kib - own_kib
         limit_kib = self.limits.memory_mib * 1024
-        if memory_kib > limit_kib:  # counts pages that forks share several times, so look closer
+        # Forks share pages, which counts them several times; and a fork may have given back what it inherited.
+        doubtful = shared_kib > 0 and memory_kib + shared_kib > limit_kib and self.samples % _CLOSER_EVERY == 0
+        if memory_kib > limit_kib or doubtful:
             memory_kib = sum(_proportional_kib(pid) for pid in pids)
         self.peak_kib = max(self.peak_kib, memory_kib)
         if memory_kib > limit_kib:
@@ -80,6 +117,9 @@ class Watch:
         if self._count_files() > self.limits.work_files:
             return "disk_limit"
         return self._count_processes(threads, now_s)
+
+    def _forked(self, used: _Stat) -> bool:
+        return self.baseline.anon_kib > 0 and used.lineage == self.baseline.lineage != (0, 0)
 
     def _count_processes(self, threads: int, now_s: float) -> Reason | None:
         if threads < self.limits.processes:
@@ -110,7 +150,7 @@ def real_uid(pid: int) -> int | None:
     return None
 
 
-def _tree(root: int) -> Iterator[int]:
+def processes_of(root: int) -> Iterator[int]:
     """Yield the process and all its descendants."""
     waiting, seen = [root], {root}
     while waiting:
@@ -130,14 +170,18 @@ def _tree(root: int) -> Iterator[int]:
             waiting += fresh
 
 
-def _stat(pid: int) -> tuple[int, int]:
-    """Return the processor ticks of the process and its ended children, and its number of threads."""
+def _stat(pid: int) -> _Stat:
+    """Return ticks of the process and its ended children, its number of threads, and its lineage."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:
-        return 0, 0
+        return _Stat()
     fields = text.rpartition(")")[2].split()
-    return sum(int(item) for item in fields[11:15]), int(fields[17])
+    return _Stat(
+        ticks=sum(int(item) for item in fields[11:15]),
+        threads=int(fields[17]),
+        lineage=(int(fields[23]), int(fields[25])),
+    )
 
 
 def _memory_kib(pid: int) -> int:
@@ -150,6 +194,11 @@ def _proportional_kib(pid: int) -> int:
     if not lines:
         return _memory_kib(pid)
     return sum(int(line.split()[1]) for line in lines if line.startswith(("Pss_Anon:", "Pss_Shmem:")))
+
+
+def private_kib(pid: int) -> int:
+    """Return the memory that this process shares with no other."""
+    return sum(int(line.split()[1]) for line in _lines(pid, "smaps_rollup") if line.startswith("Private_Dirty:"))
 
 
 def _lines(pid: int, name: str) -> list[str]:

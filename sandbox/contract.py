@@ -3,7 +3,8 @@
 The idea: a caller describes an execution completely (`ExecutionSpec`), a sandbox runs it once, and gives
 back what happened (`Execution`). A back end is one class with `probe` and `open`; issue-specific things
 (how to isolate, how to start fast) stay behind it. A program's failure is a status of the execution,
-never an exception; a sandbox that can't isolate raises `MachineTrouble`, and nothing ran.
+never an exception; a sandbox that can't isolate raises `SandboxUnavailable`, and nothing ran. Errors: `UsageError`
+(the caller's), `SandboxUnavailable` (isolation is missing or gave way) and other `MachineTrouble` (this machine, now).
 
 What a caller may not assume: that two executions share files, processes or time; that a program which
 ended also wrote something; that outputs are honest (they are bytes written by untrusted code); that an
@@ -19,14 +20,16 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 from counterproof.provenance.digests import digest_of
 from counterproof.provenance.errors import UsageError
 from counterproof.sandbox.environments.environment import Environment
+from counterproof.sandbox.errors import SandboxUnavailable
 
 Status = Literal["ok", "error", "timeout", "oom", "output_limit", "disk_limit", "process_limit", "killed", "lost"]
 
@@ -37,6 +40,7 @@ PROGRAM_DIR = "/program"
 _TARGET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,119}")
 _PROGRAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,59}\.(py|R)")
 _ENV_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,59}")
+_OUTPUTS = frozenset({"results.json", "flow.json", "tables", "figures"})
 _ENV_ALLOWED = frozenset({"COUNTERPROOF_SYNTHETIC", "COUNTERPROOF_ROLE"})
 
 
@@ -62,6 +66,30 @@ class Protection(StrEnum):
     ORPHANS = "orphans"
 
 
+IN_WORDS: Mapping[Protection, str] = MappingProxyType(
+    {
+        Protection.NETWORK: "reaches no network, and no socket of this machine",
+        Protection.FS_READ: "reads its inputs, its packages and the system's libraries, nothing else",
+        Protection.FS_WRITE: "writes into its own three folders, nothing else",
+        Protection.PROCESSES: "sees no process but its own",
+        Protection.SIGNALS: "can't stop, end or look into a process that is not its own",
+        Protection.IPC: "shares no memory with others",
+        Protection.ENV: "sees no variable of this user",
+        Protection.SYSCALLS: "can't use parts of the kernel that analyses don't need",
+        Protection.PRIVILEGES: "has no rights, and can't gain any",
+        Protection.MEM_TOTAL: "is ended when all its processes together use too much memory",
+        Protection.PROC_COUNT: "can't start more processes than allowed",
+        Protection.DISK_TOTAL: "can't write more than allowed",
+        Protection.INODES: "can't make more files than allowed",
+        Protection.OUTPUT: "is ended when it prints too much",
+        Protection.WALL: "is ended when it takes too long",
+        Protection.CPU: "is ended when it computes too long",
+        Protection.ORPHANS: "leaves no process behind",
+    }
+)
+"""What each protection means for a program, in plain words."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """How much one execution may use; all whole numbers, so that they can be hashed.
@@ -75,7 +103,8 @@ class Limits:
         file_mib: size of one file.
         work_mib: total size of the output folder.
         work_files: files and folders in the writable folders together.
-        scratch_mib: size of each of /tmp and /dev/shm.
+        scratch_mib: size of /tmp.
+        shm_mib: size of /dev/shm.
         stdout_kib: standard output that is kept; at four times as much the program is killed.
         stderr_kib: the same for standard error.
         artifact_files: files that are collected.
@@ -95,6 +124,7 @@ class Limits:
     work_mib: int = 256
     work_files: int = 20_000
     scratch_mib: int = 256
+    shm_mib: int = 256
     stdout_kib: int = 1024
     stderr_kib: int = 1024
     artifact_files: int = 200
@@ -160,6 +190,8 @@ class ExecutionSpec:
         seed: given to it as COUNTERPROOF_SEED.
         env: further variables; only COUNTERPROOF_SYNTHETIC and COUNTERPROOF_ROLE.
         program_name: its file name; the program runs as `/program/<program_name>`.
+        require: the protections that must hold, or nothing runs.
+        allow_degraded: of these, the ones that may be missing; each must be named, and is named in the attestation.
 
     Raises:
         UsageError: a part is outside of what is allowed.
@@ -172,6 +204,8 @@ class ExecutionSpec:
     seed: int = 0
     env: Mapping[str, str] = field(default_factory=dict)
     program_name: str = "program.py"
+    require: frozenset[Protection] = frozenset(Protection)
+    allow_degraded: frozenset[Protection] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.program:
@@ -183,6 +217,9 @@ class ExecutionSpec:
         targets = [mount.target for mount in self.inputs]
         if len(set(targets)) != len(targets):
             raise UsageError(f"Two inputs have the same name: {', '.join(sorted(targets))}.", advice="Rename one.")
+        if not self.allow_degraded <= self.require:
+            stray = ", ".join(sorted(self.allow_degraded - self.require))
+            raise UsageError(f"Degraded may be what is required; {stray} is not.", advice="Remove it from one of them.")
         for name, value in self.env.items():
             if name not in _ENV_ALLOWED or not _ENV_NAME.fullmatch(name) or "\0" in value:
                 raise UsageError(
@@ -234,13 +271,33 @@ class Attestation:
         back_end: name of the back end.
         protections: what held when the probe attacked, or is enforced by the supervisor, sorted.
         profile_sha256: digest of the isolation profile (mounts, namespaces, filter) without host paths.
-        host: versions and kernel; these differ from machine to machine.
+        host: versions, kernel, digest of the system-call filter, and how the program was started (`tier`); these
+            differ from machine to machine.
+        degraded: what was required, did not hold, and was allowed by name, sorted.
+        unsafe: the acknowledgement of whoever chose to run without isolation; "" where there is isolation.
     """
 
     back_end: str
     protections: tuple[Protection, ...]
     profile_sha256: str
     host: Mapping[str, str]
+    degraded: tuple[Protection, ...] = ()
+    unsafe: str = ""
+
+    def checked(self, spec: ExecutionSpec) -> Attestation:
+        """Return the attestation for an execution of `spec`, with what is degraded in it.
+
+        Raises:
+            SandboxUnavailable: a required protection does not hold, and nobody allowed that by name.
+        """
+        missing = spec.require - frozenset(self.protections)
+        refused = sorted(missing - spec.allow_degraded)
+        if refused:
+            raise SandboxUnavailable(
+                f"The sandbox '{self.back_end}' does not give what is required: {', '.join(refused)}.",
+                advice="Use a sandbox that does, or name each in `allow_degraded`. Nothing was run.",
+            )
+        return replace(self, degraded=tuple(sorted(missing)))
 
     def deterministic(self) -> dict[str, object]:
         """Return the part that is equal on every machine where the same isolation holds."""
@@ -248,6 +305,8 @@ class Attestation:
             "back_end": self.back_end,
             "protections": [protection.value for protection in self.protections],
             "profile_sha256": self.profile_sha256,
+            **({"degraded": [protection.value for protection in self.degraded]} if self.degraded else {}),
+            **({"unsafe": self.unsafe} if self.unsafe else {}),
         }
 
     @property
@@ -294,6 +353,14 @@ class Execution:
 class Session(Protocol):
     """One specification that is ready to run, once."""
 
+    async def put(self, name: str, data: bytes) -> None:
+        """Place a file in the program's working folder before it runs; it is not collected as an output.
+
+        Raises:
+            UsageError: the name can't be used or is that of an output, or the session has run or is closed.
+        """
+        ...
+
     async def run(self) -> Execution:
         """Run the program and wait for its end; nothing of it is alive afterwards.
 
@@ -328,9 +395,24 @@ class Sandbox(Protocol):
 
         Raises:
             MachineTrouble: as in `probe`.
+            SandboxUnavailable: a protection that the specification requires does not hold.
             UsageError: an input does not exist.
         """
         ...
+
+
+def check_given(name: str) -> None:
+    """Refuse a name that can't be put into the working folder.
+
+    Raises:
+        UsageError: see `Session.put`.
+    """
+    if not _TARGET.fullmatch(name) or name in _OUTPUTS:
+        raise UsageError(
+            f"A file can't be put into the working folder as {name!r}.",
+            allowed="Allowed are names like 'notes.txt', and none that a program's outputs have.",
+            advice="Choose another name.",
+        )
 
 
 def run_all(sandbox: Sandbox, specs: Sequence[ExecutionSpec]) -> tuple[Execution, ...]:

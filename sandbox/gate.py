@@ -5,15 +5,18 @@ row in a database. `open` refuses unless all of this holds:
 
  1. the program's bytes have the digest that the order names;
  2. the order's environment is the one that is built here, and its limits are those that will be set;
- 3. each input is in the vault, and its bytes still have the digest that the order names;
+ 3. each input is in the vault, and the bytes that are mounted have the digest that the order names;
  4. the inputs are the data that the study was made with, under the same names, and the order is not synthetic;
  5. the approval is the study's newest code checkpoint, and its decision is `approve`;
  6. the decision's signature is that of a reviewer who may decide code, in this study, over this subject;
  7. the subject lists exactly this order, and shows the code of its program;
  8. the subject rests on the plan of an approved plan checkpoint;
  9. the study was not withdrawn;
-10. the approval is not older than `APPROVAL_VALID_DAYS`;
-11. the approval was not used for this order by another effect (the same effect, killed inside, may try again).
+10. plan and code were approved under the study's policy, by people whom it lets approve, as many as it asks for; the
+    policy's file is as it was, and the study is of this installation (`checkpoints.policy`);
+11. no approval is older than the policy says, and the machine's clock is not behind the record;
+12. the approval was not used for this order by another effect (the same effect, killed inside, may try again);
+13. the study is in the state in which data are opened (`states`).
 
 Each refusal is written into the record.
 
@@ -22,26 +25,28 @@ It does not cover isolation (the sandbox) nor disclosure of what the program wro
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
-from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.checkpoints import Checkpoints
 from counterproof.provenance.decisions import SignedDecision
-from counterproof.provenance.digests import digest_of, sha256_bytes, sha256_file
-from counterproof.provenance.errors import CounterproofError, ToolFailed
+from counterproof.provenance.digests import digest_of, sha256_bytes
+from counterproof.provenance.errors import CounterproofError, VerificationFailed
 from counterproof.provenance.record import Record
 from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.provenance.shown import shown_programs
+from counterproof.provenance.states import State, walk
 from counterproof.provenance.store import Store
+from counterproof.provenance.vault import Vault
+from counterproof.sandbox._private import private_folder
 from counterproof.sandbox.contract import ExecutionSpec, Limits, Mount
 from counterproof.sandbox.environments.environment import Environment
-from counterproof.sandbox.orders import Order
+from counterproof.sandbox.errors import GateRefused
+from counterproof.sandbox.orders import Order, Role
 
-APPROVAL_VALID_DAYS = 30
-
-
-class GateRefused(ToolFailed):
-    """The gate keeps the data closed; the text says which condition does not hold."""
+_SKEW = timedelta(minutes=5)
 
 
 class Gate:
@@ -53,8 +58,9 @@ class Gate:
         checkpoints: its decisions.
         store: guards the single use of approvals.
         vault: the real data, by digest.
-        environment: the analysis environment of this machine.
+        environments: the analysis environment of this machine for each of the programs.
         clock: the time by which approvals expire; replay gives the recorded one.
+        machine: the time of this machine, which must not be behind the record.
     """
 
     def __init__(
@@ -64,25 +70,31 @@ class Gate:
         record: Record,
         checkpoints: Checkpoints,
         store: Store,
-        vault: Blobs,
-        environment: Environment,
+        vault: Vault,
+        environments: Mapping[Role, Environment],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        machine: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._study = study
         self._record = record
         self._checkpoints = checkpoints
         self._store = store
         self._vault = vault
-        self._environment = environment
+        self._environments = environments
         self._clock = clock
+        self._machine = machine
 
-    def open(self, order: Order, program: bytes, *, effect: str) -> ExecutionSpec:
+    def open(self, order: Order, program: bytes, *, effect: str, place: Path | None = None) -> ExecutionSpec:
         """Return a specification that mounts the real data for exactly this program.
+
+        What is mounted is a copy in `place`, hashed while it was made: the vault may change meanwhile.
 
         Args:
             order: what is to be executed.
             program: the program's bytes.
             effect: the journal's key of the execution.
+            place: a private folder, in which the real data are laid; whoever made it removes it. None to find out
+                whether the conditions hold: the specification then has no inputs.
 
         Raises:
             GateRefused: a condition does not hold; the refusal is in the record.
@@ -90,6 +102,7 @@ class Gate:
         try:
             spec = self._specification(order, program)
             signed = self._approval(order)
+            spec = self._with_data(spec, order, place)
             holder = self._store.claim_use(signed.decision.checkpoint, order=order.digest, effect=effect)
             _require(holder == effect, f"the approval was used before, by {holder}")
             _require(not self._used_elsewhere(order, effect), "the record shows that this order was executed before")
@@ -108,27 +121,38 @@ class Gate:
 
     def _specification(self, order: Order, program: bytes) -> ExecutionSpec:
         _require(sha256_bytes(program) == order.program, "the program is not the one that the order names")
+        environment = self._environments[order.role]
         _require(
-            order.environment == self._environment.digest,
+            (order.language, order.environment) == (environment.language, environment.digest),
             f"the order names the environment {order.environment[:12]}…, and this machine has "
-            f"{self._environment.digest[:12]}… (Python {self._environment.python})",
+            f"{environment.digest[:12]}… ({environment.name}: {environment.language} {environment.version})",
         )
         _require(not order.synthetic, "the order is for the twin")
         data = self._record.of_type("study.created")[0].data["data"]
         known = {(file["name"], file["sha256"]) for file in data}
         asked = {(ref.name, ref.sha256) for ref in order.inputs}
         _require(asked == known, "the inputs are not the data of this study")
-        for ref in order.inputs:
-            path = self._vault.path(ref.sha256)
-            _require(path.is_file(), f"the data file {ref.name} is not in the vault")
-            _require(sha256_file(path) == ref.sha256, f"the data file {ref.name} has been changed")
         return ExecutionSpec(
             program=program,
-            environment=self._environment,
-            inputs=tuple(Mount(host=self._vault.path(ref.sha256), target=ref.name) for ref in order.inputs),
+            environment=environment,
             limits=Limits(**order.limits),
             seed=order.seed,
+            program_name=order.program_name,
         )
+
+    def _with_data(self, spec: ExecutionSpec, order: Order, place: Path | None) -> ExecutionSpec:
+        """Open the vault, when all that was signed holds."""
+        if place is None:
+            with private_folder(None) as unused:
+                self._with_data(spec, order, unused)
+            return spec
+        mounts = tuple(Mount(host=place / ref.name, target=ref.name) for ref in order.inputs)
+        for ref in order.inputs:
+            try:
+                self._vault.lay(ref.sha256, place / ref.name, name=ref.name)
+            except VerificationFailed as error:
+                _require(False, error.what[:1].lower() + error.what[1:].rstrip("."))
+        return replace(spec, inputs=mounts)
 
     def _approval(self, order: Order) -> SignedDecision:
         decided = self._record.of_type("decision.recorded")
@@ -137,7 +161,7 @@ class Gate:
         subject = self._checkpoints.subject(signed.decision.checkpoint)
         listed = {digest_of(listed) for listed in subject["orders"]}
         _require(order.digest in listed, "the approved code is not this program with these inputs")
-        shown = [program["code"] for program in subject["programs"] if program["role"] == order.role]
+        shown = [program["code"] for program in shown_programs(subject) if program["role"] == order.role]
         _require(
             [sha256_bytes(code.encode()) for code in shown] == [order.program],
             "the code that the reviewer was shown is not this program",
@@ -145,11 +169,15 @@ class Gate:
         plan = self._latest(CheckpointKind.PLAN)
         planned = self._checkpoints.subject(plan.decision.checkpoint)
         _require(subject["plan"] == digest_of(planned["editable"]), "the code was made for another plan")
-        age = self._clock() - datetime.fromisoformat(signed.decision.decided_at)
-        _require(
-            timedelta(minutes=-5) <= age <= timedelta(days=APPROVAL_VALID_DAYS),
-            f"the approval is {age.days} days old; it is valid for {APPROVAL_VALID_DAYS}",
-        )
+        days = self._checkpoints.policy().policy.valid_days
+        signatures = [*self._checkpoints.first_signatures(signed.decision.checkpoint), signed]
+        oldest = min(datetime.fromisoformat(one.decision.decided_at) for one in signatures)
+        age = self._clock() - oldest
+        _require(-_SKEW <= age <= timedelta(days=days), f"the approval is {age.days} days old; it is valid for {days}")
+        behind = datetime.fromisoformat(self._record.events()[-1].ts) - self._machine()
+        _require(behind <= _SKEW, f"the clock of this machine is {behind} behind the record; it was set back")
+        state = walk(self._record.events())
+        _require(state is State.EXECUTING, f"the study is {state.value!r}, and data are opened while it is executing")
         return signed
 
     def _latest(self, kind: CheckpointKind) -> SignedDecision:

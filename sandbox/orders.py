@@ -14,8 +14,12 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 from counterproof.provenance.digests import digest_of
+from counterproof.sandbox.environments import Language
 
-Role = Literal["primary", "replication"]
+Role = Literal["primary", "replication", "checks"]
+ROLES: tuple[Role, ...] = ("primary", "replication")
+"""The two programs that the model writes; `checks` is the check program, which it doesn't."""
+_SUFFIX: dict[Language, str] = {"python": "py", "r": "R"}
 
 
 class _Model(BaseModel):
@@ -35,8 +39,8 @@ class Order(_Model):
     """One execution, completely described."""
 
     role: Role
-    """Which of the two independent programs."""
-    language: Literal["python"]
+    """Which of the two independent programs, or the check program."""
+    language: Language
     """Language of the program."""
     program: str
     """Digest of the program's bytes."""
@@ -50,6 +54,11 @@ class Order(_Model):
     """Given to the program as COUNTERPROOF_SEED."""
     synthetic: bool
     """True where the inputs are the twin; such an execution needs no approval and its results are never released."""
+
+    @property
+    def program_name(self) -> str:
+        """File name of the program in the sandbox."""
+        return f"program.{_SUFFIX[self.language]}"
 
     @property
     def digest(self) -> str:

@@ -20,8 +20,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from counterproof.agents.models import ModelConfig
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.sandbox import Language
 from counterproof.scenarios.server import Turn
 from counterproof.tools import faults
+from counterproof.tools.exposure import Exposure
+from counterproof.tools.looking import Meaning
 
 ROOT = Path(__file__).parent
 UNREACHABLE = "http://scenario.invalid/v1"
@@ -40,6 +43,19 @@ class ScriptedDecision(_Model):
     decision: Literal["approve", "reject", "withdraw"]
     """What is decided."""
     comment: str = Field(min_length=1)
+    """The reason."""
+
+
+class ScriptedWord(_Model):
+    """What the replay reviewer says of a column that may identify a person."""
+
+    file: str
+    """Data file."""
+    column: str
+    """Column."""
+    said: Meaning
+    """What it is."""
+    why: str = Field(min_length=1)
     """The reason."""
 
 
@@ -92,6 +108,18 @@ class Scenario(_Model):
     """Names of the data files."""
     share_data: bool = False
     """Whether the data may go into the bundle."""
+    exposure: Exposure = "metadata"
+    """What the model may see of the data."""
+    subject: str = ""
+    """The column that tells persons apart; "" to go by the names of the columns."""
+    identifiers: tuple[ScriptedWord, ...] = ()
+    """What the replay reviewer says of columns that may identify a person."""
+    language: Language = "python"
+    """Language of the primary program."""
+    replication_language: Language = "python"
+    """Language of the replication."""
+    checks_on_data: bool = True
+    """Whether the check program runs on the data."""
     model: ModelConfig
     """The model whose turns these are."""
     turns: TurnOrigin
@@ -114,8 +142,19 @@ class Scenario(_Model):
 
     @property
     def data_paths(self) -> list[Path]:
-        """The data files."""
-        return [self.folder / "data" / name for name in self.data]
+        """The data files.
+
+        Raises:
+            UsageError: one is not there; files whose terms are not clear are not part of the wheel.
+        """
+        paths = [self.folder / "data" / name for name in self.data]
+        if missing := [path.name for path in paths if not path.is_file()]:
+            raise UsageError(
+                f"The data of scenario {self.name!r} are not here: {', '.join(missing)}.",
+                advice=f"Files whose terms are not clear are not installed. Put them into {self.folder / 'data'}; "
+                "LICENSE.md there says where they come from.",
+            )
+        return paths
 
     def read_turns(self) -> list[Turn]:
         """Return the recorded turns.

@@ -56,9 +56,10 @@ def role_of(request: dict[str, Any]) -> str:
     """Return which role a request speaks for, by its system prompt."""
     system = request["messages"][0]["content"]
     for role, prompt in (("planner", "planner"), ("reporter", "reporter")):
-        if system == fill(prompt):
+        if system.startswith(fill(prompt)):
             return role
-    return "primary" if system == fill("programmer") else "replication"
+    replicators = fill("replicator", preference="").partition("\n")[0]
+    return "replication" if replicators in system else "primary"
 
 
 def authored_answer(scenario: Scenario, request: dict[str, Any]) -> dict[str, Any]:
@@ -72,9 +73,10 @@ def authored_answer(scenario: Scenario, request: dict[str, Any]) -> dict[str, An
     if name is None:
         raise UsageError(f"Scenario {scenario.name!r} has no authored answer for the {role}.")
     text = (scenario.folder / "authored" / name).read_text(encoding="utf-8")
-    if name.endswith(".py"):
-        notes = text.split('"""')[1].strip()
-        text = json.dumps({"language": "python", "code": text, "notes": notes}, ensure_ascii=False)
+    if name.endswith((".py", ".R")):
+        language = "python" if name.endswith(".py") else "r"
+        notes = text.split('"""')[1].strip() if language == "python" else text.partition("\n")[0].lstrip("# ")
+        text = json.dumps({"language": language, "code": text, "notes": notes}, ensure_ascii=False)
     return chat_completion(text, request)
 
 

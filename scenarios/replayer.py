@@ -14,16 +14,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from counterproof.agents.reviews import say
 from counterproof.agents.runner import Runner
 from counterproof.agents.study import OpenStudy, Workplace, new_id, new_study, open_study
 from counterproof.provenance.decisions import Checkpoint
 from counterproof.provenance.errors import ToolFailed
 from counterproof.provenance.record import Record
 from counterproof.provenance.reviewers import Reviewer, Role
+from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.signing import load_key, own_key, public_line
 from counterproof.provenance.store import Status
 from counterproof.scenarios.catalogue import ROOT, Scenario, load_scenario
 from counterproof.scenarios.server import TurnServer
+from counterproof.tools.exposure import DataRules
+from counterproof.tools.looking import Said
 
 REPLAY_REVIEWER = "replay"
 
@@ -48,7 +52,7 @@ class ScenarioRun:
 def start_scenario(workplace: Workplace, scenario: Scenario, *, make_id: Callable[[], str] = new_id) -> str:
     """Make the study of a scenario and return its id."""
     _replay_reviewer(workplace)
-    return new_study(
+    study = new_study(
         workplace,
         question=scenario.question,
         data=scenario.data_paths,
@@ -57,8 +61,15 @@ def start_scenario(workplace: Workplace, scenario: Scenario, *, make_id: Callabl
         codebook=scenario.codebook,
         scenario=scenario.name,
         share_data=scenario.share_data,
+        rules={name: DataRules(exposure=scenario.exposure, subject=scenario.subject) for name in scenario.data},
+        language=scenario.language,
+        replication_language=scenario.replication_language,
+        checks_on_data=scenario.checks_on_data,
         make_id=make_id,
     )
+    for word in scenario.identifiers:
+        say(open_study(workplace, study), Said(**word.model_dump(), by=REPLAY_REVIEWER))
+    return study
 
 
 def run_scenario(runner: Runner, study_id: str, *, root: Path = ROOT) -> ScenarioRun:
@@ -102,7 +113,7 @@ def scripted_decision(workplace: Workplace, scenario: Scenario, study: OpenStudy
     scripted = scenario.decisions[done]
     study.checkpoints.decide(
         waiting.id,
-        load_key(workplace.store.home / "keys" / REPLAY_REVIEWER, passphrase=None),
+        KeySigner(key=load_key(workplace.store.home / "keys" / REPLAY_REVIEWER, passphrase=None)),
         reviewer=REPLAY_REVIEWER,
         decision=scripted.decision,
         comment=scripted.comment,
@@ -116,7 +127,14 @@ def _replay_reviewer(workplace: Workplace) -> None:
         return
     path = workplace.store.home / "keys" / REPLAY_REVIEWER
     key = public_line(own_key(path, comment=REPLAY_REVIEWER).public_key())
-    reviewer = Reviewer(id=REPLAY_REVIEWER, name="Replay reviewer", roles=tuple(Role), public_key=key, replay=True)
+    reviewer = Reviewer(
+        id=REPLAY_REVIEWER,
+        name="Replay reviewer",
+        affiliation="none: a script of this installation of Counterproof, and no person",
+        roles=tuple(Role),
+        public_key=key,
+        replay=True,
+    )
     workplace.registry.add(reviewer, by="counterproof")
 
 

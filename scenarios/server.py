@@ -4,8 +4,6 @@ Each turn answers exactly one request, the one that was recorded with it. A requ
 is answered with an error that holds a readable difference to the nearest turn, and it is remembered, because a step
 may swallow the error. Turns that were never asked for are remembered too.
 
-Writes are buffered and Nagle's algorithm is off; header and body in two writes cost 40 ms a turn otherwise.
-
 In recording, `source` answers what no turn answers, and the pair becomes a new turn.
 
 It does not cover streaming, embeddings, or any path but chat completions.
@@ -17,12 +15,11 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any
 
 from counterproof.provenance.errors import CounterproofError
 from counterproof.provenance.journal import readable_diff
+from counterproof.scenarios.loopback import Loopback, LoopbackHandler
 
 PATH = "/v1/chat/completions"
 Source = Callable[[dict[str, Any]], dict[str, Any]]
@@ -38,8 +35,8 @@ class Turn:
     served: int = field(default=0, compare=False)
 
 
-class TurnServer:
-    """Serves turns on a loopback port while the context is open.
+class TurnServer(Loopback):
+    """Serves turns.
 
     Args:
         turns: what is recorded.
@@ -55,29 +52,17 @@ class TurnServer:
         self._source = source
         self._origin = origin or {}
         self._lock = threading.Lock()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.turn_server = self
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        super().__init__(_Handler)
 
     @property
     def base_url(self) -> str:
         """The address that a model configuration names."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        return f"{self.url}/v1"
 
     @property
     def unused(self) -> list[Turn]:
         """The turns that nobody asked for."""
         return [turn for turn in self.turns if not turn.served]
-
-    def __enter__(self) -> TurnServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     def answer(self, request: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         """Return status and body for a request."""
@@ -110,18 +95,7 @@ class TurnServer:
         return f"scenario drift: the request is not recorded. Difference to the nearest turn:\n{diff}"
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-    turn_server: TurnServer
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    disable_nagle_algorithm = True
-    server: _Server
-
+class _Handler(LoopbackHandler):
     def do_POST(self) -> None:
         length = int(self.headers.get("content-length", "0"))
         raw = self.rfile.read(length)
@@ -136,7 +110,8 @@ class _Handler(BaseHTTPRequestHandler):
         if not isinstance(request, dict):
             self._send(400, {"error": {"message": "the body is no JSON object", "type": "invalid_request"}})
             return
-        self._send(*self.server.turn_server.answer(request))
+        server: TurnServer = self.server.owner
+        self._send(*server.answer(request))
 
     def _send(self, status: int, body: dict[str, Any]) -> None:
         data = _bytes(body)
@@ -147,9 +122,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("x-should-retry", "false")
         self.end_headers()
         self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: progress is the study's."""
 
 
 def _system(request: dict[str, Any]) -> Any:

@@ -11,10 +11,10 @@ import json
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from counterproof.agents.reasons import FIELD
+from counterproof.scenarios.loopback import Loopback, LoopbackHandler
 from counterproof.scenarios.recorder import chat_completion, role_of
 
 
@@ -42,8 +42,8 @@ class Reply:
 Script = Mapping[str, Sequence[str | Reply]]
 
 
-class Endpoint:
-    """Serves a script on a loopback port while the context is open.
+class Endpoint(Loopback):
+    """Serves a script.
 
     Args:
         script: the replies by role.
@@ -52,22 +52,15 @@ class Endpoint:
     def __init__(self, script: Script) -> None:
         self._left = {role: list(replies) for role, replies in script.items()}
         self._lock = threading.Lock()
-        self.closing = threading.Event()
         self.bodies: list[bytes] = []
         self.roles: list[str] = []
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.endpoint = self
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-
-    @property
-    def host(self) -> str:
-        """Address and port, as errors name them."""
-        return f"127.0.0.1:{self._server.server_address[1]}"
+        self.connections = 0
+        super().__init__(_Handler)
 
     @property
     def base_url(self) -> str:
         """The address that a model configuration names."""
-        return f"http://{self.host}/v1"
+        return f"{self.url}/v1"
 
     def asked(self, role: str) -> list[dict[str, Any]]:
         """Return the requests of a role, oldest first."""
@@ -81,6 +74,19 @@ class Endpoint:
         """Return all that was ever sent here, decoded."""
         return "\n".join(json.dumps(json.loads(body), ensure_ascii=False) for body in self.bodies)
 
+    @staticmethod
+    def _answered(text: str, request: dict[str, Any]) -> str:
+        """Return a reply that also answers to a reviewer's reasons, where the request asks for that and it does not."""
+        schema = request.get("response_format", {}).get("json_schema", {}).get("schema", {})
+        wanted = schema.get("properties", {}).get(FIELD)
+        try:
+            said = json.loads(text)
+        except ValueError:
+            return text
+        if wanted is None or not isinstance(said, dict) or FIELD in said:
+            return text
+        return json.dumps({**said, FIELD: [f"Done as asked ({at + 1})." for at in range(wanted["minItems"])]})
+
     def reply(self, body: bytes) -> Reply:
         """Return what answers a request."""
         request = json.loads(body)
@@ -92,18 +98,7 @@ class Endpoint:
             if not left:
                 return Reply(status=400, body=f"nothing is left for the {role}".encode())
             next_ = left.pop(0)
-        return answer(next_, request) if isinstance(next_, str) else next_
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.closing.set()
-        self._server.shutdown()
-        self._server.server_close()
+        return answer(self._answered(next_, request), request) if isinstance(next_, str) else next_
 
 
 def answer(text: str, request: dict[str, Any] | None = None) -> Reply:
@@ -116,19 +111,13 @@ def completion(raw: Any) -> Reply:
     return Reply(body=json.dumps(raw).encode(), headers={"content-type": "application/json"})
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    endpoint: Endpoint
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = -1
-    disable_nagle_algorithm = True
-    server: _Server
+class _Handler(LoopbackHandler):
+    def setup(self) -> None:
+        self.server.owner.connections += 1
+        super().setup()
 
     def do_POST(self) -> None:
-        endpoint = self.server.endpoint
+        endpoint: Endpoint = self.server.owner
         reply = endpoint.reply(self.rfile.read(int(self.headers["content-length"])))
         if reply.never:
             endpoint.closing.wait(20)
@@ -148,9 +137,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.flush()
             if endpoint.closing.wait(reply.pause_s):
                 return
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
 
     def handle_one_request(self) -> None:
         """Let a client that has gone away go."""

@@ -21,6 +21,7 @@ from counterproof.agents.study import OpenStudy, Workplace, new_study, open_stud
 from counterproof.provenance.decisions import Checkpoint, DecisionKind, SignedDecision
 from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import Reviewer, Role
+from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.signing import public_line
 from counterproof.provenance.store import Status
 from counterproof.sandbox import Environment, Sandbox
@@ -28,7 +29,10 @@ from counterproof.sandbox import Environment, Sandbox
 NOWHERE = "http://127.0.0.1:9/v1"
 OUTLIER = "987.654321"
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+AUTHOR_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(1, 33)))
 ADA = "ada"
+LIN = "lin"
+INSTITUTE, ROR = "Institute of Made-up Trials", "0zzzzzz02"
 
 PLAN: dict[str, Any] = {
     "title": "Scores by arm",
@@ -38,17 +42,24 @@ PLAN: dict[str, Any] = {
         "population": "all randomised",
         "treatment": "arm 1 against arm 0",
         "variable": "score in points",
-        "intercurrent_events": "none recorded",
+        "intercurrent_events": [],
         "summary_measure": "difference in means",
     },
-    "methods": [{"id": "means", "description": "means", "assumption": "independence", "if_violated": "say so"}],
+    "outcomes": [{"id": "score", "definition": "score in points", "kind": "continuous", "columns": ["score"]}],
+    "methods": [
+        {
+            "id": "means",
+            "model": "descriptive",
+            "description": "means",
+            "assumptions": [{"assumption": "independence", "check": "by design", "if_violated": "say so"}],
+        }
+    ],
     "results": [
         {"id": "difference", "label": "difference", "unit": "points", "method": "means", "primary": True},
         {"id": "mean_control", "label": "mean of arm 0", "unit": "points", "method": "means"},
     ],
-    "missing_data": "none",
-    "multiplicity": "one comparison",
-    "sensitivity": "none",
+    "missing_data": {"method": "none_expected", "details": "every score is there"},
+    "multiplicity": {"method": "single_test", "reason": "one comparison"},
 }
 REPORT = {
     "methods": "Means were compared between the arms.",
@@ -129,30 +140,39 @@ def real_mean(arm: int) -> float:
 
 @dataclass(kw_only=True)
 class Lab:
-    """One installation with a reviewer, Ada, who may decide everything.
+    """One installation with a reviewer, Ada, who may decide everything, and with Lin, who made the studies.
 
     Attributes:
         home: its folder.
         sandbox: where programs run.
         environment: what they run in.
+        database: the address of a PostgreSQL database; "" for SQLite.
         slept: how long model calls waited between attempts; nobody really sleeps.
     """
 
     home: Path
     sandbox: Sandbox
     environment: Environment
+    database: str = ""
     slept: list[float] = field(default_factory=list)
+    _opened: list[Workplace] = field(default_factory=list)
 
     @property
     def workplace(self) -> Workplace:
-        """The installation, opened anew."""
-        return open_workplace(self.home)
+        """The installation, opened anew; on a server it is opened once, because each opening takes a connection."""
+        if not self.database:
+            return open_workplace(self.home)
+        if not self._opened:
+            self._opened.append(open_workplace(self.home, database=self.database))
+        return self._opened[0]
 
     def add(self, reviewer: str, key: Ed25519PrivateKey, *roles: Role, replay: bool = False) -> Reviewer:
         """Register a reviewer."""
         person = Reviewer(
             id=reviewer,
             name=reviewer.title(),
+            affiliation=INSTITUTE,
+            ror=ROR,
             roles=roles or tuple(Role),
             public_key=public_line(key.public_key()),
             replay=replay,
@@ -160,13 +180,16 @@ class Lab:
         return self.workplace.registry.add(person, by="the test")
 
     def new(self, **options: Any) -> str:
-        """Make the study of the made-up trial, with Ada as reviewer."""
+        """Make the study of the made-up trial, with Lin as its author and Ada as reviewer."""
         data = self.home.parent / "trial.csv"
-        data.write_bytes(trial_csv())
+        data.write_bytes(options.pop("content", None) or trial_csv())
         if not any(person.id == ADA for person in self.workplace.registry.active()):
             self.add(ADA, KEY)
+            self.add(LIN, AUTHOR_KEY, Role.INVESTIGATOR)
+        options.setdefault("author", LIN)
         model = ModelConfig(**{"model": "made-up", "base_url": NOWHERE, "api_key_env": "", **options.pop("model", {})})
         question = "Do scores differ between the arms?"
+        options.setdefault("checks_on_data", False)  # one execution less, where a test is about something else
         return new_study(self.workplace, question=question, data=[data], model=model, **options)
 
     def runner(self, endpoint: str = NOWHERE, **changed: Any) -> Runner:
@@ -195,7 +218,9 @@ class Lab:
         """Let Ada decide the checkpoint that waits."""
         waiting = self.waiting(study)
         given: dict[str, Any] = {"comment": f"Ada says {decision}.", "seen": waiting.subject, **options}
-        return self.study(study).checkpoints.decide(waiting.id, KEY, reviewer=ADA, decision=decision, **given)
+        return self.study(study).checkpoints.decide(
+            waiting.id, KeySigner(key=KEY), reviewer=ADA, decision=decision, **given
+        )
 
     def run(self, study: str, endpoint: str = NOWHERE, *decisions: DecisionKind) -> Status:
         """Run a study; at each checkpoint Ada decides the next of these."""

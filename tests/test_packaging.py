@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FOLDERS = ("agents", "tools", "sandbox", "provenance", "ui", "scenarios")
 _NOT_SHIPPED = ("__pycache__", "*.pyc", "*.egg-info", ".*")
-_SHIPPED_SUFFIXES = {".py", ".toml", ".jsonl", ".lock", ".md", ".csv", ".typed"}
+_SHIPPED_SUFFIXES = {".py", ".toml", ".json", ".jsonl", ".lock", ".md", ".csv", ".typed"}
 
 _IMPORT_ALL = """
 import importlib, sys
@@ -51,7 +51,14 @@ def wheel(tree: Path) -> dict[str, bytes]:
 
 def _sources(tree: Path) -> dict[str, bytes]:
     paths = [path for folder in FOLDERS for path in (tree / folder).rglob("*") if path.is_file()]
-    return {f"counterproof/{path.relative_to(tree).as_posix()}": path.read_bytes() for path in paths}
+    named = {f"counterproof/{path.relative_to(tree).as_posix()}": path.read_bytes() for path in paths}
+    return {name: data for name, data in named.items() if name not in _unclear_terms()}
+
+
+def _unclear_terms() -> set[str]:
+    """Data files that are in the repository and not in the wheel."""
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["exclude-package-data"]
+    return {f"{package.replace('.', '/')}/{name}" for package, names in listed.items() for name in names}
 
 
 def _settings() -> dict[str, dict[str, str]]:
@@ -90,6 +97,14 @@ def test_the_wheel_holds_nothing_else(tree: Path, wheel: dict[str, bytes]) -> No
     assert {name.split("/")[0] for name in set(wheel) - ours} == {"counterproof-0.1.0.dist-info"}
 
 
+def test_data_whose_terms_are_not_clear_stay_out_of_the_wheel_with_their_notice_in(wheel: dict[str, bytes]) -> None:
+    unclear = _unclear_terms()
+    assert unclear
+    assert all((ROOT / name.removeprefix("counterproof/")).is_file() for name in unclear)
+    assert not unclear & set(wheel)
+    assert {f"{name.rpartition('/')[0]}/LICENSE.md" for name in unclear} <= set(wheel)
+
+
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_each_folder_is_typed(folder: str, wheel: dict[str, bytes]) -> None:
     assert f"counterproof/{folder}/py.typed" in wheel
@@ -108,10 +123,13 @@ def test_the_metadata_name_python_and_licence(wheel: dict[str, bytes]) -> None:
 
 
 def _modules() -> list[str]:
-    """All modules but pages and `__main__`, which run when they are imported, and programs, which are data."""
+    """All modules but pages and `__main__`, which run when they are imported, and programs, which are data.
+
+    Nor the main files of sandboxes and what runs beside a program, which find their helpers and libraries only inside.
+    """
     paths = [path.relative_to(ROOT) for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
     named = [path.with_suffix("") if path.stem != "__init__" else path.parent for path in paths]
-    skipped = {"__main__", "pages", "programs", "app"}
+    skipped = {"__main__", "pages", "programs", "observed", "app", "_landlock_entry", "_warm_entry", "_zygote"}
     return [
         f"counterproof.{'.'.join(name.parts)}"
         for name in named

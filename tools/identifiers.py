@@ -1,11 +1,12 @@
-"""Finding what may identify a person: columns that must never be described, sampled or copied into a twin.
+"""Finding what may identify a person: columns that must not be described, sampled or copied before somebody looked.
 
-Looks at column names, at patterns in values (e-mail address, telephone number, US social security number), at
-columns in which every row has its own text or whole number, and at free text. A finding keeps the column out of the
-profile and makes its twin from nothing but its form.
+A column is found by its name, by the form of its values, by free text, by dates, and by values that differ so much from
+row to row that they can't be categories. A finding stops the intake until a person says what the column is
+(`reviews`); until then, and where they say "identifier", nothing of it is told but its name. Names of files and columns
+that hold an identifier themselves are refused: programs need them, so the model would see them.
 
-It does not cover names and places inside free text, national number systems, or quasi-identifiers that single a
-person out only together. A column without a finding is not thereby safe.
+It does not cover what singles a person out only together with other columns (`quasi_identifiers`). A column without a
+finding is not thereby safe.
 
 Source: the 18 identifiers of the HIPAA Privacy Rule, 45 CFR 164.514(b)(2).
 """
@@ -14,22 +15,29 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import PurePath
 
+import pandas as pd
+
+from counterproof.provenance.errors import UsageError
 from counterproof.tools.data import Column, Table
+from counterproof.tools.identifier_text import find_in_text, is_clinical_code
+from counterproof.tools.identifier_words import COLUMN_WORDS, SUBJECT_WORDS, WHOLE_NAME_ONLY, Kind
 
-_NAMES = re.compile(
-    r"(^|[_.\s-])(name|surname|firstname|lastname|email|e_mail|phone|telephone|fax|ssn|mrn|nhs|address|street|zip|"
-    r"postcode|ip|url|passport|licen[cs]e|patient_?id|subject_?id|u?subjid|seqn|id)($|[_.\s-])"
-    r"|^(subject|patient|participant|person|proband)$",
-    re.IGNORECASE,
-)
-_PATTERNS = {
-    "an e-mail address": re.compile(r"[^@\s]+@[^@\s]+\.[a-z]{2,}", re.IGNORECASE),
-    "a social security number": re.compile(r"(?<!\d)\d{3}-\d{2}-\d{4}(?!\d)"),
-    "a telephone number": re.compile(r"^\+?\d[\d ()/-]{7,}\d$"),
-}
-_LONG_TEXT = 40
+LONG_TEXT = 40
+"""Longer values are free text."""
 _ROWS_MIN = 20
+_DIFFERENT_MIN = 10
+_DIFFERENT_SHARE = 0.2
+_LOOKED_AT_MAX = 5000
+"""So many different values are looked into; a text column with more is found for that."""
+_LONG_NUMBER = 10**8
+_OLD = 89
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_APART = re.compile(r"[^0-9A-Za-zÀ-ÿ]+")
+_MEANINGFUL = re.compile(r"\d{3}|[@/:]|\b[A-ZÀ-Þ]\w+\W+[A-ZÀ-Þ]|\.\w|\d\D\d")
+"""What a short value must have to be looked into: no category of a word or two has it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +46,7 @@ class Finding:
 
     column: str
     reason: str
+    kind: str = "other number"
 
 
 def find_identifiers(table: Table) -> list[Finding]:
@@ -46,22 +55,131 @@ def find_identifiers(table: Table) -> list[Finding]:
     for column in table.columns:
         reason = _reason(column, table.rows)
         if reason:
-            found.append(Finding(column=column.name, reason=reason))
+            found.append(Finding(column=column.name, reason=reason[0], kind=reason[1]))
     return found
 
 
-def _reason(column: Column, rows: int) -> str | None:
-    if _NAMES.search(column.name):
-        return "its name is that of an identifier"
-    present = column.values.dropna()
-    if column.kind == "text":
-        for label, pattern in _PATTERNS.items():
-            if present.map(lambda value, pattern=pattern: bool(pattern.search(str(value)))).any():
-                return f"it holds a value in the form of {label}"
-        if (present.map(len) > _LONG_TEXT).any():
-            return f"it holds free text (longer than {_LONG_TEXT} characters)"
-    if column.kind == "date":
-        return "it holds dates of single persons"
-    if column.kind != "number" and rows >= _ROWS_MIN and len(present) == rows and present.nunique() == rows:
-        return "every row has its own value"
+def check_names(table: Table) -> None:
+    """Let the names of a file and its columns pass.
+
+    Raises:
+        UsageError: one holds an identifier of a person; the text says which and of what kind, and does not repeat it.
+    """
+    stem = PurePath(table.name).stem
+    named = [("The name of the data file", stem)]
+    named += [(f"{table.name}: the name of column {at}", one.name) for at, one in enumerate(table.columns, start=1)]
+    for where, name in named:
+        spans = [span for span in find_in_text(_readable(name)) if span.kind not in ("name", "place", "vehicle")]
+        if spans:
+            shown = where if name != stem else "The name of the data file"
+            raise UsageError(
+                f"{shown} holds what looks like an identifier of a person ({spans[0].kind}).",
+                allowed="Names of files and columns are shown to the model, so they may say nothing of a person.",
+                advice="Rename it.",
+            )
+
+
+def subject_column(table: Table, named: str = "") -> Column | None:
+    """Return the column that tells persons apart; None where there is none.
+
+    Args:
+        table: the data.
+        named: the column that a person named; "" to go by the names: of several, the one with the fewest persons.
+    """
+    if named:
+        return next(column for column in table.columns if column.name == named)
+    known = [column for column in table.columns if _names_subject(column.name) and column.values.notna().all()]
+    return min(known, key=lambda column: column.values.nunique(), default=None)
+
+
+def words_of(name: str) -> list[str]:
+    """Return the words of a column's name in small letters: of `HomeZip_2`, `home`, `zip` and `2`."""
+    return [word.lower() for word in _APART.split(_CAMEL.sub(" ", name)) if word]
+
+
+def _names_subject(name: str) -> bool:
+    words = words_of(name)
+    return "".join(words) in SUBJECT_WORDS or (
+        len(words) <= 3 and words[-1:] == ["id"] and words[0] not in ("site", "visit")
+    )
+
+
+def _kind_of(name: str) -> Kind | None:
+    """Return what kind of identifier a column's name speaks of."""
+    words = words_of(name)
+    whole = "".join(words)
+    if whole in COLUMN_WORDS:
+        return COLUMN_WORDS[whole]
+    pairs = [one + two for one, two in pairwise(words)]
+    for word in (*pairs, *words):
+        if word in COLUMN_WORDS and word not in WHOLE_NAME_ONLY:
+            return COLUMN_WORDS[word]
     return None
+
+
+def _reason(column: Column, rows: int) -> tuple[str, str] | None:
+    kind = _kind_of(column.name)
+    if kind:
+        return "its name is that of an identifier", kind
+    present = column.values.dropna()
+    if column.kind == "date":
+        return "it holds dates of single persons", "date"
+    found = _in_text(present, rows) if column.kind == "text" else _in_numbers(column, present)
+    if found:
+        return found
+    if column.kind != "number" and rows >= _ROWS_MIN and len(present) == rows and present.nunique() == rows:
+        if column.kind == "text" and all(map(is_clinical_code, present)):
+            return None
+        return "every row has its own value", "other number"
+    return None
+
+
+def _in_numbers(column: Column, present: pd.Series) -> tuple[str, str] | None:
+    if column.kind == "integer" and len(present) and present.abs().median() >= _LONG_NUMBER:
+        return "it holds whole numbers of nine and more digits", "other number"
+    if "age" in words_of(column.name) and (present > _OLD).any() and (present < 130).all():
+        return f"it holds ages over {_OLD}", "date"
+    return None
+
+
+def _in_text(present: pd.Series, rows: int) -> tuple[str, str] | None:
+    different = pd.Series(present.unique())
+    if not len(different):
+        return None
+    if (different.str.len() > LONG_TEXT).any():
+        for value in different[different.str.len() > LONG_TEXT].head(_ROWS_MIN):
+            spans = find_in_text(value)
+            if spans:
+                return f"it holds free text, with what looks like {_named(spans[0].kind)}", spans[0].kind
+        return f"it holds free text (longer than {LONG_TEXT} characters)", "name"
+    if len(different) > _LOOKED_AT_MAX:
+        return f"it holds more than {_LOOKED_AT_MAX:,} different texts", "other number"
+    for value in different[different.str.contains(_MEANINGFUL)]:
+        spans = [] if is_clinical_code(value) else find_in_text(value)
+        if spans:
+            return f"it holds a value in the form of {_named(spans[0].kind)}", spans[0].kind
+    differ = len(different) >= _DIFFERENT_MIN and len(different) >= _DIFFERENT_SHARE * rows
+    if differ and not different.map(is_clinical_code).mean() >= 0.9:
+        return "its texts differ too much from row to row to be categories", "name"
+    return None
+
+
+def _readable(name: str) -> str:
+    """Return a name with its words apart, as a text that may announce a number: `MRN_48123` as `MRN 48123`."""
+    return name.replace("_", " ")
+
+
+_IN_WORDS = {
+    "phone": "a telephone number",
+    "fax": "a fax number",
+    "email": "an e-mail address",
+    "national number": "a social security number or its kin",
+    "ip address": "an IP address",
+    "account number": "an account number",
+    "other number": "a number of one's own",
+    "url": "a web address",
+}
+
+
+def _named(kind: str) -> str:
+    return _IN_WORDS.get(kind, f"a {kind}")

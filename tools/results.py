@@ -57,6 +57,10 @@ class Result(_Model):
     """Exact p value."""
     n: _Count
     """How many units of analysis the number rests on."""
+    events: _Count | None = None
+    """How many of them had the event, where there is one."""
+    exploratory: bool = False
+    """Whether the program gives it without the plan asking for it."""
     method: str = Field(min_length=1, max_length=300)
     """The method, with its options."""
     population: str = Field(min_length=1, max_length=300)

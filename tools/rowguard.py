@@ -1,50 +1,155 @@
-"""The last look before anything goes to a model: does it hold a row of the real data?
+"""The last look before anything goes to a model: does it hold something of the real data?
 
-The guard keeps a hash of each row (its values in order, without missing ones) and looks for any of them as a run of
-values in the text that is to be sent, whatever stands between them: commas, spaces, the names of columns, JSON, a
-printed data frame, the tags of an HTML table, NumPy types, or the escapes of JSON within JSON.
+Four things are looked for, as runs of values in the text that is to be sent, whatever stands between them: commas,
+spaces, the names of columns, JSON, a printed data frame, the tags of an HTML table, NumPy types, or the escapes of JSON
+within JSON.
 
-It is a second line of defence: at exposure `metadata` no code path gives a row to a prompt. It does not find parts of
-rows, reordered or rounded values, or rows with fewer than `VALUES_MIN` values, which are too common to be
-anybody's.
+    row      neighbouring values of one row, as many as no other row has by chance
+    column   values of one column one below the other, alone or with their row numbers
+    value    one value that is hardly anybody else's: of an identifier, a long text, a number of eight and more digits
+    words    six words in a row of free text
+
+What is kept of the data are keyed fingerprints (`fingerprints`), in at most a twentieth of the size of the file; where
+that is too little for all, rows come first, then values, words, and what else there is room for, sampled.
+
+It is a second line of defence: at exposure `metadata` no code path gives any of this to a prompt. It does not find
+rounded or translated values, rows in another order of columns, or rows of so few and common values that they are
+nobody's.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass, field
+from math import log2
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from counterproof.provenance.errors import ToolFailed
-from counterproof.tools.data import MISSING, Table
+from counterproof.tools.data import MISSING, Column, Table
+from counterproof.tools.fingerprints import FingerprintSet, Hashes, Keyed
+from counterproof.tools.profile import K
 
 VALUES_MIN = 5
-_VALUE = re.compile(r"[^\s,;:|\"'\[\]{}()=]+")
-_BETWEEN = re.compile(r"<\\*/?[A-Za-z][^<>]*>|\\+[nrt\"/]|\bnp\.\w+(?=\()")
+"""A whole row of fewer values is nobody's."""
+SHARE = 0.05
+"""Largest size of the fingerprints, as a share of the file's."""
+What = Literal["row", "column", "value", "words"]
+_SIZE_MIN = 2**20
+_A_FINGERPRINT = 4.3
+_WORDS = 6
+_LONG = 40
+_SAMPLE = 100_000
+_BITS_MORE, _BITS_FEW = 13.0, 3.0
+_DOWN = (4, 6, 8, 12, 16, 24, 32, 48, 64)
+"""How many values one below the other are looked for; a column takes the first that is telling enough."""
+_KNOWN_MAX = 2**16
+# Translating and splitting is quicker than a regular expression; both take the same characters for space.
+_SPACE = str.maketrans(dict.fromkeys(",;:|\"'[]{}()=", " "))
+# What stands between values beside separators, each with a text that it always holds: looking for that text is quick.
+_BETWEEN = (
+    ("<", re.compile(r"<\\*/?[A-Za-z][^<>]*>")),
+    ("\\", re.compile(r"\\+[nrt\"/]")),
+    ("np.", re.compile(r"\bnp\.\w+(?=\()")),
+)
+_VALUE_MAX = 12
+"""Longer values are known by runs of their words."""
+_APART = frozenset(" \t\r\n\f\v\x1c\x1d\x1e\x1f<\\") | {chr(one) for one in _SPACE}
+_NUMBERS = frozenset("0123456789+-.iInN")
+"""How a text begins that may be a number."""
+_MIXED = re.compile(r"(?=.*[^\W\d_])(?=.*\d)")
+_Lengths = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hit:
+    """Something of the data in a request; never the thing itself.
+
+    Attributes:
+        file: of which data file.
+        what: what of it.
+        message: number of the message in the request, from 1; 0 where it stands outside of messages.
+        words: at which word of the message it begins, from 1.
+    """
+
+    file: str
+    what: What
+    message: int
+    words: int
+
+    def __str__(self) -> str:
+        """Say what and where."""
+        things = {
+            "row": "neighbouring values of a row",
+            "column": "values of a column in their order",
+            "value": "a value of one person",
+            "words": "words of free text",
+        }
+        place = f"message {self.message}, from word {self.words}" if self.message else "outside of its messages"
+        return f"{things[self.what]} of {self.file} ({place})"
 
 
 class RowInRequest(ToolFailed):
-    """A request to a model holds a row of the real data; it was not sent."""
+    """A request to a model holds something of the real data; it was not sent.
+
+    Attributes:
+        hits: what was found, and where.
+    """
+
+    def __init__(self, hits: Sequence[Hit]) -> None:
+        self.hits = tuple(hits)
+        found = "; ".join(str(hit) for hit in hits)
+        super().__init__(
+            f"A request to the model holds something of the real data; it was not sent. Found: {found}.",
+            advice="Look at what the last step put into its prompt (`counterproof show STUDY --refused`); this must "
+            "not happen. A codebook or a comment that quotes the data is the usual reason.",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guarded:
+    """A table that nothing of may leave.
+
+    Attributes:
+        table: the data.
+        hidden: columns that identify persons: each of their values is one of a person.
+        open: whether rows may be seen, so that only the hidden columns are guarded.
+    """
+
+    table: Table
+    hidden: Collection[str] = ()
+    open: bool = False
 
 
 class RowGuard:
-    """Looks for rows of some tables.
+    """Looks for what is in some tables.
 
     Args:
         tables: the real data of the study; none for a study whose data may be seen.
+        exempt: texts that a person wrote for the model (the codebook): a rare value of a column that identifies nobody
+            may stand in them, and then anywhere.
     """
 
-    def __init__(self, tables: list[Table]) -> None:
-        names = {name for table in tables for column in table.columns for name in _VALUE.findall(column.name)}
+    def __init__(self, tables: Iterable[Table | Guarded], *, exempt: str = "") -> None:
+        guarded = [one if isinstance(one, Guarded) else Guarded(table=one) for one in tables]
+        names = {
+            name for one in guarded for column in one.table.columns for name in column.name.translate(_SPACE).split()
+        }
         # A column that is called "1" must not hide that value.
-        self._passed_over = MISSING | {name for name in names if _plain(name) == name}
-        # By the hash of a row's first values, so that a prompt is not hashed once for each length of a row.
-        self._rows: dict[int, dict[int, set[int]]] = {}
-        for table in tables:
-            for values in self._rows_of(table):
-                if len(values) >= VALUES_MIN:
-                    begun = self._rows.setdefault(hash(values[:VALUES_MIN]), {})
-                    begun.setdefault(len(values), set()).add(hash(values))
+        passed_over = MISSING | {name for name in names if _number(name) is None}
+        self._hasher = _Hasher(passed_over)
+        spared = _runs(self._hasher, exempt, range(1, _VALUE_MAX + 1))
+        self._indexes = [_Index(one, self._hasher, spared) for one in guarded]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory that the fingerprints take, in bytes."""
+        return sum(index.nbytes for index in self._indexes)
 
     def check(self, body: bytes) -> None:
         """Let a request pass.
@@ -53,54 +158,374 @@ class RowGuard:
             body: the exact bytes that are to be sent.
 
         Raises:
-            RowInRequest: it holds a row; the text does not repeat it.
+            RowInRequest: it holds something of the data; the text does not repeat it.
         """
-        for text in _texts(body):
-            values = self._values(text)
-            for start in range(len(values) - VALUES_MIN + 1):
-                for length, rows in self._rows.get(hash(values[start : start + VALUES_MIN]), {}).items():
-                    if hash(values[start : start + length]) in rows:
-                        raise RowInRequest(
-                            "A request to the model holds a row of the real data; it was not sent.",
-                            advice="Look at what the last step put into its prompt; this must not happen.",
-                        )
+        if not self._indexes:
+            return
+        hashes = self._hasher.hashes(_texts(body))
+        if not any(index.hits(hashes, first=True) for index in self._indexes):
+            return
+        hits = [hit for number, text in enumerate(_messages(body), start=1) for hit in self._look(text, number)]
+        if not hits:
+            hits = [
+                Hit(file=index.file, what=what, message=0, words=0)
+                for index in self._indexes
+                for what, _ in index.hits(hashes)
+            ]
+        raise RowInRequest(hits[:20])
 
-    def _rows_of(self, table: Table) -> Iterator[tuple[str, ...]]:
-        columns = [column.values.tolist() for column in table.columns]
-        for row in zip(*columns, strict=True):
-            present = [value for value in row if value is not None and value == value]
-            yield tuple(value for cell in present for value in self._values(str(cell)))
-
-    def _values(self, text: str) -> tuple[str, ...]:
-        """Return the values in a text, without names of columns and what stands for a missing value."""
-        found = _VALUE.findall(_BETWEEN.sub(" ", text))
-        return tuple(_plain(value) for value in found if value not in self._passed_over)
+    def _look(self, text: str, number: int) -> Iterator[Hit]:
+        hashes = self._hasher.hashes([text])
+        for index in self._indexes:
+            for what, at in index.hits(hashes):
+                yield Hit(file=index.file, what=what, message=number, words=at + 1)
 
 
-def _plain(value: str) -> str:
-    """Write a number in one way, so that 306, 306.0 and "306" are the same."""
+@dataclass
+class _Hasher:
+    """Hashes values as they are compared: numbers by what they are worth, names of columns not at all."""
+
+    passed_over: Set[str]
+    keyed: Keyed = field(default_factory=Keyed)
+    known: dict[str, int] = field(default_factory=dict)
+
+    def hashes(self, texts: Iterable[str]) -> Hashes:
+        """Return the hash of each value in texts, one after the other; what a tag begins in one, no other ends."""
+        values = " ".join([_without_marks(text) for text in texts]).translate(_SPACE).split()
+        if len(self.known) > _KNOWN_MAX:
+            self.known.clear()
+        new = list({value for value in values if value not in self.known})
+        if new:
+            self.known.update(zip(new, self.of(new).tolist(), strict=True))
+        found = np.fromiter(map(self.known.__getitem__, values), dtype=np.uint64, count=len(values))
+        present: Hashes = found[found != 0]
+        return present
+
+    def of(self, values: Sequence[str]) -> Hashes:
+        """Return the hash of each value; 0 for what is passed over."""
+        hashed = self.keyed.texts(values) | np.uint64(1)
+        numbers = [_number(value) for value in values]
+        at = [place for place, number in enumerate(numbers) if number is not None]
+        if at:
+            hashed[at] = self.keyed.numbers(np.array([numbers[place] for place in at], dtype=np.float64)) | np.uint64(1)
+        hashed[[value in self.passed_over for value in values]] = 0
+        return hashed
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cells:
+    """The cells of a column, as runs of values.
+
+    Attributes:
+        hashes: shape (rows,): of the run of values in a cell; 0 where it is empty.
+        lengths: shape (rows,): how many values it has.
+        bits: how telling a cell is: minus the log of the chance that two rows have the same.
+        single: whether each cell is one value.
+        texts: of a column of text, its different values, and an empty one at the end for cells without one.
+        codes: shape (rows,): which of them a cell is.
+    """
+
+    hashes: Hashes
+    lengths: _Lengths
+    bits: float
+    single: bool = False
+    texts: tuple[str, ...] = ()
+    codes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+class _Index:
+    """The fingerprints of one table."""
+
+    def __init__(self, guarded: Guarded, hasher: _Hasher, spared: Hashes) -> None:
+        table = guarded.table
+        self.file = table.name
+        self._hasher = hasher
+        self._room = int(max(_SIZE_MIN, SHARE * table.size) / _A_FINGERPRINT)
+        self._sets: list[tuple[What, FingerprintSet, tuple[int, ...]]] = []
+        with np.errstate(over="ignore"):
+            cells = [_cells(column, hasher) for column in table.columns]
+            values = [
+                self._values(column, cell, column.name in guarded.hidden, spared)
+                for column, cell in zip(table.columns, cells, strict=True)
+                if not guarded.open or column.name in guarded.hidden
+            ]
+            rows = [] if guarded.open else list(self._rows(cells, starts=[0]))
+            half = max(self._room // 2, self._room - sum(len(hashes) for hashes, _ in values))
+            self._keep("row", rows, room=half)
+            self._keep("value", values)
+            self._keep("words", [self._words(cell.texts) for cell in cells])
+            if not guarded.open:
+                self._keep("column", self._down(table, cells))
+                self._keep("row", self._rows(cells, starts=range(1, len(cells))))
+
+    @property
+    def nbytes(self) -> int:
+        return sum(one.nbytes for _, one, _ in self._sets)
+
+    def hits(self, hashes: Hashes, *, first: bool = False) -> list[tuple[What, int]]:
+        """Return what is found, and at which value each begins; with `first` no more than one."""
+        found: list[tuple[What, int]] = []
+        with np.errstate(over="ignore"):
+            for what, members, lengths in self._sets:
+                for length in lengths:
+                    if length > len(hashes):
+                        continue
+                    runs = self._hasher.keyed.finished(self._hasher.keyed.windows(hashes, length), length)
+                    at = np.flatnonzero(members.has(runs))
+                    if len(at):
+                        found.append((what, int(at[0])))
+                        if first:
+                            return found
+                        break
+        return found
+
+    def _keep(self, what: What, made: Iterable[tuple[Hashes, _Lengths]], *, room: int | None = None) -> None:
+        """Add runs of values to a set, as many as there is room for: the first whole, then samples."""
+        finished: list[Hashes] = []
+        lengths: set[int] = set()
+        for hashes, size in made:
+            left = self._room if room is None else min(room, self._room)
+            done = self._hasher.keyed.finished(hashes, size)
+            if len(done) > left:  # whichever have the smallest hashes: a sample that no value has a say in
+                done = done[done < np.uint64(left / len(done) * 2.0**64)] if left else done[:0]
+            self._room = max(0, self._room - len(done))
+            finished.append(done)
+            lengths |= set(np.flatnonzero(np.bincount(size)).tolist()) if len(hashes) else set()
+        if not any(len(done) for done in finished):
+            return
+        self._sets.append((what, FingerprintSet(np.concatenate(finished)), tuple(sorted(lengths))))
+
+    def _rows(self, cells: list[_Cells], *, starts: Sequence[int]) -> Iterator[tuple[Hashes, _Lengths]]:
+        """Give, from each of these columns on, the values of each row up to where they are telling enough."""
+        rows = len(cells[0].hashes)
+        enough = 2 * log2(rows + 1) + _BITS_MORE
+        least = log2(rows + 1) + _BITS_FEW if rows >= 2 * K else 0.0  # of so few rows nobody's twin shows anything
+        for start in starts:
+            if self._room < rows and start:
+                return
+            hashes, lengths, bits = np.zeros(rows, np.uint64), np.zeros(rows, np.int64), np.zeros(rows)
+            going = np.ones(rows, dtype=np.bool_)
+            for cell in cells[start:]:
+                if cell.single and going.all():  # the common case, without copies
+                    hashes = self._hasher.keyed.followed(hashes, cell.hashes)
+                    lengths += 1
+                    bits += cell.bits
+                    going = bits < enough
+                    if not going.any():
+                        break
+                    continue
+                there = going & (cell.lengths > 0)
+                hashes[there] = self._hasher.keyed.joined(hashes[there], cell.hashes[there], cell.lengths[there])
+                lengths[there] += cell.lengths[there]
+                bits[there] += cell.bits
+                going &= bits < enough
+                if not going.any():
+                    break
+            whole = (lengths >= VALUES_MIN) & (bits >= least) if start == 0 else np.zeros(rows, dtype=np.bool_)
+            kept = (~going & (lengths > 1)) | whole
+            yield _rare(hashes[kept], lengths[kept])
+
+    def _down(self, table: Table, cells: list[_Cells]) -> Iterator[tuple[Hashes, _Lengths]]:
+        """Give values of each column one below the other, alone and with the numbers of the rows before them."""
+        numbers = self._hasher.keyed.numbers(np.arange(table.rows, dtype=np.float64)) | np.uint64(1)
+        enough = 2 * log2(table.rows + 1) + _BITS_MORE
+        for cell in cells:
+            size = next((size for size in _DOWN if size * cell.bits >= enough), None)
+            if size is None or self._room == 0:
+                continue
+            single = cell.lengths == 1
+            for pairs in (False, True):
+                values = np.column_stack([numbers, cell.hashes])[single].ravel() if pairs else cell.hashes[single]
+                length = size * (1 + pairs)
+                if len(values) < length:
+                    continue
+                runs = self._hasher.keyed.windows(values, length)[:: 1 + pairs]
+                yield runs, np.full(len(runs), length, dtype=np.int64)
+
+    def _values(self, column: Column, cell: _Cells, hidden: bool, spared: Hashes) -> tuple[Hashes, _Lengths]:
+        """Return the values of a column that are hardly anybody else's."""
+        if column.kind == "date":
+            telling = np.zeros(len(cell.hashes), dtype=np.bool_)
+        elif column.kind == "text":
+            telling = _are_telling(cell.texts, hidden=hidden)[cell.codes]
+        else:
+            values = column.values.to_numpy(dtype=np.float64)
+            telling = (
+                (np.abs(values) >= 10_000) & (values % 1 == 0)
+                if hidden
+                else _has_digits(values, 8, decimals=column.decimals)
+            )
+        at = np.flatnonzero(telling & (cell.lengths > 0) & (cell.lengths <= _VALUE_MAX))
+        hashes, lengths = _rare(cell.hashes[at], cell.lengths[at], below=None if hidden else K)
+        if not hidden and len(spared):
+            kept = ~np.isin(self._hasher.keyed.finished(hashes, lengths), spared)
+            hashes, lengths = hashes[kept], lengths[kept]
+        return hashes, lengths
+
+    def _words(self, texts: Sequence[str]) -> tuple[Hashes, _Lengths]:
+        """Return runs of words of the long ones among the texts of a column."""
+        runs = []
+        for text in texts:
+            if len(text) < _LONG:
+                continue
+            hashes = self._hasher.hashes([text])
+            if len(hashes) >= _WORDS:
+                runs.append(self._hasher.keyed.windows(hashes, _WORDS))
+        joined = np.concatenate(runs) if runs else np.zeros(0, np.uint64)
+        return joined, np.full(len(joined), _WORDS, dtype=np.int64)
+
+
+def _cells(column: Column, hasher: _Hasher) -> _Cells:
+    """Hash a column's cells; a value that occurs often is hashed once."""
+    if column.kind in ("integer", "number"):
+        values = column.values.to_numpy(dtype=np.float64)
+        there = ~np.isnan(values)
+        hashes = np.where(there, hasher.keyed.numbers(np.where(there, values, 0.0)) | np.uint64(1), np.uint64(0))
+        return _Cells(hashes=hashes, lengths=there.astype(np.int64), bits=_bits(hashes), single=bool(there.all()))
+    codes, unique = pd.factorize(column.values)
+    texts = unique.tolist()
+    of, size = _of_texts(texts, hasher)
+    of, size = np.append(of, np.uint64(0)), np.append(size, 0)  # code -1: missing
+    hashes = of[codes]
+    lengths = size[codes]
+    single = bool((lengths == 1).all())
+    return _Cells(hashes=hashes, lengths=lengths, bits=_bits(hashes), single=single, texts=(*texts, ""), codes=codes)
+
+
+def _of_texts(texts: list[str], hasher: _Hasher) -> tuple[Hashes, _Lengths]:
+    """Return hash and length of each text, as a run of values."""
+    together = "".join(texts)
+    # Looking at all texts at once is quick; most columns hold single words that are no numbers.
+    alike = together.isascii() and _APART.isdisjoint(together) and "np." not in together
+    if alike and _NUMBERS.isdisjoint({text[:1] for text in texts}) and hasher.passed_over.isdisjoint(texts):
+        return hasher.keyed.texts(texts) | np.uint64(1), np.ones(len(texts), dtype=np.int64)
+    split = [_plain_values(text) for text in texts]
+    flat = [value for values in split for value in values]
+    hashed = hasher.of(flat) if flat else np.zeros(0, np.uint64)
+    owner = np.repeat(np.arange(len(texts)), [len(values) for values in split])
+    kept = hashed != 0
+    hashed, owner = hashed[kept], owner[kept]
+    size = np.bincount(owner, minlength=len(texts)).astype(np.int64)
+    ends = np.cumsum(size)
+    place = ends[owner] - np.arange(len(owner)) - 1  # values after this one in its text
+    joined = np.zeros(len(texts), dtype=np.uint64)
+    np.add.at(joined, owner, hashed * hasher.keyed.power(place))
+    return joined, size
+
+
+def _bits(hashes: Hashes) -> float:
+    """Return how telling a cell is, from the pairs of rows that have the same."""
+    present = hashes[:: max(1, len(hashes) // _SAMPLE)]
+    present = present[present != 0]
+    if len(present) < 2:
+        return 0.0
+    times = np.unique(present, return_counts=True)[1].astype(np.float64)
+    same, pairs = (times * (times - 1)).sum(), float(len(present)) * (len(present) - 1)
+    return float(np.log2(pairs / max(same, 1.0)))
+
+
+def _rare(hashes: Hashes, lengths: _Lengths, *, below: int | None = K) -> tuple[Hashes, _Lengths]:
+    """Return each run once that fewer than `below` rows share; None for all."""
+    order = np.argsort(hashes)
+    hashes, lengths = hashes[order], lengths[order]
+    first = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]])) if len(hashes) else order
+    if below is not None:
+        first = first[np.diff(np.append(first, len(hashes))) < below]
+    return hashes[first], lengths[first]
+
+
+def _runs(hasher: _Hasher, text: str, lengths: Iterable[int]) -> Hashes:
+    hashes = hasher.hashes([text])
+    with np.errstate(over="ignore"):
+        found = [
+            hasher.keyed.finished(hasher.keyed.windows(hashes, length), length)
+            for length in lengths
+            if length <= len(hashes)
+        ]
+    return np.concatenate(found) if found else np.zeros(0, np.uint64)
+
+
+def _has_digits(values: NDArray[np.float64], digits: int, *, decimals: int) -> NDArray[np.bool_]:
+    """Say of each number whether it has so many significant digits, zeros at the end not counted."""
+    sizes = np.abs(values)
+    if decimals < digits and np.nanmax(sizes, initial=0.0) < 10.0 ** (digits - 1 - decimals):
+        return np.zeros(len(values), dtype=np.bool_)
+    scale = 10.0 ** (digits - 2 - np.floor(np.log10(np.where(sizes > 0, sizes, 1.0))))
+    steps = sizes * scale
+    more: NDArray[np.bool_] = (np.abs(steps - np.round(steps)) > 1e-7 * np.maximum(steps, 1)) & (sizes > 0)
+    return more
+
+
+def _are_telling(texts: Sequence[str], *, hidden: bool) -> NDArray[np.bool_]:
+    if hidden:
+        sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+        telling = sizes > 3
+        for at in np.flatnonzero(sizes == 4):
+            telling[at] = not texts[at].isdigit()
+        return telling
+    return np.fromiter(map(_is_telling, texts), dtype=np.bool_, count=len(texts))
+
+
+def _is_telling(text: str) -> bool:
+    words = text.split()
+    return "@" in text or (len(words) >= 2 and len(text) >= 16) or (len(text) >= 8 and bool(_MIXED.match(text)))
+
+
+def _number(value: str) -> float | None:
+    """Return what a number is worth, so that 306, 306.0 and "306" are the same; None for no number."""
     try:
-        return repr(float(value))
+        number = float(value)
     except ValueError:
-        return value
+        return None
+    return number if number == number else None
 
 
-def _texts(body: bytes) -> Iterator[str]:
-    # The body as it stands finds rows whose values are numbers or strings of their own; the strings within it
-    # find rows behind escapes.
-    yield body.decode("utf-8", errors="replace")
+def _plain_values(text: str) -> list[str]:
+    return _without_marks(text).translate(_SPACE).split()
+
+
+def _without_marks(text: str) -> str:
+    for always, pattern in _BETWEEN:
+        if always in text:
+            text = pattern.sub(" ", text)
+    return text
+
+
+def _texts(body: bytes) -> list[str]:
+    """Return all strings and numbers of a request in their order; where it is no JSON, the body as it stands too."""
+    found: list[str] = []
     try:
-        yield from _strings(json.loads(body))
+        _collect(json.loads(body, object_pairs_hook=list), found)
     except (ValueError, RecursionError):
-        return
+        found.append(body.decode("utf-8", errors="replace"))
+    return found
 
 
-def _strings(value: object) -> Iterator[str]:
+def _messages(body: bytes) -> list[str]:
+    """Return what each message of a request says; nothing where it has none."""
+    try:
+        request = json.loads(body)
+        listed = request.get("messages") or request.get("input") or []
+        return [" ".join(_flat(message)) for message in listed]
+    except (ValueError, RecursionError, AttributeError, TypeError):
+        return []
+
+
+def _flat(message: object) -> list[str]:
+    found: list[str] = []
+    content = message.get("content", message) if isinstance(message, dict) else message
+    _collect(content, found)
+    return found
+
+
+def _collect(value: object, found: list[str]) -> None:
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _strings(inner)
-    elif isinstance(value, list):
+        found.append(value)
+    elif isinstance(value, list | tuple):  # an object comes as its pairs, so that no key hides another
         for inner in value:
-            yield from _strings(inner)
+            _collect(inner, found)
+    elif isinstance(value, dict):
+        for pair in value.items():
+            _collect(pair, found)
+    elif value is not None:
+        found.append(str(value))

@@ -16,6 +16,7 @@ from pathlib import Path
 import streamlit as st
 
 from counterproof.agents.study import Workplace, open_workplace
+from counterproof.ui import environment
 from counterproof.ui.pages import decide, inbox, study
 from counterproof.ui.pages.layout import Go, errors_shown
 
@@ -23,6 +24,7 @@ SINGLE_USER = (
     "Single-user mode: to sign, your key file is opened on this machine by this page's process. "
     "Nobody signs in; whoever can open this page can read it."
 )
+_GOES_TO = "goes-to"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _PAGES: dict[str, tuple[str, Callable[[Workplace, Go], None]]] = {
     "inbox": ("Inbox", inbox.show),
@@ -59,15 +61,19 @@ def _show() -> None:
 
 @st.cache_resource
 def _workplace(home: str) -> Workplace:
-    return open_workplace(Path(home))
+    return open_workplace(Path(home), database=environment.database(), bodies=environment.bodies())
 
 
 def _go(name: str, where: Mapping[str, str]) -> None:
-    st.query_params.from_dict({"page": name, **where})
+    # Not into the address yet: a refresh that is under way brings the old address along and may be folded into this
+    # rerun, and then the click would be lost.
+    st.session_state[_GOES_TO] = {"page": name, **where}
     st.rerun()
 
 
 def _show_page(workplace: Workplace) -> None:
+    if _GOES_TO in st.session_state:
+        st.query_params.from_dict(st.session_state.pop(_GOES_TO))
     with st.container(horizontal=True):
         for name, (title, _) in _PAGES.items():
             if st.button(title, key=f"go-{name}", type="tertiary"):

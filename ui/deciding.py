@@ -3,7 +3,8 @@
 The draft carries the checkpoint and the digest that were on screen; nothing is read again between looking and signing.
 
 Single-user mode: the key file is opened by the process of the page, on this machine, and forgotten after the signature.
-It does not cover keys that never leave a person's own machine.
+It does not cover keys in ssh-agent or in hardware tokens (`counterproof decide --agent`), nor keys that never leave a
+person's own machine.
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from counterproof.agents.edits import check_edit
+from counterproof.agents.edits import check_answers, check_edit
 from counterproof.agents.study import Workplace, open_study
 from counterproof.provenance.decisions import COMMENT_MAX, DecisionKind, SignedDecision
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.reviewers import CheckpointKind, meaning_of
+from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.signing import load_key
 from counterproof.ui.views import DecisionView, Signer
 
@@ -81,9 +81,11 @@ def draft_decision(
             allowed=f"A decision needs a reason of 1 to {COMMENT_MAX:,} characters.",
             advice="Say what you looked at and why you decide so.",
         )
-    edited = None
+    edited, subject = None, json.loads(view.subject)
     if decision == "edit":
-        edited = check_edit(view.kind, {"editable": view.editable}, _content(view.kind, dict(texts or {})))
+        edited = check_edit(view.kind, subject, _content(view.kind, dict(texts or {})), answers=view.answers)
+    elif decision == "approve":
+        check_answers(view.kind, subject, checkpoint=view.checkpoint, answers=view.answers)
     return Draft(
         study=view.study,
         checkpoint=view.checkpoint,
@@ -107,11 +109,11 @@ def sign_draft(workplace: Workplace, draft: Draft, *, key: str, passphrase: str)
     """
     if not key.strip():
         raise UsageError("No key file is named.", allowed=f"{draft.signer.name}'s is usually {draft.signer.key}.")
-    private = _opened(Path(key.strip()).expanduser(), passphrase)
+    own = _opened(Path(key.strip()).expanduser(), passphrase)
     study = open_study(workplace, draft.study)
     signed = study.checkpoints.decide(
         draft.checkpoint,
-        private,
+        own,
         reviewer=draft.signer.id,
         decision=draft.decision,
         comment=draft.comment,
@@ -131,9 +133,9 @@ def _content(kind: CheckpointKind, texts: dict[str, str]) -> Any:
         raise UsageError(f"The edit is not JSON: {error}.", advice="Mend it at that place, or begin again.") from error
 
 
-def _opened(path: Path, passphrase: str) -> Ed25519PrivateKey:
+def _opened(path: Path, passphrase: str) -> KeySigner:
     try:
-        return load_key(path, passphrase=passphrase or None)
+        return KeySigner(key=load_key(path, passphrase=passphrase or None))
     except UsageError as error:
         # `cryptography` 50 calls a wrong passphrase "Corrupt data: broken checksum".
         if not isinstance(error.__cause__, ValueError | TypeError):

@@ -1,9 +1,13 @@
 """The one place that reads the environment.
 
-Counterproof reads `COUNTERPROOF_HOME`, `XDG_DATA_HOME` and `HOME` (where the store is), `COUNTERPROOF_PASSPHRASE` (of a
-reviewer's key, for scripts), `PATH` (to find bubblewrap) and the variables that a model configuration names for keys.
-It takes `LANGSMITH_*` and `LANGCHAIN_*` away, which would send prompts elsewhere, and makes LangGraph read back nothing
-but plain values.
+Counterproof reads `COUNTERPROOF_HOME`, `XDG_DATA_HOME` and `HOME` (where the store is), `COUNTERPROOF_STORE` and
+`COUNTERPROOF_BODIES` (the database and the place of bodies that several machines share), `COUNTERPROOF_PASSPHRASE` (of
+a reviewer's key, for scripts), `COUNTERPROOF_VAULT_PASSPHRASE` (of the vault), `SSH_AUTH_SOCK` (where ssh-agent
+listens), `PATH` (to find bubblewrap and OpenSSH) and the variables that a model configuration names for keys.
+`OTEL_EXPORTER_OTLP_*` name where spans are sent, if anywhere.
+It takes `LANGSMITH_*` and `LANGCHAIN_*` away, which would send prompts elsewhere, `OTEL_INSTRUMENTATION_GENAI_*`, which
+would keep them in spans or upload them, and limits of spans, which would cut them; and it makes LangGraph read back
+nothing but plain values.
 """
 
 from __future__ import annotations
@@ -15,11 +19,13 @@ from pathlib import Path
 
 from counterproof.provenance.errors import UsageError
 
+_AWAY = ("LANGSMITH_", "LANGCHAIN_", "OTEL_INSTRUMENTATION_GENAI_")
+
 
 def clean() -> None:
     """Take away what would send data elsewhere, before the libraries that read it are imported."""
     for name in list(os.environ):
-        if name.startswith(("LANGSMITH_", "LANGCHAIN_")):
+        if name.startswith(_AWAY) or (name.startswith("OTEL_") and name.endswith("_LIMIT")):
             del os.environ[name]
     os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
     os.environ["LANGSMITH_TRACING"] = "false"
@@ -46,6 +52,28 @@ def default_home() -> Path:
                 f"User {os.getuid()} has no home folder.", advice="Name a folder for the store with --home."
             ) from error
     return Path(home) / ".local" / "share" / "counterproof"
+
+
+def secret(name: str) -> str:
+    """Return the password or secret that `notices.toml` names.
+
+    Raises:
+        UsageError: the variable is not set.
+    """
+    found = os.environ.get(name, "")
+    if not found:
+        raise UsageError(f"The environment variable {name} is not set.", advice="Set it to what notices.toml means.")
+    return found
+
+
+def database() -> str:
+    """Return the address of the PostgreSQL database that machines share; "" for SQLite in the store's folder."""
+    return os.environ.get("COUNTERPROOF_STORE", "")
+
+
+def bodies() -> str:
+    """Return where bodies of records are kept, as fsspec names it; "" for the store's folder."""
+    return os.environ.get("COUNTERPROOF_BODIES", "")
 
 
 def api_key(name: str) -> str:
@@ -75,6 +103,15 @@ def api_key(name: str) -> str:
     return key
 
 
+def otlp_variables() -> dict[str, str]:
+    """Return the variables that say where spans are sent."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith(("OTEL_EXPORTER_OTLP_", "OTEL_TRACES_EXPORTER"))
+    }
+
+
 def has_variable(name: str) -> bool:
     """Say whether a variable is set now."""
     return bool(os.environ.get(name))
@@ -98,6 +135,29 @@ def passphrase() -> str | None:
     if given is not None and any("\ud800" <= character <= "\udfff" for character in given):
         raise UsageError("COUNTERPROOF_PASSPHRASE is not UTF-8.", advice="Set it in UTF-8, or leave it unset.")
     return given
+
+
+def vault_passphrase() -> str | None:
+    """Return the passphrase of the vault that a script gives, or None.
+
+    Raises:
+        UsageError: it is not UTF-8. The text never shows it.
+    """
+    given = os.environ.get("COUNTERPROOF_VAULT_PASSPHRASE") or None
+    if given is not None and any("\ud800" <= character <= "\udfff" for character in given):
+        raise UsageError("COUNTERPROOF_VAULT_PASSPHRASE is not UTF-8.", advice="Set it in UTF-8, or leave it unset.")
+    return given
+
+
+def for_gate() -> dict[str, str]:
+    """Return the variables of the gate's process: where programs are, and the store that machines share, if any."""
+    shared = {name: os.environ[name] for name in ("COUNTERPROOF_STORE", "COUNTERPROOF_BODIES") if name in os.environ}
+    return {"PATH": search_path(), **shared}
+
+
+def agent_socket() -> str:
+    """Return where ssh-agent listens, "" where none is named."""
+    return os.environ.get("SSH_AUTH_SOCK", "")
 
 
 def search_path() -> str:

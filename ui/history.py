@@ -7,9 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from counterproof.agents.settings import exposure_in_words
 from counterproof.agents.study import Workplace, open_study
+from counterproof.provenance.labels import mode_notice
 from counterproof.provenance.record import Event
 from counterproof.provenance.store import ENDED, Status
+from counterproof.ui.seen import messages_seen
 from counterproof.ui.views import InboxRow, inbox
 
 
@@ -49,7 +52,13 @@ class StudyView:
     """Whether a worker can go on with it: it has not ended, and nobody is waited for."""
     bundle: Path | None
     is_scenario: bool
+    notice: str
+    """What is stated on every page of a study in single-user mode; "" for others."""
     timeline: tuple[TimelineRow, ...]
+    exposure: str
+    """What the model may see of the data, in words."""
+    seen: tuple[dict[str, Any], ...]
+    """Every message that the model was sent, with its sources."""
 
 
 def studies(workplace: Workplace) -> list[StudyRow]:
@@ -82,7 +91,10 @@ def study_view(workplace: Workplace, study_id: str, *, now: datetime | None = No
         may_run=not waiting and not scenario and status not in ENDED and status is not Status.RUNNING,
         bundle=bundle if bundle.exists() else None,
         is_scenario=scenario,
+        notice=mode_notice(study.record.of_type("study.created")[0]),
         timeline=tuple(_timeline_row(event) for event in _shown(study.record.events())),
+        exposure=f"Exposure {study.settings.exposure}: {exposure_in_words(study.settings)}.",
+        seen=tuple(messages_seen(study.record)),
     )
 
 

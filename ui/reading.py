@@ -12,6 +12,7 @@ from typing import Any, assert_never
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.ui.rendering import finding_text
 from counterproof.ui.subjects import (
     CodePart,
     FileItem,
@@ -55,7 +56,7 @@ def _read(kind: CheckpointKind, subject: dict[str, Any], blobs: Blobs) -> Part:
 
 
 def _plan(subject: dict[str, Any]) -> PlanPart:
-    listings = [_data(subject["data"]), _identifiers(subject["identifiers"])]
+    listings = [_data(subject["data"]), _identifiers(subject["identifiers"]), _quasi(subject["quasi_identifiers"])]
     for file in subject["profile"]["files"]:
         shown = [_column(column) for column in file["columns"]]
         held = [{"column": row["column"], "held back": row["what"], "why": row["why"]} for row in file["held_back"]]
@@ -69,8 +70,38 @@ def _plan(subject: dict[str, Any]) -> PlanPart:
 def _identifiers(found: list[dict[str, str]]) -> Listing:
     return Listing(
         title="Columns that may identify a person",
-        rows=_t([{"file": row["file"], "column": row["column"], "reason": row["reason"]} for row in found]),
+        rows=_t(
+            [
+                {
+                    "file": row["file"],
+                    "column": row["column"],
+                    "reason": row["reason"],
+                    "taken for": row["said"],
+                    "said by": row["by"],
+                    "why": row["why"],
+                }
+                for row in found
+            ]
+        ),
         empty="None was found by code. That does not mean that there is none.",
+    )
+
+
+def _quasi(found: list[dict[str, Any]]) -> Listing:
+    return Listing(
+        title="Quasi-identifiers: columns that single persons out together",
+        rows=_t(
+            [
+                {
+                    "file": row["file"],
+                    "columns": ", ".join(row["columns"]),
+                    "smallest group": f"{row['smallest_group']} persons",
+                    "persons in groups below k": row["persons_in_groups_below_k"],
+                }
+                for row in found
+            ]
+        ),
+        empty="None was found by their names. That does not mean that there is none.",
     )
 
 
@@ -78,11 +109,13 @@ def _column(column: dict[str, Any]) -> dict[str, str]:
     levels, ends = column.get("levels"), column.get("range", "")
     values = ", ".join(f"{level} ({share})" for level, share in levels.items()) if levels else ""
     if isinstance(ends, list):
-        ends = f"{ends[0]:g} to {ends[1]:g}"
+        ends = " to ".join(f"{end:g}" if isinstance(end, float) else str(end) for end in ends)
+    if isinstance(span := column.get("span"), dict):
+        ends = f"{span['first_year']} to {span['last_year']}"
     return {
         "column": column["name"],
         "type": column["type"],
-        "missing": column["missing"],
+        "missing": str(column["missing"]),
         "levels or range": values or ends,
     }
 
@@ -96,16 +129,37 @@ def _code(subject: dict[str, Any]) -> CodePart:
         {"program": order["role"], "program digest": order["program"], "seed": str(order["seed"])}
         for order in subject["orders"]
     ]
-    environment = subject["environment"]
+    environments = {found["digest"]: found for found in subject["environments"].values()}
     return CodePart(
         programs=tuple(_program(raw) for raw in subject["programs"]),
         listings=(
             _data(subject["reads"], title="What the programs will read, without network"),
+            *_text_checks(subject),
             Listing(title="What an approval opens the data to", rows=_t(runs)),
             Listing(title="Limits", rows=_t(limits)),
         ),
-        packages=f"Environment {environment['digest']}: {', '.join(environment['packages'])}",
+        packages="\n\n".join(
+            f"Environment {found['name']} ({found['language']} {found['version']}), {digest}: "
+            + ", ".join(found["packages"])
+            for digest, found in environments.items()
+        ),
     )
+
+
+def _text_checks(subject: dict[str, Any]) -> list[Listing]:
+    return [
+        Listing(
+            title=f"Checks of the text of the {program['role']} program",
+            rows=_t(
+                [
+                    {"verdict": made["verdict"], "check": made["title"], "evidence": "; ".join(made["evidence"])}
+                    for made in program["checks"]
+                ]
+            ),
+        )
+        for program in subject["programs"]
+        if program.get("checks")
+    ]
 
 
 def _program(raw: dict[str, Any]) -> ProgramView:
@@ -116,6 +170,7 @@ def _program(raw: dict[str, Any]) -> ProgramView:
     excluded = "".join(f"; excluded, {part['reason']}: {part['n']}" for part in flow["excluded"])
     return ProgramView(
         role=raw["role"],
+        language=raw["language"],
         sha256=raw["sha256"],
         code=raw["code"],
         diff=raw["diff_since_last_shown"],
@@ -149,7 +204,7 @@ def _release(subject: dict[str, Any], blobs: Blobs) -> ReleasePart:
             "item": item["id"].removeprefix("result:"),
             "verdict": item["verdict"],
             "shows": item["shows"],
-            "findings": "; ".join(item["findings"]) or "none",
+            "findings": "; ".join(map(finding_text, item["findings"])) or "none",
         }
         for item in numbers
     ]
@@ -183,7 +238,7 @@ def _file(item: dict[str, Any], blobs: Blobs) -> FileItem:
     return FileItem(
         id=item["id"],
         verdict=item["verdict"],
-        findings=tuple(item["findings"]),
+        findings=tuple(map(finding_text, item["findings"])),
         text=item["shows"],
         rows=() if is_figure else _table(item["shows"]),
         image=blobs.get(item["sha256"]) if is_figure else None,
@@ -210,7 +265,18 @@ def _signoff(subject: dict[str, Any]) -> SignoffPart:
         if part["kind"] == "number"
     ]
     numbers = Listing(title="Where each number comes from", rows=_t(rows), empty="No number: that is a failure.")
-    return SignoffPart(markdown=subject["markdown"], numbers=numbers)
+    statement = subject["transparency"]
+    missing = [
+        {"item": item["id"], "asks for": item["text"], "lacks": " and ".join(item["lacks"])}
+        for item in statement["missing"]
+    ]
+    return SignoffPart(
+        markdown=subject["markdown"],
+        numbers=numbers,
+        summary=statement["summary"],
+        missing=Listing(title="Missing from the transparency statement", rows=_t(missing), empty="Nothing."),
+        statement=statement["text"],
+    )
 
 
 def _data(files: list[dict[str, Any]], *, title: str = "Data") -> Listing:

@@ -6,29 +6,55 @@ Pure functions of what was read; the same subject gives the same text. Control c
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast, get_args
 
+from counterproof.provenance.decisions import DecisionKind
+from counterproof.provenance.labels import mode_notice
 from counterproof.provenance.record import Event
+from counterproof.provenance.reviewers import CheckpointKind, meaning_of
+from counterproof.tools.exposure import IN_WORDS, Exposure
 from counterproof.ui.output import json_text, plain
 
 
-def checkpoint_text(subject: dict[str, Any], *, checkpoint: str, digest: str, state: str) -> str:
-    """Return a checkpoint's subject for reading."""
+def checkpoint_text(
+    subject: dict[str, Any], *, checkpoint: str, digest: str, salt: str, state: str, notice: str = ""
+) -> str:
+    """Return a checkpoint's subject for reading; `salt` is "" where its digest is made without one."""
     head = [
         f"Checkpoint {checkpoint} ({state})",
+        *([f"Mode       {notice}"] if notice else []),
         f"Subject    {digest}",
+        *([f"Salt       {salt} (hexadecimal; stands before the subject)"] if salt else []),
         f"Study      {subject['study']}: {subject['title']}",
         f"Question   {subject['question']}",
-        f"Exposure   {subject['exposure']}: the model sees no row of the data",
+        f"Exposure   {subject['exposure']}: {IN_WORDS[subject['exposure']]}",
+        f"Signature  {_meanings(CheckpointKind(subject['kind']))}",
         "",
     ]
     body = {"plan": _plan, "code": _code, "release": _release, "signoff": _signoff}[subject["kind"]](subject)
-    return plain("\n".join([*head, *body]))
+    return plain("\n".join([*head, *_answered(subject), *body]))
+
+
+def _answered(subject: dict[str, Any]) -> list[str]:
+    """Return the reasons of the last rejection with the model's answers; nothing where there was none."""
+    rows = subject.get("answered", [])
+    lines = ["Rejected before; each reason with the model's answer:"] if rows else []
+    for row in rows:
+        lines += [f"- {row['by']}: {row['reason']}", f"  {row.get('role', 'model')}: {row['answer']}"]
+    return [*lines, ""] if rows else []
+
+
+def _meanings(kind: CheckpointKind) -> str:
+    """Return what a signature on each decision means."""
+    return ", ".join(f"{one}: {meaning_of(kind, one)}" for one in get_args(DecisionKind))
 
 
 def study_text(row: dict[str, Any], events: list[Event], checks: list[dict[str, Any]]) -> str:
     """Return the history of a study for reading."""
-    lines = [f"{row['id']}: {row['title']}", f"Status: {row['status']} {row['detail']}".rstrip(), ""]
+    lines = [f"{row['id']}: {row['title']}", f"Status: {row['status']} {row['detail']}".rstrip()]
+    level = str(events[0].data.get("exposure", "metadata"))
+    lines += [f"Exposure: {level}: {IN_WORDS.get(cast(Exposure, level), level)}"]
+    lines += [*filter(None, [mode_notice(event) for event in events[:1]]), ""]
     lines += [f"{event.seq:>4}  {event.ts[:19]}  {_event(event)}" for event in events]
     if checks:
         lines += ["", "Checks (secure side: may hold numbers that are not released)"]
@@ -45,7 +71,14 @@ def _event(event: Event) -> str:
             return f"{event.type:<20} {data['kind']} {data['key']}{again}{status}"
         case "checkpoint.opened":
             return f"{event.type:<20} {data['id']} {data['subject'][:12]}…"
-        case "decision.recorded":
+        case "decision.requested":
+            return f"{event.type:<20} {data['checkpoint']}: {data['decision']}, asked for on another screen, unsigned"
+        case "notice.given":
+            outcome = "" if data["sent"] else f" was not sent: {data['error']}"
+            return f"{event.type:<20} {data['checkpoint']} by {data['channel']}{outcome}"
+        case "decision.refused":
+            return f"{event.type:<20} {data['checkpoint']}: {data['reviewer'] or 'nobody'}: {data['why']}"
+        case "decision.recorded" | "signature.recorded":
             replayed = " (replayed, not reviewed)" if data["replayed"] else ""
             return f"{event.type:<20} {data['checkpoint']}: {data['decision']} by {data['reviewer']['name']}{replayed}"
         case "study.ended":
@@ -56,8 +89,17 @@ def _event(event: Event) -> str:
             return event.type
 
 
+def _word(row: dict[str, Any]) -> str:
+    return f"; {row['by']} says: {row['said']} ({row['why']})" if row["by"] else ""
+
+
 def _plan(subject: dict[str, Any]) -> list[str]:
-    found = [f"- {row['file']}: {row['column']}: {row['reason']}" for row in subject["identifiers"]]
+    found = [f"- {row['file']}: {row['column']}: {row['reason']}{_word(row)}" for row in subject["identifiers"]]
+    quasi = [
+        f"- {row['file']}: {', '.join(row['columns'])}: smallest group {row['smallest_group']} persons; "
+        f"in groups below k: {row['persons_in_groups_below_k']}"
+        for row in subject["quasi_identifiers"]
+    ]
     held = [
         f"- {row['column']}: {row['what']} ({row['why']})"
         for file in subject["profile"]["files"]
@@ -65,8 +107,11 @@ def _plan(subject: dict[str, Any]) -> list[str]:
     ]
     return [
         subject["readable"],
-        "Columns that may identify a person (the model is told their names only):",
+        "Columns that may identify a person (of an identifier the model is told the name only):",
         *(found or ["- none was found; that is no proof"]),
+        "",
+        "Quasi-identifiers (no correlation of them is told):",
+        *(quasi or ["- none was found; that is no proof"]),
         "",
         "Held back from the model:",
         *(held or ["- nothing"]),
@@ -77,18 +122,26 @@ def _plan(subject: dict[str, Any]) -> list[str]:
 
 
 def _code(subject: dict[str, Any]) -> list[str]:
-    lines = [f"Plan       {subject['plan']}", f"Environment {subject['environment']['digest']}", ""]
+    environments = {
+        f"Environment {found['name']} ({found['language']} {found['version']}) {found['digest']}": None
+        for found in subject["environments"].values()
+    }
+    lines = [f"Plan       {subject['plan']}", *environments, ""]
     for program in subject["programs"]:
         lines += [f"== {program['role']} program, {program['language']}, sha256 {program['sha256']}", ""]
         lines += [f"{at:>4}  {line}" for at, line in enumerate(program["code"].splitlines(), start=1)]
         findings = [f"- line {row['line']}: {row['text']}" for row in program["static"]]
         lines += ["", "Static findings:", *(findings or ["- none; that does not make it right"])]
+        lines += ["", "Checks of the text:", *_checks(program.get("checks", []))]
         if program["diff_since_last_shown"]:
             lines += ["", "Changed since it was last shown:", program["diff_since_last_shown"]]
         run = program["twin_run"]
         lines += ["", f"Run on the synthetic twin: {run['status']}. Numbers of the twin mean nothing.", run["stdout"]]
         lines += [f"  {row['id']} = {row['value']:.6g} [{row['unit']}]" for row in run["results"]]
         lines.append("")
+    for checker in subject.get("checkers", []):
+        lines += [f"== check program, made by Counterproof, {checker['language']}, sha256 {checker['sha256']}"]
+        lines += ["It runs the primary program once more, under observation (docs/checks.md).", ""]
     lines += ["Approval opens these data to exactly these programs:"]
     lines += [f"- {file['name']}, sha256 {file['sha256']}" for file in subject["reads"]]
     limits = subject["orders"][0]["limits"]
@@ -100,7 +153,7 @@ def _release(subject: dict[str, Any]) -> list[str]:
     lines = ["Items (release or suppress):"]
     for item in subject["items"]:
         lines.append(f"[{item['verdict']:>8}] {item['id']}: {item['shows']}")
-        lines += [f"             ! {finding}" for finding in item["findings"]]
+        lines += [f"             ! {finding_text(finding)}" for finding in item["findings"]]
     lines += ["", "Checks:", *_checks(subject["checks"]), "", "Primary against replication:"]
     lines += [
         f"- {row['result']}.{row['field']}: {row['primary']} | {row['replication']} "
@@ -110,12 +163,35 @@ def _release(subject: dict[str, Any]) -> list[str]:
     return lines
 
 
+def finding_text(finding: dict[str, Any]) -> str:
+    """Return what a disclosure check found, with what would help, in one line."""
+    helps = "" if finding["suggestion"] == "look" else f" [suggested: {finding['suggestion']}]"
+    return f"{finding['check']}: {finding['text']}{helps}"
+
+
 def _checks(checks: list[dict[str, Any]]) -> list[str]:
     return [f"- {check['verdict']:<14} {check['title']} {'; '.join(check['evidence'])}" for check in checks]
 
 
 def _signoff(subject: dict[str, Any]) -> list[str]:
-    return [subject["markdown"], f"Report     {subject['report']}", f"Released   {subject['released']}"]
+    statement = subject["transparency"]
+    missing = [f"- {item['id']} ({' and '.join(item['lacks'])}): {item['text']}" for item in statement["missing"]]
+    return [
+        subject["markdown"],
+        f"Report     {subject['report']}",
+        f"Released   {subject['released']}",
+        "",
+        "== The transparency statement, which is signed with the report",
+        "",
+        statement["text"],
+        f"Statement  {statement['statement']}",
+        f"Answers    {statement['answers'] or 'none were given'}",
+        f"Items      {statement['summary']}",
+        "",
+        "Missing:",
+        *(missing or ["- nothing"]),
+        *(["Answer them with `counterproof statement STUDY`, then decide `edit`."] if missing else []),
+    ]
 
 
 def editable_text(subject: dict[str, Any]) -> str:

@@ -34,6 +34,7 @@ class ProgramView:
     """One program as it will run."""
 
     role: str
+    language: str
     sha256: str
     code: str
     diff: str
@@ -77,10 +78,15 @@ class ReleasePart:
 
 @dataclass(frozen=True, kw_only=True)
 class SignoffPart:
-    """◆4: the report, and where each of its numbers comes from."""
+    """◆4: the report, where each of its numbers comes from, and the transparency statement."""
 
     markdown: str
     numbers: Listing
+    summary: str
+    """How many items of the statement are present, not applicable and missing."""
+    missing: Listing
+    statement: str
+    """The whole statement in words."""
 
 
 Part = PlanPart | CodePart | ReleasePart | SignoffPart

@@ -15,9 +15,13 @@ from typing import Any
 
 from counterproof.agents.study import OpenStudy, Workplace, open_study, study_of
 from counterproof.provenance.decisions import DecisionKind
-from counterproof.provenance.reviewers import REPLAY_LABEL, ROLES_OF, CheckpointKind, Reviewer, Role
+from counterproof.provenance.errors import MachineTrouble
+from counterproof.provenance.labels import mode_notice
+from counterproof.provenance.policy import Policy, read_policy
+from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind, Reviewer, Role
+from counterproof.provenance.study_policy import POLICY_FILE
 from counterproof.ui.reading import part_of
-from counterproof.ui.subjects import Part
+from counterproof.ui.subjects import Listing, Part
 
 DECISIONS: dict[DecisionKind, str] = {
     "approve": "Approve: the study goes on with exactly this.",
@@ -38,6 +42,8 @@ class InboxRow:
     roles: tuple[Role, ...]
     waits_for: str
     """How long it has waited, in words."""
+    single_user: bool
+    """Whether the study is in single-user mode, which every page states."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,20 +78,45 @@ class DecisionView:
     question: str
     kind: CheckpointKind
     digest: str
-    """SHA-256 of `subject`; what the signature covers."""
+    """SHA-256 of `subject`, for a release of salt and `subject`; what the signature covers."""
+    salt: str
+    """The salt of a release in hexadecimal, "" for the others."""
     subject: bytes
     """The exact bytes that are decided on."""
     part: Part
     editable: Any
     """What an edit starts from."""
+    answers: str
+    """Digest of the answers to the transparency statement that are kept now; "" where there are none."""
     signers: tuple[Signer, ...]
     decided: Decided | None
+    signed_by: tuple[str, ...]
+    """Who signed an approval that needs another signature."""
+    notice: str
+    """What is stated on every page of a study in single-user mode; "" for others."""
+    answered: Listing
+    """The reasons of the last rejection with the model's answers."""
     is_scenario: bool
 
 
 def inbox(workplace: Workplace, *, now: datetime | None = None) -> list[InboxRow]:
     """Return the checkpoints that wait, oldest first."""
-    return [_inbox_row(row, now or datetime.now(UTC)) for row in workplace.store.waiting()]
+    at = now or datetime.now(UTC)
+    return [_inbox_row(row, at, study_rules(workplace, row["study"])) for row in workplace.store.waiting()]
+
+
+def study_rules(workplace: Workplace, study: str) -> Policy:
+    """Return a study's policy from its file, for a list; whoever decides gets it from the record.
+
+    Raises:
+        UsageError: the file is not of its form.
+        MachineTrouble: it can't be read.
+    """
+    path = workplace.store.study_folder(study) / POLICY_FILE
+    try:
+        return read_policy(path.read_bytes(), source=f"of {study}")
+    except OSError as error:
+        raise MachineTrouble(f"The policy of {study} can't be read: {error}.", advice="Put the file back.") from error
 
 
 def decision_view(workplace: Workplace, checkpoint: str) -> DecisionView:
@@ -105,11 +136,16 @@ def decision_view(workplace: Workplace, checkpoint: str) -> DecisionView:
         question=study.settings.question,
         kind=opened.kind,
         digest=opened.subject,
+        salt=study.checkpoints.salt(checkpoint),
         subject=study.record.blobs.get(opened.subject),
         part=part_of(opened.kind, subject, study.record.blobs),
         editable=subject["editable"],
-        signers=_signers(workplace, opened.kind),
+        answers=study.answers_digest(),
+        signers=_signers(workplace, study, opened.kind),
         decided=_decided(study, checkpoint),
+        signed_by=tuple(signed.decision.name for signed in study.checkpoints.first_signatures(checkpoint)),
+        notice=mode_notice(study.record.of_type("study.created")[0]),
+        answered=_answered(subject),
         is_scenario=study.settings.mode == "scenario",
     )
 
@@ -124,7 +160,7 @@ def in_words(seconds: float) -> str:
     raise AssertionError(seconds)
 
 
-def _inbox_row(row: dict[str, Any], now: datetime) -> InboxRow:
+def _inbox_row(row: dict[str, Any], now: datetime, policy: Policy) -> InboxRow:
     kind = CheckpointKind(row["kind"])
     waited = (now - datetime.fromisoformat(row["opened_at"])).total_seconds()
     return InboxRow(
@@ -132,20 +168,30 @@ def _inbox_row(row: dict[str, Any], now: datetime) -> InboxRow:
         study=row["study"],
         title=row["title"],
         kind=kind,
-        roles=ROLES_OF[kind],
+        roles=policy.rule(kind).roles,
         waits_for=in_words(waited),
+        single_user=policy.single_user,
     )
 
 
-def _signers(workplace: Workplace, kind: CheckpointKind) -> tuple[Signer, ...]:
-    """Return who may decide; never the replay reviewer, whose decisions are scripted."""
+def _signers(workplace: Workplace, study: OpenStudy, kind: CheckpointKind) -> tuple[Signer, ...]:
+    """Return who may decide by the study's policy; never the replay reviewer, whose decisions are scripted."""
     people: list[Reviewer] = [person for person in workplace.registry.active() if not person.replay]
+    policy = study.checkpoints.policy().policy
     keys = workplace.store.home / "keys"
     return tuple(
         Signer(id=person.id, name=person.name, role=role, key=keys / person.id)
         for person in people
-        if (role := person.role_for(kind)) is not None
+        if (role := policy.role_for(person.roles, kind, "approve")) is not None
     )
+
+
+def _answered(subject: dict[str, Any]) -> Listing:
+    rows = tuple(
+        {"reason": f"{row['by']}: {row['reason']}", "answer": f"{row.get('role', 'model')}: {row['answer']}"}
+        for row in subject.get("answered", [])
+    )
+    return Listing(title="Rejected before, and what the model answers", rows=rows)
 
 
 def _decided(study: OpenStudy, checkpoint: str) -> Decided | None:

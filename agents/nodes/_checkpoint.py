@@ -1,7 +1,8 @@
 """What the four checkpoint nodes share: putting a checkpoint up, and reading what was decided.
 
-A checkpoint node holds one `interrupt` with nothing before it. The value that wakes it up is not looked at: whatever a
-client sends, only a recorded and signed decision counts, and without one the study goes on waiting.
+A checkpoint node holds one `interrupt` with nothing before it. The value that wakes it up decides nothing: whatever a
+client sends, only a recorded and signed decision counts, and without one the study goes on waiting. What another screen
+asked for with it is written down as a request (`foreign_answers`).
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 from typing import Any
 
 from counterproof.agents.context import StudyContext
+from counterproof.agents.foreign_answers import note_request, question
 from counterproof.agents.state import StudyState
-from counterproof.provenance.decisions import Decision
-from counterproof.provenance.errors import DecisionRequired, VerificationFailed
-from counterproof.provenance.reviewers import ROLES_OF, CheckpointKind
+from counterproof.provenance.conventions import CHECKPOINT, CHECKPOINT_KIND, SUBJECT
+from counterproof.provenance.decisions import Decision, SignedDecision
+from counterproof.provenance.errors import CounterproofError, DecisionRequired, VerificationFailed
+from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.telemetry import span
 
 
@@ -30,24 +33,20 @@ def put_up(ctx: StudyContext, state: StudyState, kind: CheckpointKind, subject: 
         "exposure": settings.exposure,
         **subject,
     }
-    with span(f"checkpoint {kind}", {"counterproof.checkpoint.kind": str(kind)}) as current:
+    with span(f"checkpoint {kind}", {CHECKPOINT_KIND: str(kind)}) as current:
         checkpoint = ctx.checkpoints.open(kind, opened[kind], whole)
-        current.set_attribute("counterproof.checkpoint.id", checkpoint.id)
-        current.set_attribute("counterproof.subject.sha256", checkpoint.subject)
-    ctx.progress(f"checkpoint {checkpoint.id} waits for: {' or '.join(ROLES_OF[kind])}")
-    action = f"decide_{kind}"
-    request = {
-        "action_requests": [
-            {
-                "name": action,
-                "args": {"checkpoint": checkpoint.id, "subject_sha256": checkpoint.subject},
-                "description": f"The {kind} of study {state['study']} waits for a signed decision. "
-                f"Look at it with `counterproof show {checkpoint.id}`, sign it with `counterproof decide`.",
-            }
-        ],
-        "review_configs": [{"action_name": action, "allowed_decisions": ["approve", "edit", "reject"]}],
-    }
-    return {"checkpoint": checkpoint.id, "request": request, "opened": opened}
+        current.set_attributes({CHECKPOINT: checkpoint.id, SUBJECT: checkpoint.subject})
+    ctx.progress(
+        f"checkpoint {checkpoint.id} waits for: {' or '.join(ctx.checkpoints.policy().policy.rule(kind).roles)}"
+    )
+    return {"checkpoint": checkpoint.id, "request": question(checkpoint), "opened": opened}
+
+
+def hear(ctx: StudyContext, state: StudyState, answer: Any) -> None:
+    """Write down what another screen asked for with its answer."""
+    asked = note_request(ctx.record, ctx.checkpoints.get(state["checkpoint"]), answer)
+    if asked is not None:
+        ctx.progress(f"{state['checkpoint']}: another screen asks for {asked.decision!r}; only a signature decides")
 
 
 def decided(ctx: StudyContext, state: StudyState, kind: CheckpointKind) -> Decision:
@@ -56,7 +55,19 @@ def decided(ctx: StudyContext, state: StudyState, kind: CheckpointKind) -> Decis
     Raises:
         DecisionRequired: nobody decided yet, whatever the answer to the interrupt said.
         VerificationFailed: the recorded decision is forged, or the state names a checkpoint of another kind.
+        CounterproofError: as these; each is in the record.
     """
+    try:
+        signed = _signed(ctx, state, kind)
+    except CounterproofError as error:
+        ctx.checkpoints.refused(state["checkpoint"], reviewer="", why=error)
+        raise
+    made = signed.decision
+    ctx.progress(f"{made.checkpoint}: {made.decision} by {made.name} ({made.role})")
+    return made
+
+
+def _signed(ctx: StudyContext, state: StudyState, kind: CheckpointKind) -> SignedDecision:
     if ctx.checkpoints.get(state["checkpoint"]).kind != kind:
         raise VerificationFailed(f"The study is at its {kind} checkpoint, and its state names {state['checkpoint']}.")
     signed = ctx.checkpoints.decision(state["checkpoint"])
@@ -65,9 +76,7 @@ def decided(ctx: StudyContext, state: StudyState, kind: CheckpointKind) -> Decis
             f"Checkpoint {state['checkpoint']} waits for a signed decision.",
             advice=f"Look with `counterproof show {state['checkpoint']}`, then `counterproof decide`.",
         )
-    made = signed.decision
-    ctx.progress(f"{made.checkpoint}: {made.decision} by {made.name} ({made.role})")
-    return made
+    return signed
 
 
 def withdrawn(decision: Decision) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Checks and replication: code judges the outputs, compares the two programs, and puts the release up.
 
-A failed check or a disagreement of the two programs halts the study here: it is shown to people, never averaged away
-and never shown to the model.
+Where results contradict themselves or the two programs disagree (`HALTING`), the study halts here: that is shown to
+people, never averaged away and never shown to the model. After any other failed check everything is put up as held
+back: a person who releases it in spite of the check says why, in a signed edit.
 """
 
 from __future__ import annotations
@@ -11,46 +12,77 @@ from typing import Any, Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from counterproof.agents.checking import columns_of, observed
 from counterproof.agents.context import StudyContext
 from counterproof.agents.executions import Outcome, recorded_outcome, results_of
 from counterproof.agents.nodes._checkpoint import put_up
+from counterproof.agents.nodes._disclosure import release_items
 from counterproof.agents.state import StudyState
+from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.reviewers import CheckpointKind
-from counterproof.provenance.telemetry import span
-from counterproof.tools import Flow, Item, compare, figure_item, flow_item, result_item, table_item
-from counterproof.tools.checks import Check, Evidence, Verdict, run_checks
+from counterproof.provenance.telemetry import execute_tool
+from counterproof.tools import Item, compare
+from counterproof.tools.checks import HALTING, Check, Evidence, ProgramSource, Verdict, run_checks
+from counterproof.tools.disclosure.item import DisclosureFinding
 
 Goto = Literal["release_checkpoint", "export"]
 
 
 def check(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
-    """Run the checks; put the release up when none failed."""
+    """Run the checks; put the release up unless the results contradict themselves or each other."""
     ctx = runtime.context
     ctx.progress("checks and replication")
     primary, replication = (_outcome(ctx, state, role) for role in ("primary", "replication"))
     results, flow = results_of(ctx, primary)
+    observation, unread = observed(ctx, _outcome(ctx, state, "checks") if "checks" in state["executions"] else None)
+    code = ctx.record.blobs.get(state["programs"]["primary"]).decode()
     evidence = Evidence(
         plan=ctx.plan(state["plan"]),
-        rows=ctx.tables[0].rows if len(ctx.tables) == 1 else None,
+        rows=_rows(ctx),
         primary=results,
         replication=results_of(ctx, replication)[0],
         flow=flow,
+        columns=tuple(columns_of(ctx)),
+        source=ProgramSource(code=code, language=ctx.settings.language_of("primary")),
+        results_sha256=sha256_bytes(ctx.record.blobs.get(primary.output("results.json") or "")),
+        observation=observation,
+        unobserved="" if ctx.settings.checks_on_data else "the study was made without it",
     )
-    with span("execute_tool checks", {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "checks"}):
-        checks = run_checks(evidence)
+    with execute_tool("checks"):
+        checks = [*run_checks(evidence), *unread]
     document = ctx.put_json("checks", [made.model_dump(mode="json") for made in checks], side="secure")
     verdicts = {made.id: made.verdict for made in checks}
-    ctx.note_once("checks.finished", {"verdicts": verdicts}, [document])
     failed = [made.id for made in checks if made.verdict is Verdict.FAIL]
-    if failed:
+    halting = [name for name in failed if name in HALTING]
+    # Where the study goes on, `put_up` flushes it.
+    ctx.note_once("checks.finished", {"verdicts": verdicts}, [document], durable=bool(halting))
+    if halting:
         reason = f"failed checks: {', '.join(failed)} (`counterproof show {state['study']}` shows the evidence)"
         update = {"checks": document.sha256, "ended": "cannot_conclude", "reason": reason}
         return Command(goto="export", update=update)
     comparison = [vars(row) for row in compare(evidence.plan, evidence.primary, evidence.replication)]
-    items = _items(ctx, primary, flow)
+    items = held_back(release_items(ctx, primary), failed)
     subject = release_subject(items, checks, comparison, execution=state["executions"]["primary"])
     update = put_up(ctx, state, CheckpointKind.RELEASE, subject)
     return Command(goto="release_checkpoint", update={"checks": document.sha256, **update})
+
+
+def _rows(ctx: StudyContext) -> int | None:
+    """Return how many rows the data file has, as intake found; None where there are several files."""
+    rows: dict[str, int] = ctx.record.of_type("intake.finished")[-1].data["rows"]
+    return next(iter(rows.values())) if len(rows) == 1 else None
+
+
+def held_back(items: list[Item], failed: list[str]) -> list[Item]:
+    """Return the items as they are put up: after a failed check nothing is released unless a person says why.
+
+    A reviewer who wants to release in spite of it edits the verdicts, and says why in the comment that is signed.
+    """
+    if not failed:
+        return items
+    why = f"held back: failed checks ({', '.join(failed)}); to release it, edit its verdict and say why"
+    held = DisclosureFinding(check="checks", text=why, suggestion="suppress")
+    return [item.model_copy(update={"verdict": "suppress", "findings": (held, *item.findings)}) for item in items]
 
 
 def release_subject(
@@ -68,17 +100,3 @@ def release_subject(
 
 def _outcome(ctx: StudyContext, state: StudyState, role: str) -> Outcome:
     return recorded_outcome(ctx, state["executions"][role])
-
-
-def _items(ctx: StudyContext, outcome: Outcome, flow: Flow) -> list[Item]:
-    results, _ = results_of(ctx, outcome)
-    where = outcome.output("results.json") or ""
-    items = [result_item(result, where) for result in results.results]
-    items.append(flow_item(flow, outcome.output("flow.json") or ""))
-    for output in outcome.outputs:
-        data = ctx.record.blobs.get(output.sha256)
-        if output.name.startswith("tables/"):
-            items.append(table_item(output.name, data, output.sha256))
-        elif output.name.startswith("figures/"):
-            items.append(figure_item(output.name, data, output.sha256))
-    return items

@@ -8,18 +8,23 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
 from counterproof.agents.context import StudyContext
-from counterproof.agents.nodes._checkpoint import decided, withdrawn
-from counterproof.agents.nodes.write import ROLES, told
+from counterproof.agents.executions import PROGRAM_MEDIA
+from counterproof.agents.nodes._checkpoint import decided, hear, withdrawn
+from counterproof.agents.nodes.write import told
+from counterproof.agents.reasons import numbered
 from counterproof.agents.state import StudyState
+from counterproof.provenance.reasons import reasons_in
 from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.sandbox.orders import ROLES
 
 Goto = Literal["write", "dry_run", "execute", "export"]
 
 
 def code_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
     """Wait for the decision on the programs and follow it."""
-    interrupt(state["request"])
+    answer = interrupt(state["request"])
     ctx = runtime.context
+    hear(ctx, state, answer)
     decision = decided(ctx, state, CheckpointKind.CODE)
     if decision.decision == "approve":
         return Command(goto="execute")
@@ -31,7 +36,8 @@ def code_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Comman
         edited: dict[str, str] = ctx.json(decision.edited)
         programs = dict(state["programs"])
         for role in ROLES:
-            programs[role] = ctx.record.put("program", edited[role].encode(), media="text/x-python").sha256
+            media = PROGRAM_MEDIA[ctx.settings.language_of(role)]
+            programs[role] = ctx.record.put("program", edited[role].encode(), media=media).sha256
             if programs[role] != state["programs"][role]:
                 turns[role].append(told(ctx, f"A reviewer changed your program. It is now:\n\n{edited[role]}"))
         ctx.note_once("program.edited", {"checkpoint": decision.checkpoint, "programs": programs})
@@ -41,6 +47,7 @@ def code_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Comman
     if rounds["code"] > ctx.settings.max_rounds:
         reason = f"the code was rejected {ctx.settings.max_rounds} times; last: {decision.comment}"
         return Command(goto="export", update={"ended": "rejected", "reason": reason})
+    reasons = numbered(reasons_in(decision.comment))
     for role in ROLES:
-        turns[role].append(told(ctx, f"A reviewer rejected the programs, for this reason: {decision.comment}"))
+        turns[role].append(told(ctx, f"A reviewer rejected the programs, for these reasons:\n{reasons}"))
     return Command(goto="write", update={"turns": turns, "twin_runs": {}, "round": rounds, "repairs": 0})

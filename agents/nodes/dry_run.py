@@ -8,16 +8,19 @@ from typing import Any, Literal
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
+from counterproof.agents.checking import check_orders, checkers, text_checks
 from counterproof.agents.context import StudyContext
 from counterproof.agents.executions import Outcome, make_order, results_of, run_on_twin
 from counterproof.agents.nodes._checkpoint import put_up
-from counterproof.agents.nodes.write import ROLES, told
+from counterproof.agents.nodes.write import told
 from counterproof.agents.prompts import fill
+from counterproof.agents.reasons import pending
 from counterproof.agents.state import StudyState
 from counterproof.provenance.errors import ModelMayRetry
 from counterproof.provenance.reviewers import CheckpointKind
-from counterproof.sandbox.orders import Order, Role
-from counterproof.tools import Plan, check_program
+from counterproof.sandbox import Environment, Language
+from counterproof.sandbox.orders import ROLES, Order, Role
+from counterproof.tools import Plan, check_source
 
 Goto = Literal["write", "code_checkpoint", "export"]
 _SHOWN = 6000
@@ -34,7 +37,8 @@ def dry_run(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
     turns = {role: list(said) for role, said in state.get("turns", {}).items()}
     faulty = []
     for role, outcome in zip(wanted, outcomes, strict=True):
-        fault = _fault(ctx, ctx.text(state["programs"][role]), outcome, plan)
+        language = ctx.settings.language_of(role)
+        fault = _fault(ctx, ctx.text(state["programs"][role]), outcome, plan, language=language)
         if fault:
             faulty.append(role)
             turns.setdefault(role, []).append(told(ctx, fill("program_fault", fault=fault)))
@@ -54,8 +58,9 @@ def dry_run(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
 
 
 def real_orders(ctx: StudyContext, state: StudyState, plan: Plan) -> list[Order]:
-    """Return the orders for the real data, in the order of the roles."""
-    return [make_order(ctx, role, state["programs"][role], seed=plan.seed) for role in ROLES]
+    """Return the orders for the real data: of both programs, and of the check program where the study has one."""
+    orders = [make_order(ctx, role, state["programs"][role], seed=plan.seed) for role in ROLES]
+    return [*orders, *check_orders(ctx, state["programs"]["primary"], plan)]
 
 
 def _run(ctx: StudyContext, state: StudyState, role: Role, plan: Plan) -> Outcome:
@@ -63,8 +68,8 @@ def _run(ctx: StudyContext, state: StudyState, role: Role, plan: Plan) -> Outcom
     return run_on_twin(ctx, f"dry_run/{role}/{order.digest[:16]}", order)
 
 
-def _fault(ctx: StudyContext, code: str, outcome: Outcome, plan: Plan) -> str:
-    errors = [f"line {found.line}: {found.text}" for found in check_program(code) if found.level == "error"]
+def _fault(ctx: StudyContext, code: str, outcome: Outcome, plan: Plan, *, language: Language) -> str:
+    errors = [f"line {found.line}: {found.text}" for found in check_source(code, language) if found.level == "error"]
     if errors:
         return "\n".join(errors)
     if outcome.status != "ok":
@@ -89,15 +94,17 @@ def _subject(ctx: StudyContext, state: StudyState, plan: Plan, runs: dict[str, s
     before = _approved_before(ctx)
     for role in ROLES:
         code = ctx.text(state["programs"][role])
+        language = ctx.settings.language_of(role)
         outcome = Outcome.model_validate(ctx.json(runs[role]))
         results, flow = results_of(ctx, outcome)
         programs.append(
             {
                 "role": role,
-                "language": "python",
+                "language": language,
                 "sha256": state["programs"][role],
                 "code": code,
-                "static": [vars(found) for found in check_program(code)],
+                "static": [vars(found) for found in check_source(code, language)],
+                "checks": [made.model_dump(mode="json") for made in text_checks(ctx, code, language, plan)],
                 "diff_since_last_shown": _diff(before.get(role), code),
                 "twin_run": {
                     "synthetic": True,
@@ -113,10 +120,30 @@ def _subject(ctx: StudyContext, state: StudyState, plan: Plan, runs: dict[str, s
     return {
         "plan": state["plan"],
         "programs": programs,
+        "checkers": checkers(ctx, state["programs"]["primary"], plan),
         "orders": [order.model_dump(mode="json") for order in real_orders(ctx, state, plan)],
         "reads": [file.model_dump(mode="json") for file in ctx.settings.data],
-        "environment": {"digest": ctx.environment.digest, "packages": list(ctx.environment.distributions)},
+        "environments": {role: _environment(environment) for role, environment in ctx.environments.items()},
         "editable": {role: ctx.text(state["programs"][role]) for role in ROLES},
+        "answered": _answered(ctx, state),
+    }
+
+
+def _answered(ctx: StudyContext, state: StudyState) -> list[dict[str, str]]:
+    """Return the answers to the reasons of the rejection that these programs follow on, if they do."""
+    if not pending(ctx, CheckpointKind.CODE):
+        return []
+    kept = state.get("answered", {})
+    return [row for role in ROLES if kept.get(role) for row in ctx.json(kept[role])]
+
+
+def _environment(environment: Environment) -> dict[str, Any]:
+    return {
+        "name": environment.name,
+        "language": environment.language,
+        "version": environment.version,
+        "digest": environment.digest,
+        "packages": list(environment.distributions),
     }
 
 

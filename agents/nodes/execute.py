@@ -1,6 +1,7 @@
 """Execute: the approved programs run once on the real data, through the gate.
 
-A failure gives the model a scrubbed error only; a repaired program is a new program and goes back to ◆2.
+A failure gives the model a scrubbed error only, but for data whose rows it may see; a repaired program is a new program
+and goes back to ◆2.
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ from langgraph.types import Command
 from counterproof.agents.context import StudyContext
 from counterproof.agents.executions import Outcome, results_of, run_on_real_data, scrubbed
 from counterproof.agents.nodes.dry_run import real_orders
-from counterproof.agents.nodes.write import ROLES, told
+from counterproof.agents.nodes.write import told
 from counterproof.agents.prompts import fill
 from counterproof.agents.state import StudyState
 from counterproof.provenance.errors import ModelMayRetry
-from counterproof.sandbox.orders import Order
+from counterproof.sandbox.orders import ROLES, Order, Role
 
 Goto = Literal["write", "check", "export"]
+_SHOWN = 6000
 
 
 def execute(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
-    """Run both programs on the real data."""
+    """Run both programs on the real data, and the check program beside them."""
     ctx = runtime.context
     orders = real_orders(ctx, state, ctx.plan(state["plan"]))
     ctx.progress("execute: the approved programs on the real data")
@@ -32,7 +34,11 @@ def execute(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
         order.role: ctx.put_json("outcome", outcome.model_dump(mode="json")).sha256
         for order, outcome in zip(orders, outcomes, strict=True)
     }
-    faults = {order.role: _fault(ctx, order, outcome) for order, outcome in zip(orders, outcomes, strict=True)}
+    faults: dict[Role, str] = {
+        order.role: _fault(ctx, order, outcome)
+        for order, outcome in zip(orders, outcomes, strict=True)
+        if order.role != "checks"  # what it gave is judged with the checks
+    }
     failed = [role for role in ROLES if faults[role]]
     if not failed:
         return Command(goto="check", update={"executions": executions})
@@ -51,12 +57,23 @@ def execute(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
 def _fault(ctx: StudyContext, order: Order, outcome: Outcome) -> str:
     if outcome.status != "ok":
         stderr = ctx.record.blobs.get(outcome.stderr).decode("utf-8", errors="replace")
-        return scrubbed(outcome, stderr, program=ctx.text(order.program))
+        if ctx.settings.exposure == "rows":
+            return f"Status: {outcome.status}, exit code {outcome.exit_code}. Standard error:\n{stderr[-_SHOWN:]}"
+        shapes = _shapes(ctx)
+        return scrubbed(outcome, stderr, program=ctx.text(order.program), language=order.language, shapes=shapes)
     try:
         results_of(ctx, outcome)
-    except ModelMayRetry:
+    except ModelMayRetry as error:
+        if ctx.settings.exposure == "rows":
+            return str(error)
         return (
             "The program ended on the real data without usable results.json and flow.json. "
             "What is wrong with them is held back, because it may hold values."
         )
     return ""
+
+
+def _shapes(ctx: StudyContext) -> dict[str, tuple[int, int]]:
+    """Return rows and columns of each data file, as the profile tells them."""
+    profile = ctx.json(ctx.record.of_type("intake.finished")[-1].ref("profile").sha256)
+    return {file["file"]: (file["rows"], len(file["columns"])) for file in profile["files"]}

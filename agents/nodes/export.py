@@ -1,4 +1,8 @@
-"""Export: write the end of the study down. However it ended, the bundle shows it."""
+"""Export: write the end of the study down. However it ended, the bundle shows it.
+
+A study that is done has the transparency statement that was signed off. Every other one gets one here, which nobody
+signed.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from counterproof.agents.context import StudyContext
+from counterproof.agents.nodes._statement import make_statement_for
 from counterproof.agents.state import StudyState
 from counterproof.provenance.errors import VerificationFailed
 
@@ -17,6 +22,8 @@ def export(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
     ended, reason = state["ended"], state.get("reason", "")
     if ended == "done":
         _check_signed_off(ctx, state)
+    else:
+        make_statement_for(ctx, "")
     data = {name: state.get(name, "") for name in ("plan", "released", "report")}
     ctx.note_once("study.ended", {"ended": ended, "reason": reason, **data})
     ctx.progress(f"the study ended: {ended}" + (f" ({reason})" if reason else ""))

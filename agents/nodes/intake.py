@@ -1,34 +1,58 @@
-"""Intake: look at the data, find identifiers, write the suppressed profile, make the twin. No model yet."""
+"""Intake: look at the data, find identifiers, write the profile, make the twin. No model yet.
+
+All of it happens where the data are (`agents.secure`); here its answer is written down. Where a column may identify a
+person and nobody has said what it is, the study stops here: nothing is made of its data, and no model is asked.
+"""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from langgraph.runtime import Runtime
 
 from counterproof.agents.context import StudyContext
+from counterproof.agents.reviews import FOUND, intake_question
+from counterproof.agents.secure import INTAKE
 from counterproof.agents.state import StudyState
-from counterproof.provenance.telemetry import span
-from counterproof.tools import MARK, find_identifiers, make_profile, make_twin
+from counterproof.provenance.errors import DecisionRequired
+from counterproof.provenance.telemetry import execute_tool
+
+_SHOWN = 20
 
 
 def intake(_state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
     """Make what the model may see of the data, and the twin to work on."""
     ctx = runtime.context
     ctx.progress("intake: profile, identifiers, twin")
-    profiles, twins, found = [], {}, []
-    for table in ctx.tables:
-        with span("execute_tool profile", {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "profile"}):
-            findings = find_identifiers(table)
-            profiles.append(make_profile(table, findings))
-        with span("execute_tool twin", {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": "twin"}):
-            twin = ctx.record.put(f"twin:{table.name}", make_twin(table, findings), media="text/csv")
-        twins[table.name] = twin
-        found += [{"file": table.name, "column": finding.column, "reason": finding.reason} for finding in findings]
-    profile = ctx.put_json("profile", {"files": profiles})
-    ctx.note_once(
-        "intake.finished",
-        {"identifiers": found, "synthetic_mark": MARK, "rows": {table.name: table.rows for table in ctx.tables}},
-        [profile, *twins.values()],
-    )
+    with execute_tool("profile"):
+        told = ctx.secure.ask(INTAKE, intake_question(ctx.settings, ctx.record, ctx.checkpoints.policy().policy))
+    found = json.loads(told.answer)
+    _stop_at_undecided(ctx, found["undecided"])
+    with execute_tool("twin"):
+        twins = {
+            file.name: ctx.record.put(f"twin:{file.name}", told.bodies[file.name], media="text/csv")
+            for file in ctx.settings.data
+        }
+    profile = ctx.put_json("profile", found["profile"])
+    ctx.note_once("intake.finished", found["noted"], [profile, *twins.values()])
     return {"profile": profile.sha256, "twin": {name: ref.sha256 for name, ref in twins.items()}}
+
+
+def _stop_at_undecided(ctx: StudyContext, undecided: list[dict[str, str]]) -> None:
+    """Let the study go on.
+
+    Raises:
+        DecisionRequired: nobody has said of a column what it is.
+    """
+    if not undecided:
+        return
+    ctx.note_once(FOUND, {"findings": undecided})
+    listed = "; ".join(f"{row['file']}: {row['column']!r} ({row['reason']})" for row in undecided[:_SHOWN])
+    more = f"; and {len(undecided) - _SHOWN} more" if len(undecided) > _SHOWN else ""
+    raise DecisionRequired(
+        f"Columns that may identify a person, and nobody has said what they are: {listed}{more}.",
+        allowed="Each is an identifier, a quasi-identifier, or not one.",
+        advice="Look: `counterproof identifiers STUDY`. Then say it: `counterproof identifiers STUDY COLUMN identifier "
+        "--as REVIEWER --why TEXT`, and run the study again.",
+    )

@@ -10,10 +10,12 @@ from langgraph.runtime import Runtime
 from counterproof.agents.answers import ask
 from counterproof.agents.context import StudyContext
 from counterproof.agents.nodes._checkpoint import put_up
-from counterproof.agents.prompts import fill, shown
+from counterproof.agents.prompts import fill, quoted, shown
+from counterproof.agents.reasons import answered, pending, with_answers
 from counterproof.agents.state import StudyState
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.tools import Plan, readable_plan
+from counterproof.tools.profile import told as profile_told
 
 
 def plan(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
@@ -21,24 +23,26 @@ def plan(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
     ctx = runtime.context
     rounds = {**state.get("round", {}), "plan": state.get("round", {}).get("plan", 0) + 1}
     ctx.progress(f"plan: asking {ctx.settings.model.model} (draft {rounds['plan']})")
+    reasons = pending(ctx, CheckpointKind.PLAN)
     task = fill(
         "planner_task",
         question=ctx.settings.question,
-        codebook=ctx.settings.codebook or "None was given.",
-        profile=shown(ctx.json(state["profile"])),
+        codebook=quoted(ctx.settings.codebook) or "None was given.",
+        profile=shown(profile_told(ctx.json(state["profile"]))),
         feedback=ctx.text(state["feedback"]) if state.get("feedback") else "",
-        schema=shown(Plan.model_json_schema()),
+        schema=shown(with_answers(Plan.model_json_schema(), len(reasons))),
     )
     messages = [SystemMessage(fill("planner")), HumanMessage(task)]
-    drafted = ask(ctx.chat, f"plan/{rounds['plan']}", messages, Plan).value
-    document = drafted.model_dump(mode="json")
+    drafted = ask(ctx.chat, f"plan/{rounds['plan']}", messages, Plan, reasons=len(reasons))
+    document = drafted.value.model_dump(mode="json")
+    told = answered(ctx, CheckpointKind.PLAN, drafted.answers)
     ref = ctx.put_json("plan", document)
-    ctx.note_once("plan.drafted", {"round": rounds["plan"]}, [ref])
+    ctx.note_once("plan.drafted", {"round": rounds["plan"]}, [ref], durable=False)  # `put_up` flushes it
     return {
         "plan": ref.sha256,
         "round": rounds,
         "feedback": "",
-        **put_up(ctx, state, CheckpointKind.PLAN, plan_subject(ctx, state, document)),
+        **put_up(ctx, state, CheckpointKind.PLAN, {**plan_subject(ctx, state, document), "answered": told}),
     }
 
 
@@ -51,5 +55,6 @@ def plan_subject(ctx: StudyContext, state: StudyState, document: dict[str, Any])
         "data": [file.model_dump(mode="json") for file in ctx.settings.data],
         "profile": ctx.json(state["profile"]),
         "identifiers": intake.data["identifiers"],
+        "quasi_identifiers": intake.data["quasi_identifiers"],
         "codebook": ctx.settings.codebook,
     }

@@ -8,10 +8,12 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
 from counterproof.agents.context import StudyContext
-from counterproof.agents.nodes._checkpoint import decided, put_up, withdrawn
+from counterproof.agents.nodes._checkpoint import decided, hear, put_up, withdrawn
 from counterproof.agents.nodes.plan import plan_subject
 from counterproof.agents.prompts import fill, shown
+from counterproof.agents.reasons import numbered
 from counterproof.agents.state import StudyState
+from counterproof.provenance.reasons import reasons_in
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.tools import Plan
 
@@ -20,8 +22,9 @@ Goto = Literal["plan", "plan_checkpoint", "write", "export"]
 
 def plan_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
     """Wait for the decision on the plan and follow it."""
-    interrupt(state["request"])
+    answer = interrupt(state["request"])
     ctx = runtime.context
+    hear(ctx, state, answer)
     decision = decided(ctx, state, CheckpointKind.PLAN)
     if decision.decision == "approve":
         locked = ctx.put_json("plan", ctx.json(state["plan"]))
@@ -37,5 +40,5 @@ def plan_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Comman
     if state["round"]["plan"] >= ctx.settings.max_rounds:
         reason = f"the plan was rejected {state['round']['plan']} times; last: {decision.comment}"
         return Command(goto="export", update={"ended": "rejected", "reason": reason})
-    feedback = fill("feedback", reason=decision.comment, before=shown(ctx.json(state["plan"])))
+    feedback = fill("feedback", reason=numbered(reasons_in(decision.comment)), before=shown(ctx.json(state["plan"])))
     return Command(goto="plan", update={"feedback": ctx.record.put("feedback", feedback.encode()).sha256})

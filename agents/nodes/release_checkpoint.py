@@ -11,9 +11,10 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
 from counterproof.agents.context import StudyContext
-from counterproof.agents.executions import Output, recorded_outcome, results_of
-from counterproof.agents.nodes._checkpoint import decided, put_up, withdrawn
+from counterproof.agents.executions import Output, media_of, recorded_outcome, results_of
+from counterproof.agents.nodes._checkpoint import decided, hear, put_up, withdrawn
 from counterproof.agents.state import StudyState
+from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import ToolFailed, VerificationFailed
 from counterproof.provenance.record import Ref
 from counterproof.provenance.reviewers import CheckpointKind
@@ -23,8 +24,9 @@ Goto = Literal["release_checkpoint", "report", "export"]
 
 def release_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
     """Wait for the decision on the release and follow it."""
-    interrupt(state["request"])
+    answer = interrupt(state["request"])
     ctx = runtime.context
+    hear(ctx, state, answer)
     decision = decided(ctx, state, CheckpointKind.RELEASE)
     if decision.decision == "withdraw":
         return Command(goto="export", update=withdrawn(decision))
@@ -40,7 +42,8 @@ def release_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Com
         return Command(goto="release_checkpoint", update=update)
     released = _release(ctx, decision.checkpoint)
     if not ctx.json(released)["results"]:
-        reason = "no result was released"
+        failed = [name for name, verdict in ctx.json(released)["checks"].items() if verdict == "fail"]
+        reason = "no result was released" + (f"; failed checks: {', '.join(failed)}" if failed else "")
         return Command(goto="export", update={"released": released, "ended": "cannot_conclude", "reason": reason})
     return Command(goto="report", update={"released": released, "feedback": ""})
 
@@ -70,24 +73,36 @@ def released_document(ctx: StudyContext, checkpoint: str) -> tuple[dict[str, Any
     passed = {item["id"] for item in subject["items"] if item["verdict"] == "release"}
     files = [output for output in outcome.outputs if output.name in passed]
     document = {
-        "schema": "counterproof/released/1",
+        "schema": "counterproof/released/2",
         "checkpoint": checkpoint,
         "execution": subject["execution"],
         "order": outcome.order,
         "synthetic": False,
         "results": [item.model_dump(mode="json") for item in results.results if f"result:{item.id}" in passed],
         "flow": flow.model_dump(mode="json", by_alias=True) if "flow" in passed else None,
-        "files": [output.model_dump(mode="json") for output in files],
+        "files": [_opened(ctx, output) for output in files],
         "suppressed": sorted(item["id"] for item in subject["items"] if item["verdict"] != "release"),
         "checks": {made["id"]: made["verdict"] for made in subject["checks"]},
     }
     return document, files
 
 
+def _opened(ctx: StudyContext, output: Output) -> dict[str, str]:
+    """Open the commitment of a released file: with the salt, anyone can check that the execution gave these bytes."""
+    return {
+        "name": output.name,
+        "sha256": sha256_bytes(ctx.record.blobs.get(output.sha256)),
+        "commitment": output.sha256,
+        "salt": ctx.record.blobs.salt(output.sha256),
+    }
+
+
 def _release(ctx: StudyContext, checkpoint: str) -> str:
     """Write down what was released, and return the digest of that document."""
     document, files = released_document(ctx, checkpoint)
     refs: list[Ref] = [ctx.put_json("released", document)]
-    refs += [ctx.record.put(f"output:{output.name}", ctx.record.blobs.get(output.sha256)) for output in files]
+    for output in files:
+        body = ctx.record.blobs.get(output.sha256)
+        refs.append(ctx.record.put(f"output:{output.name}", body, media=media_of(output.name)))
     ctx.note_once("results.released", {"checkpoint": checkpoint}, refs)
     return refs[0].sha256

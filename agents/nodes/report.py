@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.messages import HumanMessage, SystemMessage
@@ -10,12 +11,18 @@ from langgraph.runtime import Runtime
 from counterproof.agents.answers import ask
 from counterproof.agents.context import StudyContext
 from counterproof.agents.nodes._checkpoint import put_up
+from counterproof.agents.nodes._statement import make_statement_for
 from counterproof.agents.nodes.release_checkpoint import check_released
 from counterproof.agents.prompts import fill, shown
+from counterproof.agents.reasons import answered, pending
+from counterproof.agents.settings import exposure_in_words
 from counterproof.agents.state import StudyState
+from counterproof.provenance.labels import mode_notice
 from counterproof.provenance.numbers import to_markdown
 from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind
 from counterproof.tools import Part, Plan, ReportText, Result, deviations, format_number, render
+from counterproof.tools.report import Documents, reporting_items
+from counterproof.tools.report.deviations import HEAD as DEVIATIONS_HEAD
 
 
 def report(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
@@ -24,26 +31,42 @@ def report(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
     rounds = {**state["round"], "report": state["round"].get("report", 0) + 1}
     ctx.progress(f"report: asking {ctx.settings.model.model} (draft {rounds['report']})")
     plan, released = ctx.plan(state["plan"]), check_released(ctx, state["released"])
+    sees = ctx.settings.exposure != "metadata"
     task = fill(
         "reporter_task",
         plan=shown(ctx.json(state["plan"])),
-        released=shown(released["results"]),
-        checks=shown(released["checks"]),
+        released=shown(released["results"] if sees else [_without_values(result) for result in released["results"]]),
+        checks=shown(released["checks"] if sees else sorted(released["checks"])),
         feedback=ctx.text(state["feedback"]) if state.get("feedback") else "",
     )
     results = _results(released)
+    reasons = pending(ctx, CheckpointKind.SIGNOFF)
     written = ask(
         ctx.chat,
         f"report/{rounds['report']}",
-        [SystemMessage(fill("reporter")), HumanMessage(task)],
+        [SystemMessage(fill("reporter") + ("" if sees else "\n\n" + fill("reporter_blind"))), HumanMessage(task)],
         ReportText,
         check=lambda text: _check(text, plan, results),
-    ).value
-    return {"round": rounds, "feedback": "", **put_up_report(ctx, state, written)}
+        reasons=len(reasons),
+    )
+    told = answered(ctx, CheckpointKind.SIGNOFF, written.answers)
+    return {"round": rounds, "feedback": "", **put_up_report(ctx, state, written.value, told)}
 
 
-def put_up_report(ctx: StudyContext, state: StudyState, written: ReportText) -> dict[str, Any]:
-    """Render a report, put its sign-off up, and return the update of the state."""
+def _without_values(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what may be said of a released result where the model may see no number: what there is to refer to."""
+    words = ("id", "label", "unit", "method", "population")
+    told: dict[str, Any] = {name: result[name] for name in words if name in result}
+    return {
+        **told,
+        "has": [name for name in ("value", "ci_low", "ci_high", "p_value", "n") if result.get(name) is not None],
+    }
+
+
+def put_up_report(
+    ctx: StudyContext, state: StudyState, written: ReportText, told: Sequence[dict[str, str]] = ()
+) -> dict[str, Any]:
+    """Render a report, put its sign-off up with the transparency statement, and return the update of the state."""
     plan, released = ctx.plan(state["plan"]), ctx.json(state["released"])
     results = _results(released)
     sections = render(written, plan=plan, released=results)
@@ -58,13 +81,16 @@ def put_up_report(ctx: StudyContext, state: StudyState, written: ReportText) -> 
     }
     markdown = ctx.record.put("report.md", to_markdown(document).encode(), media="text/markdown")
     ref = ctx.put_json("report", document)
-    ctx.note_once("report.rendered", {"number": state.get("opened", {}).get("signoff", 0) + 1}, [ref, markdown])
+    number = state.get("opened", {}).get("signoff", 0) + 1
+    ctx.note_once("report.rendered", {"number": number}, [ref, markdown])
     subject = {
         "report": ref.sha256,
         "markdown": to_markdown(document),
         "document": document,
         "released": state["released"],
+        "transparency": make_statement_for(ctx, f"{state['study']}.{CheckpointKind.SIGNOFF}.{number}"),
         "editable": written.model_dump(),
+        "answered": list(told),
     }
     return {"report": ref.sha256, **put_up(ctx, state, CheckpointKind.SIGNOFF, subject)}
 
@@ -86,9 +112,11 @@ def _head(ctx: StudyContext) -> str:
     lines = [f"**Question.** {settings.question}", ""]
     if settings.mode == "scenario":
         lines += [f"**This study was {REPLAY_LABEL}: its decisions are scripted, and no person looked at it.**", ""]
+    notice = mode_notice(ctx.record.of_type("study.created")[0])
+    lines += [f"**{notice}**", ""] if notice else []
     lines += [
         f"Plan, programs and text by the model `{settings.model.model}`; every number by programs that a reviewer "
-        "approved, run on the real data in a sandbox. The model saw no row of the data.",
+        f"approved, run on the real data in a sandbox. Exposure `{settings.exposure}`: {exposure_in_words(settings)}.",
         "",
         "| checkpoint | decision | by | role |",
         "|---|---|---|---|",
@@ -104,7 +132,7 @@ def _head(ctx: StudyContext) -> str:
 
 
 def _appendix(plan: Plan, released: dict[str, Any], results: dict[str, Result]) -> dict[str, list[Part]]:
-    """Return the tables that code makes: all released numbers, participants, deviations from the plan."""
+    """Return the tables that code makes: all released numbers, participants, deviations, items."""
     parts = [_text("| result | value | interval | p | n |\n|---|---|---|---|---|\n")]
     for name, result in results.items():
         parts.append(_text(f"| {_cell(result.label)} [{_cell(result.unit)}] | "))
@@ -113,11 +141,13 @@ def _appendix(plan: Plan, released: dict[str, Any], results: dict[str, Result]) 
             parts += [Part(kind="number", text=shown_, ref=f"{name}.{field}")] if shown_ else []
             parts.append(_text(end))
     departures = deviations(plan, results)
-    table = "\n".join(["| result | deviation |", "|---|---|", *departures]) if departures else "None."
+    table = "\n".join([*DEVIATIONS_HEAD, *departures]) if departures else "None."
+    items = reporting_items(Documents(plan=plan, flow=released["flow"] is not None, results=len(results)))
     return {
         "released numbers": parts,
         "participants": _participants(released["flow"]),
         "deviations from the plan": [_text(table + "\n")],
+        **({"reporting items": [_text("\n".join(items) + "\n")]} if items else {}),
     }
 
 

@@ -8,10 +8,12 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
 from counterproof.agents.context import StudyContext
-from counterproof.agents.nodes._checkpoint import decided, withdrawn
+from counterproof.agents.nodes._checkpoint import decided, hear, withdrawn
 from counterproof.agents.nodes.report import put_up_report
 from counterproof.agents.prompts import fill, shown
+from counterproof.agents.reasons import numbered
 from counterproof.agents.state import StudyState
+from counterproof.provenance.reasons import reasons_in
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.tools import ReportText
 
@@ -20,8 +22,9 @@ Goto = Literal["signoff_checkpoint", "report", "export"]
 
 def signoff_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
     """Wait for the decision on the report and follow it."""
-    interrupt(state["request"])
+    answer = interrupt(state["request"])
     ctx = runtime.context
+    hear(ctx, state, answer)
     decision = decided(ctx, state, CheckpointKind.SIGNOFF)
     if decision.decision == "approve":
         return Command(goto="export", update={"ended": "done", "reason": ""})
@@ -34,5 +37,5 @@ def signoff_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Com
         reason = f"the report was rejected {state['round']['report']} times; last: {decision.comment}"
         return Command(goto="export", update={"ended": "rejected", "reason": reason})
     before = shown(ctx.checkpoints.subject(decision.checkpoint)["editable"])
-    feedback = fill("feedback", reason=decision.comment, before=before)
+    feedback = fill("feedback", reason=numbered(reasons_in(decision.comment)), before=before)
     return Command(goto="report", update={"feedback": ctx.record.put("feedback", feedback.encode()).sha256})

@@ -5,33 +5,58 @@ Neither conversation sees the other. A role whose program already works is left 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, assert_never
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langgraph.runtime import Runtime
 from pydantic import BaseModel, ConfigDict, Field
 
-from counterproof.agents.answers import ask
+from counterproof.agents.answers import Structured, ask
 from counterproof.agents.context import StudyContext
-from counterproof.agents.prompts import fill, shown
+from counterproof.agents.executions import PROGRAM_MEDIA
+from counterproof.agents.prompts import fill, quoted, shown
+from counterproof.agents.reasons import answered, pending
 from counterproof.agents.state import StudyState
-from counterproof.sandbox.orders import Role
+from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.sandbox import Environment, Language
+from counterproof.sandbox.orders import ROLES, Role
+from counterproof.tools.profile import told as profile_told
 
-ROLES: tuple[Role, ...] = ("primary", "replication")
-_PREFERENCE = "for example statsmodels or scipy in place of lifelines, or the formula written out"
+_PREFERENCE: dict[Language, str] = {
+    "python": "for example statsmodels or scipy in place of lifelines, or the formula written out",
+    "r": "for example another package, or the formula written out",
+}
 
 
-class ProgramText(BaseModel):
-    """A program as the model writes it."""
+_NAMES = "lifelines, matplotlib, numpy, pandas, pyarrow, scikit-learn, scipy, seaborn, statsmodels, tableone"
+LIBRARIES = frozenset(_NAMES.split(", "))
+"""What a program in Python is told of; the rest of an environment is what these need."""
 
+
+class _AnyProgram(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    language: Literal["python"]
+    language: Language
     """Language of the program."""
     code: str = Field(min_length=1, max_length=200_000)
     """The whole program."""
     notes: str = Field(default="", max_length=20_000)
     """What a reviewer should look at."""
+
+
+class ProgramText(_AnyProgram):
+    """A program as the model writes it."""
+
+    language: Literal["python"]
+
+
+class RProgramText(_AnyProgram):
+    """A program in R as the model writes it."""
+
+    language: Literal["r"]
+
+
+_FORMS: dict[Language, type[_AnyProgram]] = {"python": ProgramText, "r": RProgramText}
 
 
 def write(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
@@ -41,37 +66,63 @@ def write(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
     turns = {role: list(state.get("turns", {}).get(role, [])) for role in ROLES}
     answers = ctx.both(lambda role: _write_one(ctx, state, role, turns[role]), wanted)
     programs = dict(state.get("programs", {}))
-    for role, answer in zip(wanted, answers, strict=True):
-        program = ctx.record.put("program", answer.code.encode(), media="text/x-python")
+    told_to = dict(state.get("answered", {}))
+    for role, structured in zip(wanted, answers, strict=True):
+        answer = structured.value
+        rows = answered(ctx, CheckpointKind.CODE, structured.answers, role=role)
+        told_to[role] = ctx.put_json("answers", rows).sha256 if rows else ""
+        program = ctx.record.put("program", answer.code.encode(), media=PROGRAM_MEDIA[answer.language])
         notes = ctx.record.put("notes", answer.notes.encode(), media="text/markdown")
         number = 1 + sum(turn.startswith("assistant:") for turn in turns[role])
         ctx.note_once(
-            "program.written", {"role": role, "number": number, "language": answer.language}, [program, notes]
+            "program.written",
+            {"role": role, "number": number, "language": answer.language},
+            [program, notes],
+            durable=role == wanted[-1],  # the last one flushes them all
         )
         programs[role] = program.sha256
         said = ctx.put_json("answer", answer.model_dump(mode="json"))
         turns[role].append(f"assistant:{said.sha256}")
-    return {"programs": programs, "turns": turns}
+    return {"programs": programs, "turns": turns, "answered": told_to}
 
 
-def _write_one(ctx: StudyContext, state: StudyState, role: Role, turns: list[str]) -> ProgramText:
+def _write_one(ctx: StudyContext, state: StudyState, role: Role, turns: list[str]) -> Structured[_AnyProgram]:
     number = 1 + sum(turn.startswith("assistant:") for turn in turns)
     ctx.progress(f"write: asking for the {role} program ({number})")
     task = fill(
         "programmer_task",
         plan=shown(ctx.json(state["plan"])),
-        profile=shown(ctx.json(state["profile"])),
-        codebook=ctx.settings.codebook or "None was given.",
+        profile=shown(profile_told(ctx.json(state["profile"]))),
+        codebook=quoted(ctx.settings.codebook) or "None was given.",
         feedback="",
     )
-    system = fill("programmer")
+    language = ctx.settings.language_of(role)
+    system = instructions(language, ctx.environments[role])
     if role == "replication":
-        system += "\n\n" + fill("replicator", preference=_PREFERENCE)
+        system += "\n\n" + fill("replicator", preference=_PREFERENCE[language])
     messages: list[BaseMessage] = [SystemMessage(system), HumanMessage(task)]
     for turn in turns:
         speaker, _, digest = turn.partition(":")
         messages.append(AIMessage(ctx.text(digest)) if speaker == "assistant" else HumanMessage(ctx.text(digest)))
-    return ask(ctx.chat, f"write/{role}/{number}", messages, ProgramText).value
+    reasons = len(pending(ctx, CheckpointKind.CODE))
+    return ask(ctx.chat, f"write/{role}/{number}", messages, _FORMS[language], reasons=reasons)
+
+
+def instructions(language: Language, environment: Environment) -> str:
+    """Return what a programmer of this language is told."""
+    match language:
+        case "python":
+            return fill("programmer", packages=", ".join(_libraries(environment)))
+        case "r":
+            return fill("programmer_r", packages=", ".join(environment.packages))
+        case _:
+            assert_never(language)
+
+
+def _libraries(environment: Environment) -> list[str]:
+    """Return the libraries that a program may import, with their versions, as far as they are there."""
+    named = (library.partition("==") for library in environment.distributions)
+    return [f"{name} {version}" for name, _, version in named if name.lower() in LIBRARIES]
 
 
 def told(ctx: StudyContext, text: str) -> str:

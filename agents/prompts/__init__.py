@@ -1,5 +1,8 @@
 """The prompts: Markdown files beside this one, filled in with named parts.
 
+Each begins with a comment that holds its version and the reason for what it asks; the comment is not sent. The version
+goes up with every change of what is sent.
+
 A prompt is deterministic: it is made from the study's documents alone, with no clock, random id, host name or path, so
 that the same study asks for the same bytes anywhere.
 """
@@ -7,9 +10,15 @@ that the same study asks for the same bytes anywhere.
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from importlib.resources import files
 from string import Template
 from typing import Any
+
+_HEAD = re.compile(r"<!-- version ([0-9]+)\n[^>]+\n-->\n")
+_UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+_HEAD = re.compile(r"<!-- version ([0-9]+)\n[^>]+\n-->\n")
 
 
 def fill(name: str, **parts: str) -> str:
@@ -18,10 +27,40 @@ def fill(name: str, **parts: str) -> str:
     Raises:
         KeyError: a part that the prompt names is missing.
     """
-    text = files("counterproof.agents.prompts").joinpath(f"{name}.md").read_text(encoding="utf-8")
-    return Template(text).substitute(parts).strip()
+    return Template(_HEAD.sub("", _read(name), count=1)).substitute(parts).strip()
+
+
+def version(name: str) -> int:
+    """Return the version of a prompt.
+
+    Raises:
+        ValueError: the prompt doesn't begin with its version and reason.
+    """
+    head = _HEAD.match(_read(name))
+    if head is None:
+        raise ValueError(f"The prompt {name!r} doesn't begin with '<!-- version N', its reason and '-->'.")
+    return int(head.group(1))
+
+
+def _read(name: str) -> str:
+    return files("counterproof.agents.prompts").joinpath(f"{name}.md").read_text(encoding="utf-8")
 
 
 def shown(value: Any) -> str:
     """Return a document as it stands in a prompt: indented JSON with sorted keys."""
-    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False)
+    return _visible(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False))
+
+
+def quoted(text: str) -> str:
+    """Return a text that came with the data, line by line behind a bar: none of it can pose as words of ours."""
+    return "\n".join(f"| {_visible(line)}" for line in text.splitlines())
+
+
+def _visible(text: str) -> str:
+    r"""Return text in which characters that nobody sees, or that turn the direction, stand as `\uXXXX`."""
+    return "".join(
+        character
+        if character in "\n\t" or unicodedata.category(character) not in _UNSEEN
+        else f"\\u{ord(character):04x}"
+        for character in text
+    )

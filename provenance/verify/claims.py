@@ -5,20 +5,37 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from counterproof.provenance.bundle import readme_facts, review_label
-from counterproof.provenance.crate import make_crate
+from counterproof.provenance.bundle import REDACTED_COPY, SPANS, program_file, readme_facts
+from counterproof.provenance.conventions import STUDY
+from counterproof.provenance.crate import METADATA, make_crate
 from counterproof.provenance.digests import digest_of
 from counterproof.provenance.errors import VerificationFailed
+from counterproof.provenance.interop.workflow_crate import PREVIEW
+from counterproof.provenance.labels import mode_notice, review_label
 from counterproof.provenance.numbers import check_numbers, to_markdown
+from counterproof.provenance.readable import ANSWERS, SIGNED
 from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind
-from counterproof.provenance.telemetry import STUDY
-from counterproof.provenance.verify.reading import Bundle, NotApplicable, fail_if
+from counterproof.provenance.shown import shown_programs
+from counterproof.provenance.transparency.recorded import STATEMENT, answers_of, signed_statement, statements
+from counterproof.provenance.verify.formats import check_formats, format_names
+from counterproof.provenance.verify.reading import Bundle, NotApplicable, NotHere, fail_if
+from counterproof.provenance.verify.remaking import (
+    FOR_PEOPLE,
+    Remade,
+    check_readable,
+    explained,
+    other_version,
+    own_version_of,
+)
+from counterproof.provenance.verify.statements import check_statements
 
-_SPANS = "telemetry/spans.otlp.jsonl"
+_SAYS_SOMETHING = {"File", "Person", "Organization", "CreateAction", "ControlAction", "OrganizeAction", "HowToStep"}
+"""Types of the RO-Crate that nobody may add to; what a stranger's crate says besides is left to its readers."""
 _ALWAYS = {
     "README.md",
-    "ro-crate-metadata.json",
+    METADATA,
+    "record/checkpoints.jsonl",
     "record/events.jsonl",
     "record/head.json",
     "record/withheld.json",
@@ -34,6 +51,8 @@ def check_report(bundle: Bundle) -> list[str]:
         if event.data["kind"] == CheckpointKind.SIGNOFF:
             _check_signoff(bundle, event, reports)
     if not reports:
+        if any(event.data["ended"] == "done" for event in bundle.of_type("study.ended")):
+            raise VerificationFailed("The study is done, and there is no report.")
         raise NotApplicable("the study ended without a report")
     document = bundle.body(reports[-1], "report")
     released, plan = (
@@ -55,12 +74,17 @@ def check_marks(bundle: Bundle) -> list[str]:
     info = bundle.tag("bag-info.txt").decode().splitlines()
     if [line for line in info if line.startswith("Counterproof-Review:")] != [f"Counterproof-Review: {label}"]:
         raise VerificationFailed(f"The bag does not say that the study was {label}.")
-    readme, facts = bundle.get("README.md").decode(), readme_facts(bundle.events)
+    readme, facts = bundle.get("README.md").decode(), readme_facts(bundle.events, bundle.profile)
     if not readme.startswith(facts) or any(readme.count(word) != 1 for word in ("Review: **", "State: **")):
         raise VerificationFailed(f"README.md does not say what it should of a study that was {label}: {facts!r}.")
+    if (REDACTED_COPY in readme) != (bundle.profile == "redacted"):
+        raise VerificationFailed(f"README.md does not say that the bundle is {bundle.profile}.")
     reports = bundle.of_type("report.rendered")
     if reports and label == REPLAY_LABEL and REPLAY_LABEL not in bundle.get("report.md").decode():
         raise VerificationFailed(f"report.md does not say that the study was {label}.")
+    notice = mode_notice(bundle.events[0])
+    if reports and notice not in bundle.get("report.md").decode():
+        raise VerificationFailed(f"report.md does not say: {notice}")
     for event in bundle.of_type("results.released"):
         released = bundle.body(event, "released")
         if released["synthetic"] or bundle.document(released["execution"])["synthetic"]:
@@ -69,7 +93,7 @@ def check_marks(bundle: Bundle) -> list[str]:
 
 
 def check_copies(bundle: Bundle) -> list[str]:
-    """11: the plain-named files are the ones in the record, and no other file is there."""
+    """11: the plain-named files are those of the record or made from it, and no other file is there."""
     wanted = _wanted(bundle)
     faults = [
         f"the file {name} is not that of the record"
@@ -77,13 +101,18 @@ def check_copies(bundle: Bundle) -> list[str]:
         if bundle.digest(f"data/{name}") != digest
     ]
     decided = range(1, len(bundle.of_type("decision.recorded")) + 1)
-    known = _ALWAYS | {_SPANS} | {f"decisions/{at}.json{end}" for at in decided for end in ("", ".sig")}
+    known = _ALWAYS | FOR_PEOPLE | ({SPANS} if bundle.profile == "full" else set()) | set(format_names(bundle))
+    known |= {f"decisions/{at}.json{end}" for at in decided for end in ("", ".sig")}
     strange = set(bundle.names()) - set(wanted) - known
     faults += [f"the file {name} has no place in a bundle" for name in sorted(strange) if name[:13] != "record/blobs/"]
     fail_if(faults)
-    _check_crate(bundle)
-    spans = _check_spans(bundle) if _SPANS in bundle.names() else "none"
-    return [f"{len(wanted)} files; spans: {spans}"]
+    spans = _check_spans(bundle) if SPANS in bundle.names() else "none"
+    remade = [_check_crate(bundle), check_readable(bundle), check_statements(bundle), check_formats(bundle)]
+    evidence = [f"{len(wanted)} files; spans: {spans}", *(one.found for one in remade if one.found)]
+    left = sorted(name for one in remade for name in one.left)
+    if left:
+        raise NotHere(*evidence, f"can't be compared: {', '.join(left)}{other_version(bundle)}")
+    return evidence
 
 
 def _check_signoff(bundle: Bundle, event: Event, reports: list[Event]) -> None:
@@ -121,39 +150,43 @@ def _wanted(bundle: Bundle) -> dict[str, str]:
         wanted["results/released.json"] = event.ref("released").sha256
     for approval in bundle.approvals().values():
         if approval.data["kind"] == CheckpointKind.CODE:
-            programs = bundle.document(approval.data["subject"])["programs"]
-            wanted |= {f"programs/{program['role']}.py": program["sha256"] for program in programs}
+            programs = shown_programs(bundle.document(approval.data["subject"]))
+            wanted |= {program_file(program): program["sha256"] for program in programs}
+    signed, made = signed_statement(bundle.events), statements(bundle.events)
+    if signed is not None:
+        wanted[SIGNED] = signed.ref(STATEMENT).sha256
+    if made and answers_of(made[-1]):
+        wanted[ANSWERS] = answers_of(made[-1])
     created = bundle.events[0].data
-    if created["share_data"]:
+    if created["share_data"] and bundle.profile == "full":
         wanted |= {f"inputs/{file['name']}": file["sha256"] for file in created["data"]}
     return wanted
 
 
-def _check_crate(bundle: Bundle) -> None:
+def _check_crate(bundle: Bundle) -> Remade:
     """What this version would say in the RO-Crate stands in it, and no other file, action or person does."""
-    prefix = f"{bundle.top}/data/"
-    sizes = {
-        info.filename[len(prefix) :]: info.file_size
-        for info in bundle.archive.infolist()
-        if info.filename.startswith(prefix)
-    }
-    del sizes["ro-crate-metadata.json"]
+    sizes = {name: size for name, size in bundle.sizes().items() if name not in (METADATA, PREVIEW)}
     title, label = bundle.events[0].data["title"], review_label(bundle.events)
-    made = {entity["@id"]: entity for entity in make_crate(bundle.events, sizes, title=title, label=label)["@graph"]}
-    given = bundle.json("ro-crate-metadata.json")["@graph"]
+    crate = make_crate(bundle.events, sizes, title=title, label=label, version=own_version_of(bundle))
+    made = {entity["@id"]: entity for entity in crate["@graph"]}
+    given = bundle.json(METADATA)["@graph"]
     entities = {entity["@id"]: entity for entity in given}
+    if len(entities) != len(given):
+        raise VerificationFailed("The RO-Crate names an entity twice.")
     faults = [
         f"the RO-Crate says otherwise of {name}"
         for name, entity in made.items()
         if not entity.items() <= entities.get(name, {}).items()
     ]
-    faults += ["the RO-Crate names an entity twice"] if len(entities) != len(given) else []
     faults += [
         f"the RO-Crate names {name}, of which the record knows nothing"
         for name, entity in entities.items()
-        if name not in made and {"File", "Person", "CreateAction"} & {*_listed(entity["@type"])}
+        if name not in made and _SAYS_SOMETHING & {*_listed(entity["@type"])}
     ]
+    if faults and explained(bundle, METADATA):
+        return Remade(found="", left=(METADATA,))
     fail_if(faults)
+    return Remade(found="")
 
 
 def _listed(value: Any) -> list[Any]:
@@ -162,11 +195,11 @@ def _listed(value: Any) -> list[Any]:
 
 def _check_spans(bundle: Bundle) -> str:
     count = 0
-    for line in bundle.get(_SPANS).splitlines():
+    for line in bundle.get(SPANS).splitlines():
         for resource in json.loads(line)["resourceSpans"]:
             for span in (span for scope in resource["scopeSpans"] for span in scope["spans"]):
                 attributes = {pair["key"]: pair["value"] for pair in span["attributes"]}
                 count += 1
                 if attributes[STUDY] != {"stringValue": bundle.top}:
-                    raise VerificationFailed(f"The file {_SPANS} holds spans of another study: {attributes[STUDY]}.")
+                    raise VerificationFailed(f"The file {SPANS} holds spans of another study: {attributes[STUDY]}.")
     return str(count)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from counterproof.provenance.bundle import split_bodies
+from collections.abc import Iterator
+from typing import Any
+
 from counterproof.provenance.crate import blob_name
 from counterproof.provenance.errors import VerificationFailed
-from counterproof.provenance.record import Event, Ref, read_chain
-from counterproof.provenance.verify.reading import Bundle, NotApplicable, fail_if
+from counterproof.provenance.record import Chain, Event, Ref
+from counterproof.provenance.record_checkpoints import Comparison, RecordCheckpoint, lacks, read_signed
+from counterproof.provenance.schemas import check_lines
+from counterproof.provenance.verify.reading import Bundle, NotApplicable, NotHere, fail_if
+from counterproof.provenance.withheld import REDACTED, holds, split_bodies
 
 _FROM_A_CALL = {
     "plan.drafted": "plan/{round}/",
@@ -17,13 +22,17 @@ _FROM_A_CALL = {
 
 
 def check_chain(bundle: Bundle) -> list[str]:
-    """4: each event carries the hash of the one before, and the head is the one that the bag names."""
-    bundle.events = read_chain(bundle.get("record/events.jsonl"))
+    """4: the events are one chain, each of its schema; head and record checkpoints are those of this record."""
+    chain = Chain()
+    signed = Comparison(chain, _signed(bundle), missing=lacks)
+    with bundle.stream("record/events.jsonl") as lines:
+        bundle.events = list(signed.read(lines))
+    signed.end()
     if not bundle.events or bundle.events[0].type != "study.created":
         raise VerificationFailed("The record does not begin with the study.")
     head = bundle.json("record/head.json")
     last = bundle.events[-1]
-    if head != {"events": len(bundle.events), "head": last.digest}:
+    if head != {"events": chain.size, "head": chain.head, "merkle_root": chain.root()}:
         raise VerificationFailed(f"Event {last.seq} is not the last: the record was cut, or its head was changed.")
     if [event.seq for event in bundle.of_type("study.created")] != [0]:
         raise VerificationFailed("The record holds the beginning of a second study.")
@@ -36,26 +45,42 @@ def check_chain(bundle: Bundle) -> list[str]:
         raise VerificationFailed("The bag's folder is not named after the study.")
     if f"External-Identifier: {bundle.top}" not in info:
         raise VerificationFailed("The file bag-info.txt names another study.")
-    return [f"{len(bundle.events)} events, head {last.digest}"]
+    fail_if([signed.fault] if signed.fault else [])
+    with bundle.stream("record/events.jsonl") as lines:
+        of_schema = check_lines(lines)
+    return [
+        f"{len(bundle.events)} events, head {chain.head}",
+        f"{signed.held} record checkpoints, Merkle root {chain.root()}",
+        of_schema,
+    ]
 
 
 def check_bodies(bundle: Bundle) -> list[str]:
     """5: every body that an event names is there with its digest, or is listed as withheld and may be."""
-    leaving, withheld = split_bodies(bundle.events)
-    if bundle.json("record/withheld.json") != withheld:
+    leaving, withheld = split_bodies(bundle.events, bundle.profile)
+    rows = bundle.json("record/withheld.json")
+    if [{name: value for name, value in row.items() if name != "proof"} for row in rows] != withheld:
         raise VerificationFailed(
-            "The file record/withheld.json does not list just the bodies that the events keep on the secure side."
+            "The file record/withheld.json does not list just the bodies that the events keep on the secure side"
+            + (", and those that a redacted bundle leaves out." if bundle.profile == "redacted" else ".")
         )
-    faults = []
+    there = set(leaving)
+    faults = _check_proofs(bundle, rows)
     for event in bundle.events:
         faults += [f"event {event.seq} hides its {ref.role}" for ref in event.refs if not _may_hide(bundle, event, ref)]
         for ref in event.refs:
-            if ref.sha256 in leaving and len(bundle.blob(ref.sha256)) != ref.size:
+            if ref.sha256 in there and bundle.check_blob(ref.sha256) != ref.size:
                 faults.append(f"event {event.seq} gives another size for {ref.sha256}")
     strange = {f"record/blobs/{name}" for name in bundle.names("record/blobs/")} - {blob_name(one) for one in leaving}
     faults += [f"the file {name} belongs to no event" for name in sorted(strange)]
     fail_if(faults)
-    return [f"{len(leaving)} bodies there, {len(withheld)} withheld on the secure side"]
+    if not leaving:
+        raise VerificationFailed("The record names no body.")
+    redacted = sum(row["why"] == REDACTED for row in withheld)
+    found = f"{len(leaving)} bodies there, {len(withheld) - redacted} withheld on the secure side"
+    if redacted:
+        raise NotHere(found, f"{redacted} redacted: each is proven to be named by the record; their bytes are not here")
+    return [found]
 
 
 def check_effects(bundle: Bundle) -> list[str]:
@@ -74,11 +99,30 @@ def check_effects(bundle: Bundle) -> list[str]:
             del running[event.data["key"]]
             finished |= {event.data["key"]} if event.type == "effect.finished" else set()
     _check_numbering(set(attempts))
-    if not finished:
-        raise NotApplicable("no effect ended in this study")
+    if not attempts:
+        raise NotApplicable("no model call and no execution was begun in this study")
     again = sum(attempts.values()) - len(attempts)
     open_ended = f", {len(running)} cut off" if running else ""
     return [f"{len(finished)} effects, each once, {again} second attempts{open_ended}"]
+
+
+def _signed(bundle: Bundle) -> Iterator[RecordCheckpoint]:
+    key = bundle.get("keys/service_signers").decode(errors="replace").removeprefix("service ")
+    with bundle.stream("record/checkpoints.jsonl") as lines:
+        yield from read_signed(lines, key=key.rstrip("\n"), study=bundle.top)
+
+
+def _check_proofs(bundle: Bundle, rows: list[dict[str, Any]]) -> list[str]:
+    """Return what is wrong with the proofs of a redacted bundle; in a full one no row has a proof."""
+    if bundle.profile == "full":
+        return [f"the row of {row['sha256']} in record/withheld.json has a proof" for row in rows if "proof" in row]
+    lines = bundle.get("record/events.jsonl").split(b"\n")[:-1]
+    root = bundle.json("record/head.json")["merkle_root"]
+    return [
+        f"the proof of {row['sha256']} in record/withheld.json does not hold"
+        for row in rows
+        if not holds(row, lines[row["event"]], size=len(lines), root=root)
+    ]
 
 
 def _may_hide(bundle: Bundle, event: Event, ref: Ref) -> bool:

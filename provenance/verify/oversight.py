@@ -5,15 +5,20 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from counterproof.provenance.commitments import commits_to
 from counterproof.provenance.decisions import Decision, check_decision
 from counterproof.provenance.digests import digest_of, sha256_bytes
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind, Reviewer
+from counterproof.provenance.shown import shown_programs
 from counterproof.provenance.verify.reading import Bundle, NotApplicable
+from counterproof.provenance.verify.rules import check_age, check_rules
 
 _SIGNED_WITHIN = timedelta(minutes=5)
 """A decision is recorded as soon as it is signed."""
+_AFTER_THE_END = frozenset({"study.stopped", "record.repaired", "decision.refused"})
+"""Events that change nothing."""
 
 
 def check_decisions(bundle: Bundle) -> list[str]:
@@ -23,7 +28,8 @@ def check_decisions(bundle: Bundle) -> list[str]:
     signers: dict[str, str] = {}
     lines = []
     for number, event in enumerate(bundle.of_type("decision.recorded"), start=1):
-        made, reviewer = _check_statement(bundle, number, event, opened)
+        made, reviewer = _check_statement(bundle, event, opened)
+        _check_files(bundle, number, event)
         if made.checkpoint in decided:
             raise VerificationFailed(f"Event {event.seq} decides {made.checkpoint} a second time.")
         decided[made.checkpoint] = made
@@ -36,6 +42,7 @@ def check_decisions(bundle: Bundle) -> list[str]:
         if checkpoint not in decided:
             raise VerificationFailed(f"Event {opened[checkpoint].seq} puts {checkpoint} up, and nobody decided it.")
     _check_end(bundle, list(decided.values()))
+    check_rules(bundle, lambda event: _check_statement(bundle, event, opened))
     if not lines:
         raise NotApplicable("nobody decided anything in this study")
     return lines
@@ -62,8 +69,8 @@ def check_approvals(bundle: Bundle) -> list[str]:
             raise VerificationFailed(f"Event {event.seq}: an execution on real data without an approval.")
     for released in bundle.of_type("results.released"):
         _check_release(bundle, released, approvals, real)
-    if not real:
-        raise NotApplicable("no program was run on the real data")
+    if not real and not opened:
+        raise NotApplicable("the gate opened the real data to no program")
     return [f"{len(real)} executions on real data, each approved before"]
 
 
@@ -95,6 +102,7 @@ def _check_subject(bundle: Bundle, event: Event) -> None:
     if facts["kind"] == CheckpointKind.PLAN:
         intake = bundle.of_type("intake.finished")[-1]
         facts |= {"data": created["data"], "codebook": created["codebook"], "identifiers": intake.data["identifiers"]}
+        facts["quasi_identifiers"] = intake.data["quasi_identifiers"]
         facts["profile"] = bundle.body(intake, "profile")
     if facts["kind"] == CheckpointKind.CODE:
         facts["reads"] = created["data"]
@@ -103,7 +111,13 @@ def _check_subject(bundle: Bundle, event: Event) -> None:
             raise VerificationFailed(f"Event {event.seq} puts up another {name} than the record holds.")
 
 
-def _check_statement(bundle: Bundle, number: int, event: Event, opened: dict[str, Event]) -> tuple[Decision, Reviewer]:
+def _check_files(bundle: Bundle, number: int, event: Event) -> None:
+    for name, role in ((f"decisions/{number}.json", "statement"), (f"decisions/{number}.json.sig", "signature")):
+        if bundle.get(name) != bundle.blob(event.ref(role).sha256):
+            raise VerificationFailed(f"The file {name} is not the one of the record.")
+
+
+def _check_statement(bundle: Bundle, event: Event, opened: dict[str, Event]) -> tuple[Decision, Reviewer]:
     statement, signature = (bundle.blob(event.ref(role).sha256) for role in ("statement", "signature"))
     reviewer = Reviewer.model_validate(event.data["reviewer"])
     made = check_decision(statement, signature, reviewer=reviewer).decision
@@ -123,9 +137,6 @@ def _check_statement(bundle: Bundle, number: int, event: Event, opened: dict[str
         raise VerificationFailed(f"Event {event.seq} is of {event.ts}, and its statement was signed {made.decided_at}.")
     if (made.edited or None) != next((ref.sha256 for ref in event.refs if ref.role == "edited"), None):
         raise VerificationFailed(f"Event {event.seq} holds another edit than was signed.")
-    for name, body in ((f"decisions/{number}.json", statement), (f"decisions/{number}.json.sig", signature)):
-        if bundle.get(name) != body:
-            raise VerificationFailed(f"The file {name} is not the one of the record.")
     return made, reviewer
 
 
@@ -134,7 +145,7 @@ def _check_end(bundle: Bundle, decided: list[Decision]) -> None:
     if len(ends) != 1:
         raise VerificationFailed(f"The record holds {len(ends)} ends of the study; a bundle is of a study that ended.")
     end = ends[0].data["ended"]
-    if any(event.type not in ("study.stopped", "record.repaired") for event in bundle.events[ends[0].seq + 1 :]):
+    if any(event.type not in _AFTER_THE_END for event in bundle.events[ends[0].seq + 1 :]):
         raise VerificationFailed(f"The study goes on after its end (event {ends[0].seq}).")
     last = decided[-1] if decided else None
     approved = {made.kind for made in decided if made.decision == "approve"}
@@ -174,12 +185,13 @@ def _check_lock(bundle: Bundle, locked: Event, approvals: dict[str, Event]) -> N
 
 def _check_opening(bundle: Bundle, gate: Event, approvals: dict[str, Event]) -> None:
     approval = _approved(approvals, gate, gate.data["approval"], CheckpointKind.CODE)
+    check_age(bundle, gate, approval)
     subject = bundle.document(approval.data["subject"])
     orders = {digest_of(order): order for order in subject["orders"]}
     order = orders.get(gate.data["order"])
     if order is None or order["synthetic"]:
         raise VerificationFailed(f"Event {gate.seq} opened the data to a program that was not approved.")
-    shown = [program["code"] for program in subject["programs"] if program["role"] == order["role"]]
+    shown = [program["code"] for program in shown_programs(subject) if program["role"] == order["role"]]
     if [sha256_bytes(code.encode()) for code in shown] != [order["program"]]:
         raise VerificationFailed(f"Event {gate.seq} opened the data to another program than the reviewer was shown.")
     started = [event.data["key"] for event in bundle.of_type("effect.started") if event.seq < gate.seq]
@@ -230,7 +242,7 @@ def _check_release(bundle: Bundle, event: Event, approvals: dict[str, Event], re
     files = {file["name"]: file["sha256"] for file in bundle.document(released["execution"])["outputs"]}
     given = {file["name"]: file["sha256"] for file in released["files"]}
     held = {ref.role.removeprefix("output:"): ref.sha256 for ref in event.refs if ref.role != "released"}
-    if held != given or any(files.get(name) != digest for name, digest in given.items()):
+    if held != given or not all(_was_given(bundle, file, files) for file in released["files"]):
         raise VerificationFailed(f"Event {event.seq} releases files that are not the execution's.")
     checks = [check for check in bundle.of_type("checks.finished") if check.seq < event.seq]
     if not checks or (released["checkpoint"], released["checks"]) != (
@@ -243,3 +255,9 @@ def _check_release(bundle: Bundle, event: Event, approvals: dict[str, Event], re
     missing = wanted - {run.ref("request").sha256 for run in made.values()}
     if missing:
         raise VerificationFailed(f"Event {event.seq} releases results, and {len(missing)} approved programs never ran.")
+
+
+def _was_given(bundle: Bundle, file: dict[str, str], files: dict[str, str]) -> bool:
+    """Say whether a released file is, under its salt, the one that the execution left a commitment to."""
+    commitment = files.get(file["name"], "")
+    return commitment == file["commitment"] and commits_to(commitment, file["salt"], bundle.blob(file["sha256"]))

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from counterproof.provenance.bundle import review_label
 from counterproof.provenance.errors import CounterproofError, MachineTrouble, UsageError, VerificationFailed
+from counterproof.provenance.labels import review_label
+from counterproof.provenance.timestamps import read_certificates
 from counterproof.provenance.verify.claims import check_copies, check_marks, check_report
 from counterproof.provenance.verify.container import check_bag, check_seal
 from counterproof.provenance.verify.history import check_bodies, check_chain, check_effects
 from counterproof.provenance.verify.oversight import check_approvals, check_decisions
-from counterproof.provenance.verify.reading import Bundle, NotApplicable
+from counterproof.provenance.verify.reading import Bundle, NotApplicable, NotHere
+from counterproof.provenance.withheld import Profile
 from counterproof.provenance.zips import check_canonical, open_stored
 
 _MALFORMED = (
@@ -44,13 +45,24 @@ _STEPS: tuple[tuple[str, Callable[[Bundle], list[str]]], ...] = (
 _CHAIN = 4
 
 
+Outcome = Literal["ok", "failed", "not applicable", "cannot be checked here"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One step of a verification."""
+    """One step of a verification.
+
+    Attributes:
+        number: as in the documentation.
+        name: its name.
+        outcome: "not applicable" where the record shows why there is nothing to check; "cannot be checked here" where
+            no fault was found and something is left, for the reason that the evidence gives.
+        evidence: what was found, line by line.
+    """
 
     number: int
     name: str
-    outcome: Literal["ok", "failed", "not applicable"]
+    outcome: Outcome
     evidence: tuple[str, ...]
 
 
@@ -64,6 +76,7 @@ class Verification:
         ended: how it ended.
         label: how it was reviewed.
         head: digest of the last event.
+        profile: what the bundle holds: "full", "redacted", or "" when it can't be read.
         steps: the numbered steps.
     """
 
@@ -72,48 +85,62 @@ class Verification:
     ended: str
     label: str
     head: str
+    profile: Profile | Literal[""]
     steps: tuple[Step, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether no step failed."""
+        """Whether no step failed; something may be left that could not be checked here."""
         return all(step.outcome != "failed" for step in self.steps)
 
+    @property
+    def left(self) -> tuple[Step, ...]:
+        """The steps of which something could not be checked here."""
+        return tuple(step for step in self.steps if step.outcome == "cannot be checked here")
 
-def verify_bundle(path: Path) -> Verification:
+
+def verify_bundle(path: Path, *, authority: bytes = b"") -> Verification:
     """Verify a bundle.
 
+    Args:
+        path: the zip file.
+        authority: certificates (PEM) of the time-stamping authority that is trusted; then there must be a time stamp.
+
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such file, or the certificates can't be read.
         MachineTrouble: the file can't be read, or there is no room to work in.
     """
     if not path.is_file():
         raise UsageError(f"There is no bundle {path}.", advice="Name a zip file made by `counterproof export`.")
+    if authority:
+        read_certificates(authority)
     try:
-        return _verify(path)
+        return _verify(path, authority)
     except OSError as error:
         raise MachineTrouble(
             f"The bundle {path} can't be verified here: {error}.", advice="Mend its permissions or make room in TMPDIR."
         ) from error
 
 
-def _verify(path: Path) -> Verification:
+def _verify(path: Path, authority: bytes) -> Verification:
     try:
         archive = open_stored(path)
     except VerificationFailed as error:
         step = _step(1, "container", "failed", [str(error)])
-        return Verification(study="", title="", ended="", label="", head="", steps=(step,))
+        return Verification(study="", title="", ended="", label="", head="", profile="", steps=(step,))
     with archive:
-        steps = [_container(archive, path)]
-        bundle = Bundle(archive=archive, top=archive.namelist()[0].partition("/")[0])
+        top = archive.namelist()[0].partition("/")[0]
+        bundle = Bundle(archive=archive, top=top, authority=authority)
+        steps = [_container(bundle, path)]
         for number, (name, take) in enumerate(_STEPS, start=2):
             steps.append(_take(number, name, take, bundle))
         return _summary(bundle, steps)
 
 
-def _container(archive: zipfile.ZipFile, path: Path) -> Step:
+def _container(bundle: Bundle, path: Path) -> Step:
+    """1: each byte of the zip is as it would have been written. What is read through here is not read again."""
     try:
-        check_canonical(archive, path)
+        bundle.digests = check_canonical(bundle.archive, path)
     except VerificationFailed as error:
         return _step(1, "container", "failed", [str(error)])
     return _step(1, "container", "ok", ["every byte as written"])
@@ -126,13 +153,15 @@ def _take(number: int, name: str, take: Callable[[Bundle], list[str]], bundle: B
         return _step(number, name, "ok", take(bundle))
     except NotApplicable as reason:
         return _step(number, name, "not applicable", [str(reason)])
+    except NotHere as left:
+        return _step(number, name, "cannot be checked here", [str(line) for line in left.args])
     except CounterproofError as error:
         return _step(number, name, "failed", [str(error)])
     except _MALFORMED as error:
         return _step(number, name, "failed", [f"something is not of the form that it should have: {error!r}"])
 
 
-def _step(number: int, name: str, outcome: Any, evidence: list[str]) -> Step:
+def _step(number: int, name: str, outcome: Outcome, evidence: list[str]) -> Step:
     return Step(number=number, name=name, outcome=outcome, evidence=tuple(evidence))
 
 
@@ -140,8 +169,10 @@ def _summary(bundle: Bundle, steps: list[Step]) -> Verification:
     try:
         created = bundle.events[0].data
         ended = bundle.of_type("study.ended")[-1].data["ended"]
-        label = review_label(bundle.events)
+        label, profile = review_label(bundle.events), bundle.profile
         study, title, head = created["study"], created["title"], bundle.events[-1].digest
-    except _MALFORMED:
-        return Verification(study=bundle.top, title="", ended="", label="", head="", steps=tuple(steps))
-    return Verification(study=study, title=title, ended=ended, label=label, head=head, steps=tuple(steps))
+    except (*_MALFORMED, VerificationFailed):
+        return Verification(study=bundle.top, title="", ended="", label="", head="", profile="", steps=tuple(steps))
+    return Verification(
+        study=study, title=title, ended=ended, label=label, head=head, profile=profile, steps=tuple(steps)
+    )

@@ -2,9 +2,22 @@
 
 from counterproof.sandbox.environments.environment import (
     Environment,
+    Language,
+    Listed,
     build_environment,
     default_root,
     find_environment,
+    language_of,
+    list_environments,
 )
 
-__all__ = ["Environment", "build_environment", "default_root", "find_environment"]
+__all__ = [
+    "Environment",
+    "Language",
+    "Listed",
+    "build_environment",
+    "default_root",
+    "find_environment",
+    "language_of",
+    "list_environments",
+]

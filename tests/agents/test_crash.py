@@ -12,14 +12,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from counterproof.agents.study import OpenStudy, open_study, open_workplace
-from counterproof.provenance.record import Event, read_chain
+
+from .crashes import check_once, gone, left_running, outcome, unmarked
 
 pytestmark = pytest.mark.crash
 STUDY = "study-crash"
@@ -81,56 +81,10 @@ def _kill_at(home: Path, moment: Moment) -> bool:
     return running
 
 
-def _left_running(home: Path) -> list[str]:
-    """Return the processes that have the laboratory in their arguments or mounted."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            seen = (process / "cmdline").read_bytes() + (process / "mountinfo").read_bytes()
-            if os.fsencode(home) in seen:
-                found.append(f"{process.name}: {(process / 'cmdline').read_bytes()[:200]!r}")
-        except OSError:
-            continue
-    return found
-
-
-def _gone(home: Path) -> bool:
-    until = time.monotonic() + 5
-    while _left_running(home) and time.monotonic() < until:
-        time.sleep(0.05)
-    return not _left_running(home)
-
-
-def _digests(study: OpenStudy) -> dict[str, str]:
-    (released,), (rendered,) = study.record.of_type("results.released"), study.record.of_type("report.rendered")
-    (ended,) = study.record.of_type("study.ended")
-    return {
-        "released": released.ref("released").sha256,
-        "report": rendered.ref("report").sha256,
-        "text": rendered.ref("report.md").sha256,
-        "ended": ended.data["ended"],
-    }
-
-
-def _unmarked(events: list[Event]) -> list[Event]:
-    """Return second starts of an effect that say neither that they follow a kill nor a recorded failure."""
-    last: dict[str, Event] = {}
-    found = []
-    for event in events:
-        if event.type not in ("effect.started", "effect.finished", "effect.failed"):
-            continue
-        before = last.get(event.data["key"])
-        again = event.type == "effect.started" and before is not None
-        if again and before is not None and before.type != "effect.failed" and not event.data["after_kill"]:
-            found.append(event)
-        last[event.data["key"]] = event
-    return found
-
-
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What a run gives that nobody kills."""
-    return _digests(_run_to_the_end(tmp_path_factory.mktemp("undisturbed") / "home"))
+    return outcome(_run_to_the_end(tmp_path_factory.mktemp("undisturbed") / "home"))
 
 
 @pytest.mark.parametrize("moment", _moments(), ids=str)
@@ -139,18 +93,12 @@ def test_a_killed_study_ends_as_if_nothing_had_been(
 ) -> None:
     home = tmp_path / "home"
     running = _kill_at(home, moment)
-    assert _gone(home), _left_running(home)
+    assert gone(home), left_running(home)
     study = _run_to_the_end(home)
-    events = study.record.events()
-    print(f"seed {SEED}, {moment}, running {running}, {len(events)} events")
-    assert read_chain(study.record.path.read_bytes()) == events
-    assert _digests(study) == undisturbed
-    finished = Counter(event.data["key"] for event in events if event.type == "effect.finished")
-    assert set(finished.values()) == {1}
-    assert {event.data["key"] for event in events if event.type == "effect.started"} == set(finished)
-    assert _unmarked(events) == []
-    assert (study.folder / "bundle.zip").exists()
-    assert _left_running(home) == []
+    print(f"seed {SEED}, {moment}, running {running}, {len(study.record.events())} events")
+    assert outcome(study) == undisturbed
+    check_once(study)
+    assert left_running(home) == []
 
 
 def test_the_look_for_processes_sees_a_running_program(tmp_path: Path) -> None:
@@ -158,10 +106,10 @@ def test_the_look_for_processes_sees_a_running_program(tmp_path: Path) -> None:
     with subprocess.Popen(_command(home), stdout=subprocess.DEVNULL, start_new_session=True) as process:
         seen = 0
         while process.poll() is None and seen < 2:
-            seen = max(seen, len(_left_running(home)))
+            seen = max(seen, len(left_running(home)))
         os.killpg(process.pid, signal.SIGKILL)
     assert seen >= 2
-    assert _gone(home)
+    assert gone(home)
 
 
 def test_a_study_that_is_killed_again_and_again_ends(tmp_path: Path, undisturbed: dict[str, str]) -> None:
@@ -169,6 +117,6 @@ def test_a_study_that_is_killed_again_and_again_ends(tmp_path: Path, undisturbed
     for events in (3, 15, 22, 31):
         _kill_at(home, Moment(events=events, then_s=chance.uniform(0, JITTER_S)))
     study = _run_to_the_end(home)
-    assert _digests(study) == undisturbed
-    assert _unmarked(study.record.events()) == []
-    assert _gone(home)
+    assert outcome(study) == undisturbed
+    assert unmarked(study.record.events()) == []
+    assert gone(home)

@@ -13,6 +13,7 @@ from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.reviewers import CheckpointKind, Role
+from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.store import Status
 
 from ..endpoint import Endpoint
@@ -374,7 +375,7 @@ def test_a_decision_is_made_once(lab: Lab) -> None:
     lab.add("bea", KEY2, Role.STATISTICIAN)
     with pytest.raises(UsageError, match=r"already decided by ada \(approve\)\. Nothing was changed"):
         lab.study(study).checkpoints.decide(
-            waiting.id, KEY2, reviewer="bea", decision="reject", comment="No.", seen=waiting.subject
+            waiting.id, KeySigner(key=KEY2), reviewer="bea", decision="reject", comment="No.", seen=waiting.subject
         )
 
 

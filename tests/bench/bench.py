@@ -1,10 +1,10 @@
 """Every speed that an issue names, measured: one line a figure, `name value unit goal ok|short`, and JSON on request.
 
-    .venv/bin/python -P tests/bench/bench.py [--json FILE] [--only NAME]
+    .venv/bin/python -m tests.bench.bench [--json FILE] [--only NAME]
 
 A figure that misses its goal says `short`; the exit code stays 0, because another machine is another speed. Ratios
 compare two things inside one run, measured in turns, and take the medians, so that a busy machine slows both. Absolute
-goals are those of the issue or of the reference measurements. The whole run takes about a minute.
+goals are those of the issue or of the reference measurements. The whole run takes about a minute and a half.
 
 How each cost grows:
 
@@ -13,13 +13,26 @@ How each cost grows:
                                      with the imports of the application (about 1.5 s)
     replayer_*                       with the length of prompts; a turn is found by comparing with each recorded one, so
                                      with turns squared (at 150 turns nothing to notice)
-    record_append_ratio              not with the length of the record; with the size of the event
+    record_append_ratio, …_flushed   not with the length of the record; with the size of the event
     record_verify_events_per_s       the time with the number of events, and with their size
+    record_verify_memory_growth_kib  not at all: from ten thousand events to a hundred thousand
+    file_hash_ratio                  the time with the size of the file
     bundle_verify_s                  with the bytes of the bundle, and with the number of events
-    sandbox_cold_overhead_ms         with the number of inputs; not with their size
-    sandbox_import_overhead_percent  not with what the program does: the overhead is paid at the start
-    tap_added_us_p50                 with the size of request and answer, with four flushes of the disk a call, and with
-                                     the events so far (the journal looks for its key: over a study with calls squared)
+    export_vs_zip_speed_ratio        the time of both with the bytes of data and bodies; that of an export also with the
+                                     events (pages and statement, 0.2 s for a study without any)
+    export_1gib_rss_growth_mib       not with the bytes: two pieces of 1 MiB are held at a time
+    sandbox_warm_*, sandbox_parked_* with the memory of the imported stack (a fork copies its page tables) and with the
+                                     size of the inputs, which are copied
+    sandbox_cold_isolation_*         with the number of inputs; not with their size
+    sandbox_kill_overshoot_ms        with the number of processes
+    sandbox_private_memory_mib       with the pages that starting touches; not with the stack
+    sandbox_no_survivor_ms           with the number and memory of the processes
+    tap_added_us_p50                 with the size of request and answer (the guard reads each request), and with four
+                                     flushes of the disk a call
+    guard_check_ms                   with the size of the request, times the lengths of runs looked for; not with
+                                     the data
+    guard_fingerprints_share         not above a twentieth of the file; what there is no room for is sampled
+    guard_build_mb_per_s             the time with rows times columns, and with the different texts
     step_ms_sqlite_sync              with the size of the state, which holds ids and digests only; not with the steps
     checkpoint_bytes_per_step        with the size of the state
 
@@ -39,6 +52,7 @@ import sys
 import tempfile
 import threading
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -46,37 +60,51 @@ from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal
 
 import httpx2
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from langchain_openai import ChatOpenAI
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
-from langgraph.checkpoint.sqlite import SqliteSaver
-from langgraph.graph import END, START, StateGraph
+from opentelemetry.instrumentation.genai.langchain import LangChainInstrumentor
+from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
 from pydantic import SecretStr
 
 from counterproof.agents.chat import Chat
 from counterproof.agents.models import ModelConfig
 from counterproof.provenance.blobs import Blobs
-from counterproof.provenance.digests import canonical_json
+from counterproof.provenance.digests import canonical_json, sha256_file
+from counterproof.provenance.instrumentation import instrument_models
 from counterproof.provenance.journal import Journal
-from counterproof.provenance.record import Record, read_chain
+from counterproof.provenance.record import Chain, Record, now
+from counterproof.provenance.record_checkpoints import (
+    Comparison,
+    checkpoint_at,
+    is_due,
+    lacks,
+    read_signed,
+    signed_line,
+)
+from counterproof.provenance.signing import public_line
+from counterproof.provenance.telemetry import span
+from counterproof.provenance.tracing import start_tracing
 from counterproof.provenance.verify import verify_bundle
-from counterproof.sandbox import Environment, ExecutionSpec, LocalSandbox, find_environment, run_all
 from counterproof.scenarios.catalogue import load_scenario
 from counterproof.scenarios.server import Turn, TurnServer
 from counterproof.tools import read_file
 from counterproof.tools.rowguard import RowGuard
 from counterproof.ui import environment
 
+from ..agents.stepping import step_in_file
+from . import guard_figures, sandbox_figures
+
+_KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 SCRIPT = Path(sys.executable).with_name("counterproof")
 LINE = re.compile(
     r"(?P<name>[a-z][a-z0-9_]*) (?P<value>-?\d[\d.]*(?:e-\d+)?) (?P<unit>\S+) "
     r"(?P<goal>(?:<=|>=)\d[\d.]*) (?P<verdict>ok|short)"
 )
 """One line of the output."""
-IMPORTS = b"import pandas, lifelines\nprint(1)\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,120 +235,167 @@ def _client(base_url: str) -> ChatOpenAI:
 
 
 def record() -> list[Figure]:
-    """Appending to a record, against the bare work on the same disk; and reading a long one."""
-    event = {"key": "write/primary/1/1", "kind": "model", "attempt": 1, "padding": "x" * 150}
+    """Appending to a record, against the bare work on the same disk, with and without a flush."""
+    event = {"key": "write/primary/1/1", "kind": "model", "attempt": 1, "padding": "x" * 130}
     with tempfile.TemporaryDirectory(prefix="counterproof-bench-") as folder:
         kept = Record(Path(folder), blobs=Blobs(Path(folder, "blobs")))
         kept.append("effect.started", data=event)
         value = json.loads(kept.path.read_bytes())
         bare = os.open(Path(folder, "bare.jsonl"), os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        ours, theirs = [], []
-        for _ in range(200):
-            ours.append(_timed(lambda: kept.append("effect.started", data=event)))
-            theirs.append(_timed(lambda: _bare_append(bare, value)))
+        ratios = []
+        for durable, times in ((False, 2000), (True, 300)):
+            ours, theirs = [], []
+            for _ in range(times):
+                ours.append(_timed(partial(kept.append, "effect.started", data=event, durable=durable)))
+                theirs.append(_timed(partial(_bare_append, bare, value, flush=durable)))
+            ratios.append(median(ours) / median(theirs))
         os.close(bare)
-        lines = kept.path.read_bytes()
-    long = _long_chain(lines.splitlines()[0], events=20_000)
-    read_s = median(_timed(lambda: read_chain(long)) for _ in range(5))
     return [
-        Figure(name="record_append_ratio", value=median(ours) / median(theirs), unit="times", goal=3),
-        Figure(name="record_verify_events_per_s", value=20_000 / read_s, unit="events/s", goal=150_000, wanted=">="),
+        Figure(name="record_append_ratio", value=ratios[0], unit="times", goal=3),
+        Figure(name="record_append_flushed_ratio", value=ratios[1], unit="times", goal=1.25),
     ]
 
 
-def _bare_append(handle: int, value: Any) -> None:
+def export() -> list[Figure]:
+    """The bundle of a study that shares 1 GiB, against a plain zip of it and against the bundle of 1 MiB."""
+    small, large = (_exported(mib=mib, turns=turns) for mib, turns in ((1, 1), (1024, 3)))
+    ratio = median(large["plain_s"]) / median(large["export_s"])
+    grown_mib = large["peak_mib"] - small["peak_mib"]
+    return [
+        Figure(name="export_1gib_rss_growth_mib", value=grown_mib, unit="MiB", goal=32),
+        Figure(name="export_vs_zip_speed_ratio", value=ratio, unit="times", goal=0.6, wanted=">="),
+    ]
+
+
+def _exported(*, mib: int, turns: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="counterproof-bench-") as folder:
+        command = [sys.executable, "-m", "tests.bench.exporting", folder, str(mib), str(turns)]
+        told: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+        return told
+
+
+def _bare_append(handle: int, value: Any, *, flush: bool) -> None:
     line = canonical_json(value)
     hashlib.sha256(line).hexdigest()
     os.write(handle, line + b"\n")
-    os.fdatasync(handle)
+    if flush:
+        os.fdatasync(handle)
 
 
-def _long_chain(line: bytes, *, events: int) -> bytes:
-    """Return a chain as `Record.append` would write it, without flushing each line."""
-    raw = json.loads(line)
-    lines: list[bytes] = []
-    for seq in range(events):
-        raw["seq"] = seq
-        raw["prev"] = hashlib.sha256(lines[-1]).hexdigest() if lines else raw["prev"]
-        lines.append(canonical_json(raw))
-    return b"\n".join(lines) + b"\n"
-
-
-def sandbox() -> list[Figure]:
-    """A cold start in the sandbox, against the same interpreter without it."""
-    place, analysis = LocalSandbox(), find_environment()
-    _sandboxed(place, analysis, b"print(1)\n")  # probes
-    cold = _paired(place, analysis, b"print(1)\n", rounds=15)
-    loaded = _paired(place, analysis, IMPORTS, rounds=5)
-    over_ms = (cold["inside"] - cold["bare"]) * 1000
-    over_percent = (loaded["inside"] / loaded["bare"] - 1) * 100
+def reading() -> list[Figure]:
+    """Reading a long record as `verify` does: types, chain, Merkle root and record checkpoints; and hashing a file."""
+    with tempfile.TemporaryDirectory(prefix="counterproof-bench-") as folder:
+        short, long = (_long_record(Path(folder, name), events) for name, events in (("a", 10_000), ("b", 100_000)))
+        read_s = median(_timed(lambda: _read_record(long)) for _ in range(5))
+        peaks = [_peak_kib(partial(_read_record, record)) for record in (short, long)]
+        big = Path(folder, "big")
+        big.write_bytes(os.urandom(2**20) * 16)
+        ours, theirs = [], []
+        for _ in range(40):
+            ours.append(_timed(lambda: sha256_file(big)))
+            theirs.append(_timed(lambda: _bare_hash(big)))
     return [
-        Figure(name="sandbox_cold_overhead_ms", value=over_ms, unit="ms", goal=20),
-        Figure(name="sandbox_import_overhead_percent", value=over_percent, unit="%", goal=5),
+        Figure(name="record_verify_events_per_s", value=100_000 / read_s, unit="events/s", goal=150_000, wanted=">="),
+        Figure(name="record_verify_memory_growth_kib", value=peaks[1] - peaks[0], unit="KiB", goal=64),
+        Figure(name="file_hash_ratio", value=median(theirs) / median(ours), unit="times", goal=0.95, wanted=">="),
     ]
 
 
-def _paired(place: LocalSandbox, analysis: Environment, program: bytes, *, rounds: int) -> dict[str, float]:
-    bare = [str(analysis.path / "bin" / "python"), "-I", "-c", program.decode()]
-    times: dict[str, list[float]] = {"inside": [], "bare": []}
-    for _ in range(rounds):
-        times["bare"].append(_timed(lambda: subprocess.run(bare, capture_output=True, check=True)))
-        times["inside"].append(_timed(lambda: _sandboxed(place, analysis, program)))
-    return {name: median(values) for name, values in times.items()}
+def _read_record(record: Path) -> None:
+    with record.open("rb") as lines, record.with_suffix(".signed").open("rb") as statements:
+        signed = read_signed(statements, key=public_line(_KEY.public_key()), study="s1")
+        compared = Comparison(Chain(), signed, missing=lacks)
+        for _ in compared.read(lines):
+            pass
+        compared.end()
+    assert compared.fault == "", compared.fault
 
 
-def _sandboxed(place: LocalSandbox, analysis: Environment, program: bytes) -> None:
-    (done,) = run_all(place, [ExecutionSpec(program=program, environment=analysis)])
-    if done.status != "ok":
-        raise RuntimeError(f"The program of the measurement ended with {done.status}.")
+def _bare_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _peak_kib(do: Callable[[], object]) -> float:
+    tracemalloc.start()
+    do()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 1024
+
+
+def _long_record(path: Path, events: int) -> Path:
+    """Write a record of lines of 400 bytes, as `Record.append` would, and its record checkpoints."""
+    line = {
+        "v": 1,
+        "ts": now(),
+        "actor": {"kind": "system", "id": "counterproof"},
+        "trace_id": "0" * 32,
+        "span_id": "0" * 16,
+        "refs": [],
+        "data": {"key": "write/primary/1/1", "kind": "model", "attempt": 1, "padding": "x" * 37},
+    }
+    chain = Chain()
+    with path.open("wb") as lines, path.with_suffix(".signed").open("wb") as signed:
+        for seq in range(events):
+            type_ = "effect.started" if seq else "study.created"
+            lines.write(made := canonical_json({**line, "seq": seq, "prev": chain.head, "type": type_}) + b"\n")
+            (event,) = chain.read((made,))
+            if is_due(event):
+                signed.write(signed_line(checkpoint_at(chain, study="s1"), _KEY))
+    return path
+
+
+def sandbox() -> list[Figure]:
+    """Starts and ends in the sandbox, against what is not isolated, in the same run."""
+    return [
+        Figure(name=f"sandbox_{row.name}", value=row.value, unit=row.unit, goal=row.most)
+        for row in sandbox_figures.figures()
+        if row.most
+    ]
 
 
 def tap() -> list[Figure]:
-    """What writing a model call down adds to it: guard, journal, two blobs, two events, a client of its own."""
+    """What is added to a model call: guard, journal, two blobs, two events, and the spans of it, kept in a file."""
     request, response = _recorded_turn()
     scenario = load_scenario("lung-survival")
     guard = RowGuard([read_file(path)[1] for path in scenario.data_paths])
     messages, form = _messages(request), request.get("response_format")
     with (
         tempfile.TemporaryDirectory(prefix="counterproof-bench-") as folder,
-        TurnServer([Turn(request=request, response=response, origin={}) for _ in range(140)]) as server,
+        TurnServer([Turn(request=request, response=response, origin={}) for _ in range(250)]) as server,
+        start_tracing(Path(folder, "spans"), study="bench"),
     ):
         kept = Record(Path(folder, "record"), blobs=Blobs(Path(folder, "blobs")))
         config = ModelConfig(model="authored-turns", base_url=server.base_url, api_key_env="")
         chat = Chat(config, api_key="none", journal=Journal(kept), guard=guard)
         plain = _client(server.base_url)
         ours, theirs = [], []
-        for at in range(65):
-            theirs.append(_timed(lambda: plain.invoke(messages, response_format=form)))
-            ours.append(_timed(partial(chat.complete, f"call/{at}", messages, response_format=form)))
-    added_us = (median(ours[5:]) - median(theirs[5:])) * 1e6
-    return [Figure(name="tap_added_us_p50", value=added_us, unit="us", goal=100)]
+        for burst in range(14):
+            ask = partial(plain.invoke, messages, response_format=form)
+            theirs += [_timed(ask) for _ in range(8)][2:]
+            with _instrumented(), span("invoke_agent bench"):
+                keys = [f"call/{burst}/{at}" for at in range(8)]
+                ours += [_timed(partial(chat.complete, key, messages, response_format=form)) for key in keys][2:]
+    added_us = (median(ours) - median(theirs)) * 1e6
+    return [Figure(name="tap_added_us_p50", value=added_us, unit="us", goal=1500)]
 
 
-class _State(TypedDict, total=False):
-    study: str
-    plan: str
-    left: int
+@contextmanager
+def _instrumented() -> Iterator[None]:
+    """Trace model calls in the block only: the bare client beside it shows what everything added costs."""
+    instrument_models()
+    try:
+        yield
+    finally:
+        LangChainInstrumentor().uninstrument()  # type: ignore[no-untyped-call]  # the library's
+        OpenAIInstrumentor().uninstrument()
 
 
 def steps() -> list[Figure]:
-    """One step of a graph with a small state over the SQLite checkpointer, each flushed before the next begins."""
-    graph = StateGraph(_State)
-    graph.add_node("step", lambda state: {"left": state["left"] - 1, "plan": hashlib.sha256(b"x").hexdigest()})
-    graph.add_edge(START, "step")
-    graph.add_conditional_edges("step", lambda state: "step" if state["left"] else END)
-    config: Any = {"configurable": {"thread_id": "bench"}, "recursion_limit": 200}
-    begin: Any = {"study": "study-1a2b3c4d", "left": 100}
-    times = []
+    """One step of a graph that does nothing, with a study's state and saver, each flushed before the next begins."""
     with tempfile.TemporaryDirectory(prefix="counterproof-bench-") as folder:
-        for at in range(5):
-            connection = sqlite3.connect(Path(folder, f"{at}.sqlite"), check_same_thread=False)
-            saver = SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=None))
-            run = graph.compile(checkpointer=saver).invoke
-            began = time.perf_counter()
-            run(begin, config, durability="sync")
-            times.append((time.perf_counter() - began) / 100)
-            connection.close()
+        times = [_timed(partial(step_in_file, Path(folder, f"{at}.sqlite"), 100)) / 100 for at in range(5)]
     return [Figure(name="step_ms_sqlite_sync", value=median(times) * 1000, unit="ms", goal=3)]
 
 
@@ -330,7 +405,17 @@ def _timed(do: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-PARTS = (start, demo, replayer, record, sandbox, tap, steps)
+def guard() -> list[Figure]:
+    """The guard over a file of a million rows."""
+    found = guard_figures.figures()
+    return [
+        Figure(name="guard_check_ms", value=found.check_ms, unit="ms", goal=20),
+        Figure(name="guard_fingerprints_share", value=found.share, unit="share", goal=0.05),
+        Figure(name="guard_build_mb_per_s", value=found.build_mb_per_s, unit="MB/s", goal=50, wanted=">="),
+    ]
+
+
+PARTS = (start, demo, replayer, record, reading, export, sandbox, tap, steps, guard)
 
 
 def main() -> None:

@@ -11,15 +11,22 @@ import pytest
 from counterproof.agents.runner import Runner, make_bundle
 from counterproof.agents.study import open_study, open_workplace
 from counterproof.provenance.decisions import DecisionKind
+from counterproof.provenance.instrumentation import instrument_models
 from counterproof.provenance.tracing import start_tracing
 from counterproof.sandbox import Environment, LocalSandbox
 from counterproof.scenarios.catalogue import load_scenario
 from counterproof.scenarios.replayer import run_scenario, start_scenario
 
 from ..endpoint import Endpoint, Reply
-from ..lab import PRIMARY, Lab, planned, reported, script, written
-from .forging import Story
+from ..lab import PRIMARY, Lab, planned, program, reported, script, written
+from .forging import Bag, Story
 
+ANSWERS = b"""# by Ada
+[A4]
+answer = "Ada designed the study and is accountable for it."
+[B6]
+not_applicable = "No model was trained."
+"""
 MakeStory = Callable[[Path], Story]
 
 
@@ -40,6 +47,7 @@ def demo(shared: Path, sandbox: LocalSandbox, environment: Environment) -> Path:
         place = open_workplace(shared / "demo-home")
         study = start_scenario(place, load_scenario("lung-survival"))
         runner = Runner(workplace=place, sandbox=sandbox, environment=environment, api_key=lambda _name: "none")
+        instrument_models()
         with start_tracing(place.store.study_folder(study) / "telemetry" / "spans.otlp.jsonl", study=study):
             run_scenario(runner, study)
         make_bundle(place, open_study(place, study), target)
@@ -49,7 +57,7 @@ def demo(shared: Path, sandbox: LocalSandbox, environment: Environment) -> Path:
 
 @pytest.fixture(scope="session")
 def reviewed(shared: Path, sandbox: LocalSandbox, environment: Environment) -> Path:
-    """The bundle of a study that Ada reviewed: a call that failed, a rejected plan, a rejected report."""
+    """The bundle of a study that Ada reviewed: a call that failed, a rejected plan, a rejected report, her answers."""
 
     def make(target: Path) -> None:
         lab = Lab(home=shared / "reviewed-home", sandbox=sandbox, environment=environment)
@@ -59,12 +67,39 @@ def reviewed(shared: Path, sandbox: LocalSandbox, environment: Environment) -> P
             primary=["no program at all", written(PRIMARY)],
             reporter=[reported(methods="First words."), reported()],
         )
+        lab.study(study).answers.write_bytes(ANSWERS)
         with Endpoint(answers) as endpoint:
             decisions: tuple[DecisionKind, ...] = ("reject", "approve", "approve", "approve", "reject", "approve")
             lab.run(study, endpoint.base_url, *decisions)
         make_bundle(lab.workplace, lab.study(study), target)
 
     return _once(shared / "reviewed.zip", make)
+
+
+@pytest.fixture(scope="session")
+def repaired(shared: Path, sandbox: LocalSandbox, environment: Environment) -> Path:
+    """The bundle of a study whose first program failed on the twin."""
+
+    def make(target: Path) -> None:
+        lab = Lab(home=shared / "repaired-home", sandbox=sandbox, environment=environment)
+        study = lab.new()
+        wrong = program("Fails on the twin.", middle="raise ValueError(len(rows))")
+        with Endpoint(script(primary=[written(wrong), written(PRIMARY)])) as endpoint:
+            lab.run(study, endpoint.base_url, "approve", "approve", "approve", "approve")
+        make_bundle(lab.workplace, lab.study(study), target)
+
+    return _once(shared / "repaired.zip", make)
+
+
+@pytest.fixture(scope="session")
+def redacted(shared: Path, reviewed: Path) -> Path:
+    """The redacted bundle of the study that Ada reviewed."""
+
+    def make(target: Path) -> None:
+        place = open_workplace(shared / "reviewed-home")
+        make_bundle(place, open_study(place, Bag(reviewed).top), target, profile="redacted")
+
+    return _once(shared / "redacted.zip", make)
 
 
 def _once(target: Path, make: Callable[[Path], None]) -> Path:

@@ -15,10 +15,12 @@ from typing import Any
 import pytest
 
 from counterproof.provenance.bundle import SIGNATURE
+from counterproof.provenance.interop.dsse import seal
+from counterproof.provenance.interop.in_toto import MEDIA
 from counterproof.provenance.signing import BUNDLE_NAMESPACE, public_line, sign
 from counterproof.provenance.verify import verify_bundle
 
-from .forging import FORGER, STRANGER, Bag, blob, failed, write_files
+from .forging import FORGER, STRANGER, Bag, blob, failed, failures, write_files
 
 Attack = Callable[[Bag], None]
 pytestmark = pytest.mark.tamper
@@ -172,6 +174,22 @@ def _foreign_spans(bag: Bag) -> None:
     bag.files[SPANS] = json.dumps(line).encode() + b"\n"
 
 
+def _all_present(statement: Any) -> None:
+    for item in statement["items"]:
+        item["status"] = "present"
+
+
+def _word(bag: Bag) -> None:
+    name = "data/transparency/statement.docx"
+    assert b"Ada designed the study" in bag.files[name]
+    bag.files[name] = bag.files[name].replace(b"Ada designed the study", b"Eve designed the study")
+
+
+def _other_version(bag: Bag) -> None:
+    bag.replace("bag-info.txt", "; Pygments ", "; Pygments 0.")
+    bag.replace("data/record.html", "Ada says reject", "Ada says approve")
+
+
 REVIEWED: dict[str, tuple[Attack, str]] = {
     "README removed": (_remove("data/README.md"), "marks"),
     "report removed": (_remove("data/report.json"), "copies"),
@@ -250,6 +268,37 @@ REVIEWED: dict[str, tuple[Attack, str]] = {
     "RO-Crate is no JSON": (_text("data/ro-crate-metadata.json", b"{"), "copies"),
 }
 LABEL = "replayed, not reviewed"
+FOR_PEOPLE: dict[str, tuple[Attack, str]] = {
+    "record page removed": (_remove("data/record.html"), "copies"),
+    "preview removed": (_remove("data/ro-crate-preview.html"), "copies"),
+    "statement removed": (_remove("data/transparency/statement.json"), "copies"),
+    "Word statement removed": (_remove("data/transparency/statement.docx"), "copies"),
+    "signed statement removed": (_remove("data/transparency/signed.json"), "copies"),
+    "signed statement edited": (_json("data/transparency/signed.json", _all_present), "copies"),
+    "answers removed": (_remove("data/transparency/answers.toml"), "copies"),
+    "answers renamed": (_rename("data/transparency/answers.toml", "data/transparency/more.toml"), "copies"),
+    "file added to the statement": (_add("data/transparency/statement.pdf"), "copies"),
+    "statement and page swapped": (_swap("data/record.html", "data/transparency/statement.html"), "copies"),
+    "answer edited": (_replace("data/transparency/answers.toml", "accountable for it", "accountable"), "copies"),
+    "comment in the answers edited": (_replace("data/transparency/answers.toml", "by Ada", "by Eve"), "copies"),
+    "decision edited on the page": (_replace("data/record.html", "Ada says reject", "Ada says approve"), "copies"),
+    "plan edited on the page": (_replace("data/record.html", "independence", "dependence"), "copies"),
+    "colour edited on the page": (_replace("data/record.html", '<span class="k">', '<span class="s">'), "copies"),
+    "script added to the page": (_replace("data/record.html", "</body>", "<script>1</script></body>"), "copies"),
+    "link added to the preview": (_replace("data/ro-crate-preview.html", "</ul>", "<li>x</li></ul>"), "copies"),
+    "label edited on the preview": (_replace("data/ro-crate-preview.html", "by people", "by experts"), "copies"),
+    "count edited in the statement": (
+        _replace("data/transparency/statement.json", '"rejected": 2', '"rejected": 0'),
+        "copies",
+    ),
+    "missing item called present": (_json("data/transparency/statement.json", _all_present), "copies"),
+    "text edited in the Word statement": (_word, "copies"),
+    "claim added to the HTML statement": (
+        _replace("data/transparency/statement.html", "supports 21 CFR Part 11", "complies with 21 CFR Part 11"),
+        "copies",
+    ),
+    "another version is named and the text edited": (_other_version, "copies"),
+}
 DEMO: dict[str, tuple[Attack, str]] = {
     "label removed from README": (_replace("data/README.md", LABEL, "reviewed by people"), "marks"),
     "label removed from bag-info": (_replace("bag-info.txt", LABEL, "reviewed by people"), "marks"),
@@ -278,6 +327,32 @@ def _three_ways(bundle: Path, folder: Path, attack: Attack, step: str) -> None:
 @pytest.mark.parametrize("name", REVIEWED)
 def test_a_changed_bag_is_caught_as_it_is_fitted_and_sealed_anew(reviewed: Path, tmp_path: Path, name: str) -> None:
     _three_ways(reviewed, tmp_path, *REVIEWED[name])
+
+
+@pytest.mark.parametrize("name", FOR_PEOPLE)
+def test_what_is_made_for_people_is_caught_when_changed(reviewed: Path, tmp_path: Path, name: str) -> None:
+    _three_ways(reviewed, tmp_path, *FOR_PEOPLE[name])
+
+
+@pytest.mark.parametrize("name", FOR_PEOPLE)
+def test_what_is_made_for_people_is_caught_when_the_crate_was_made_to_fit(
+    reviewed: Path, tmp_path: Path, name: str
+) -> None:
+    """Sizes and listing of the RO-Crate tell nothing then: only making the files again does."""
+    attack, step = FOR_PEOPLE[name]
+    bag, preview = Bag(reviewed), "data/ro-crate-preview.html"
+    before = bag.files[preview]
+    attack(bag)
+    attacked = bag.files.get(preview)
+    bag.remake_crate()
+    if attacked is None:
+        del bag.files[preview]
+    elif attacked != before:
+        bag.files[preview] = attacked
+    bag.reseal()
+    found = failed(bag.write(tmp_path / "sealed.zip"))
+    assert set(found) == {step}
+    assert [word for word in ("RO-Crate", "in-toto", "can't be made") if word in found[step]] == []
 
 
 @pytest.mark.parametrize("name", DEMO)
@@ -397,14 +472,157 @@ def test_spans_may_be_missing_or_changed_because_nothing_rests_on_them(demo: Pat
     """Only the seal covers them; a forger with a service key of his own can change their times."""
     bag = Bag(demo)
     del bag.files[SPANS]
-    bag.json("data/ro-crate-metadata.json", _without_spans)
+    bag.remake()
     bag.reseal()
     found = verify_bundle(bag.write(tmp_path / "sealed.zip"))
     assert found.ok
-    assert found.steps[10].evidence == ("9 files; spans: none",)
+    assert found.steps[10].evidence == (
+        "11 files; spans: none",
+        "6 made for people, the same when made again",
+        "1 transparency statement of the record, the same when made again; the last signed off",
+        "49 for other people's programs, the same when made again",
+    )
 
 
-def _without_spans(crate: Any) -> None:
-    name = SPANS.removeprefix("data/")
-    crate["@graph"] = [entity for entity in crate["@graph"] if entity["@id"] != name]
-    crate["@graph"][1]["hasPart"].remove({"@id": name})
+def test_spans_that_are_taken_away_are_missed_on_the_page(demo: Path, tmp_path: Path) -> None:
+    bag = Bag(demo)
+    page = bag.files["data/record.html"]
+    del bag.files[SPANS]
+    bag.remake()
+    bag.files["data/record.html"] = page
+    bag.remake_crate()
+    bag.reseal()
+    assert "record.html is not what the record gives" in failed(bag.write(tmp_path / "sealed.zip"))["copies"]
+
+
+def test_another_version_of_pygments_may_colour_otherwise_and_verify_says_so(reviewed: Path, tmp_path: Path) -> None:
+    bag = Bag(reviewed)
+    page = bag.files["data/record.html"]
+    bag.files["data/record.html"] = page.replace(b'<span class="k">import</span>', b"import")
+    bag.remake_crate()
+    bag.reseal()
+    assert "here is" not in failed(bag.write(tmp_path / "same.zip"))["copies"]
+    bag.replace("bag-info.txt", "; Pygments ", "; Pygments 0.")
+    bag.reseal()
+    found = verify_bundle(bag.write(tmp_path / "other.zip"))
+    assert found.ok
+    assert "but for the colours of programs" in found.steps[10].evidence[1]
+
+
+def _left(bundle: Path) -> dict[str, str]:
+    """Verify a bundle that holds, and return what could not be checked by the names of the steps."""
+    found = verify_bundle(bundle)
+    assert found.ok, failures(found)
+    return {step.name: " ".join(step.evidence) for step in found.left}
+
+
+def test_other_bytes_of_another_version_can_not_be_checked_here_and_both_are_named(
+    reviewed: Path, tmp_path: Path
+) -> None:
+    bag = Bag(reviewed)
+    bag.replace("data/record.html", "Ada says reject", "Ada says otherwise")
+    bag.json("data/prov.json", lambda document: document.__setitem__("agent", {}))
+    bag.remake_crate()
+    bag.reseal()
+    same = failed(bag.write(tmp_path / "same.zip"))
+    assert list(same) == ["copies"]
+    assert "record.html is not what the record gives" in same["copies"]
+    bag.replace("bag-info.txt", "counterproof 0.1.0", "counterproof 0.0.9")
+    bag.json("data/ro-crate-metadata.json", lambda crate: _reword(crate, "0.1.0", "0.0.9"))
+    bag.reseal()
+    left = _left(bag.write(tmp_path / "other.zip"))
+    assert list(left) == ["copies"]
+    assert "can't be compared: prov.json, record.html (made with counterproof 0.0.9; " in left["copies"]
+    assert "here is counterproof 0.1.0" in left["copies"]
+
+
+def _reword(value: Any, old: str, new: str) -> Any:
+    return json.loads(json.dumps(value).replace(old, new))
+
+
+def test_another_version_of_a_library_explains_the_file_that_it_decides_on_and_no_other(
+    reviewed: Path, tmp_path: Path
+) -> None:
+    bag = Bag(reviewed)
+    bag.files["data/transparency/statement.docx"] += b" "
+    bag.remake_crate()
+    bag.replace("bag-info.txt", "; python-docx ", "; python-docx 0.")
+    bag.reseal()
+    assert "can't be compared: transparency/statement.docx" in _left(bag.write(tmp_path / "word.zip"))["copies"]
+    bag.replace("data/record.html", "Ada says reject", "Ada says approve")
+    bag.remake_crate()
+    bag.reseal()
+    assert "record.html is not what the record gives" in failed(bag.write(tmp_path / "page.zip"))["copies"]
+
+
+def test_another_version_explains_no_foreign_signature_and_no_other_record(reviewed: Path, tmp_path: Path) -> None:
+    bag = Bag(reviewed)
+    bag.replace("bag-info.txt", "counterproof 0.1.0", "counterproof 0.0.9")
+    bag.json("data/ro-crate-metadata.json", lambda crate: _reword(crate, "0.1.0", "0.0.9"))
+    bag.reseal()
+    assert verify_bundle(bag.write(tmp_path / "whole.zip")).left == ()
+    name = next(name for name in bag.files if name.endswith(".link"))
+    link = bag.files[name]
+    bag.files[name] = seal(b"{}", media=MEDIA, key=STRANGER)
+    bag.remake_crate()
+    bag.rebag()
+    bag.seal_again()
+    assert "does not hold" in failed(bag.write(tmp_path / "link.zip"))["copies"]
+    bag.files[name] = link
+    bag.files["data/report.md"] += b" "
+    bag.remake_crate()
+    bag.rebag()
+    bag.seal_again()
+    assert "report.md" in failed(bag.write(tmp_path / "report.zip"))["copies"]
+
+
+ODD: dict[str, Any] = {
+    "time": lambda events: events[-1].__setitem__("ts", "soon"),
+    "title": lambda events: events[0]["data"].__setitem__("title", {"a": []}),
+    "data": lambda events: events[0]["data"].__setitem__("data", 3),
+    "reviewer": lambda events: [
+        event["data"].__setitem__("reviewer", 3) for event in events if "reviewer" in event["data"]
+    ],
+    "attempt": lambda events: [
+        event["data"].__setitem__("attempt", "x") for event in events if "attempt" in event["data"]
+    ],
+    "depth": lambda events: events[0]["data"].__setitem__("codebook", _deep()),
+    "size": lambda events: events[0]["data"]["data"][0].__setitem__("size", "much"),
+}
+
+
+def _often(events: Any) -> None:
+    """Name the heaviest body twenty thousand times."""
+    refs = [ref for event in events for ref in event["refs"]]
+    events[-1]["refs"] += [max(refs, key=lambda ref: int(ref["size"]))] * 20_000
+
+
+def test_a_record_that_would_fill_the_memory_is_not_made(reviewed: Path, tmp_path: Path) -> None:
+    bag = Bag(reviewed)
+    bag.events(_often)
+    bag.remake_crate()
+    bag.reseal()
+    assert "bytes would have to be shown" in failed(bag.write(tmp_path / "often.zip"))["copies"]
+
+
+def test_answers_that_nobody_gave_have_no_place(demo: Path, tmp_path: Path) -> None:
+    bag = Bag(demo)
+    bag.files["data/transparency/answers.toml"] = b""
+    bag.remake_crate()
+    bag.reseal()
+    assert "answers.toml has no place in a bundle" in failed(bag.write(tmp_path / "empty.zip"))["copies"]
+
+
+def _deep() -> Any:
+    value: Any = 1
+    for _ in range(400):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_whatever_stands_in_a_record_the_making_raises_nothing(reviewed: Path, tmp_path: Path, name: str) -> None:
+    bag = Bag(reviewed)
+    bag.events(ODD[name])
+    bag.reseal()
+    assert failed(bag.write(tmp_path / "odd.zip"))

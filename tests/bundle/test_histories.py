@@ -14,15 +14,16 @@ from typing import Any
 
 import pytest
 
-from counterproof.provenance.digests import canonical_json, sha256_bytes
 from counterproof.provenance.numbers import to_markdown
 from counterproof.provenance.signing import DECISION_NAMESPACE, public_line, sign
 from counterproof.provenance.verify import verify_bundle
 
-from .forging import STRANGER, Story, chained, failed
+from ..lab import KEY
+from .forging import STRANGER, Story, failed
 
 Attack = Callable[[Story], None]
 pytestmark = pytest.mark.tamper
+_STRANGE_FILE = {"name": "tables/x.csv", "sha256": "0" * 64, "commitment": "0" * 64, "salt": "0" * 64}
 
 
 def _checkpoint(story: Story, name: str) -> dict[str, Any]:
@@ -481,7 +482,7 @@ REVIEWED: dict[str, tuple[Attack, str]] = {
     "verdict of a check changed": (_other_verdict, "approvals"),
     "checks removed": (_drop(lambda story: story.first("checks.finished")), "approvals"),
     "released for another checkpoint": (_released(checkpoint="x"), "approvals"),
-    "released files added": (_released(files=[{"name": "tables/x.csv", "sha256": "0" * 64}]), "approvals"),
+    "released files added": (_released(files=[_STRANGE_FILE]), "approvals"),
     "results of the twin released": (_release_of_twin, "approvals"),
     "release marked as synthetic": (_released(synthetic=True), "marks"),
     "model call removed": (_drop_calls("plan/1/"), "effects"),
@@ -538,19 +539,7 @@ def test_a_history_told_as_it_was_holds_under_another_service_key(reviewed: Path
 
 def _sign_all_again(story: Story) -> None:
     """Make every decision anew, with a key of the forger under the reviewer's name."""
-    for at, event in enumerate(story.events):
-        if event["type"] == "decision.recorded":
-            event["data"]["reviewer"]["public_key"] = public_line(STRANGER.public_key())
-            before = chained(story.events[:at]).splitlines()
-            up = next(i for i, other in enumerate(story.events) if _puts_up(other, event["data"]["checkpoint"]))
-            made = json.loads(story.text(event, "statement"))
-            forged = made | {"comment": "Never read.", "history": sha256_bytes(before[up])}
-            story.put(event, "statement", canonical_json(forged))
-            story.put(event, "signature", sign(STRANGER, story.text(event, "statement"), namespace=DECISION_NAMESPACE))
-
-
-def _puts_up(event: dict[str, Any], checkpoint: str) -> bool:
-    return bool(event["type"] == "checkpoint.opened" and event["data"]["id"] == checkpoint)
+    story.sign_again(STRANGER, comment="Never read.")
 
 
 def _forget_failed_attempt(story: Story) -> None:
@@ -559,8 +548,8 @@ def _forget_failed_attempt(story: Story) -> None:
         story.first(f"effect.{kind}", key="plan/1/1")["data"]["attempt"] = 1
 
 
-def _shorten_call(story: Story) -> None:
-    story.first("effect.finished", key="plan/1/1")["data"]["duration_ms"] = 1
+def _lengthen_call(story: Story) -> None:
+    story.first("effect.finished", key="plan/1/1")["data"]["duration_ms"] += 1000
 
 
 def _edit_answer(story: Story) -> None:
@@ -573,7 +562,7 @@ def _edit_reason(story: Story) -> None:
 
 
 @pytest.mark.parametrize(
-    "attack", [_forget_failed_attempt, _shorten_call, _edit_answer], ids=["failed attempt", "duration", "raw answer"]
+    "attack", [_forget_failed_attempt, _lengthen_call, _edit_answer], ids=["failed attempt", "duration", "raw answer"]
 )
 def test_what_was_before_a_decision_is_under_its_signature(reviewed: Path, tmp_path: Path, attack: Attack) -> None:
     story = Story(reviewed, tmp_path)
@@ -597,11 +586,66 @@ def test_what_needs_an_outside_anchor(reviewed: Path, tmp_path: Path, attack: At
     assert (forged.steps[5].evidence != true.steps[5].evidence) == (attack is _sign_all_again)
 
 
+def _statement(story: Story) -> dict[str, Any]:
+    return _last(story, "statement.made")
+
+
+def _all_present(story: Story) -> None:
+    def present(statement: Any) -> None:
+        for item in statement["items"]:
+            item["status"] = "present"
+
+    story.json(_statement(story), "statement.json", present)
+
+
+def _other_summary(story: Story) -> None:
+    name = f"{story.study}.signoff.2"
+    part = json.loads(story.text(story.first("checkpoint.opened", id=name), "subject"))["transparency"]
+    story.show(name, {"transparency": {**part, "missing": []}})
+
+
+def _state_after_the_sign_off(story: Story) -> None:
+    late = json.loads(json.dumps(_statement(story)))
+    late["data"]["checkpoint"] = ""
+    story.put(late, "answers.toml", b'[A4]\nanswer = "Eve did it all."\n')
+    story.events.insert(-1, late)
+    story.restate(late)
+
+
+@pytest.mark.parametrize(
+    ("attack", "told"),
+    [
+        (_all_present, "holds another statement than the record before it gives"),
+        (_other_summary, "shows another statement than was made for it"),
+        (_drop(_statement), "The record has statements for"),
+        (_state_after_the_sign_off, "The last statement of the record is not the one that was signed off"),
+    ],
+    ids=["statement", "what is shown of it", "none", "one after the sign-off"],
+)
+def test_a_statement_that_the_record_does_not_give_is_caught_even_when_it_is_signed(
+    reviewed: Path, tmp_path: Path, attack: Attack, told: str
+) -> None:
+    """The reviewer's own key signs what the forger made: only making the statement again tells."""
+    story = Story(reviewed, tmp_path)
+    attack(story)
+    story.sign_again(KEY, restate=False)
+    found = failed(story.export(tmp_path / "forged.zip"))
+    assert set(found) == {"copies"}
+    assert told in found["copies"]
+
+
+def test_a_history_that_its_reviewer_signs_again_holds(reviewed: Path, tmp_path: Path) -> None:
+    story = Story(reviewed, tmp_path)
+    story.sign_again(KEY)
+    assert failed(story.export(tmp_path / "again.zip")) == {}
+
+
 def _caught(story: Story, attack: Attack, step: str, folder: Path) -> None:
     before = json.dumps(story.events)
     attack(story)
     assert json.dumps(story.events) != before
     found = failed(story.export(folder / "forged.zip"))
     assert step in found, found
-    assert {"container", "bag", "seal", "chain"}.isdisjoint(found)
+    assert {"container", "bag", "seal"}.isdisjoint(found)
+    assert "is not of its form" in found.get("chain", "is not of its form"), "the chain itself is whole"
     assert "not of the form" not in found[step]

@@ -15,12 +15,13 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from counterproof.agents.graph import StudyGraph
-from counterproof.agents.runner import Runner, open_graph
+from counterproof.agents.graph_store import open_graph
+from counterproof.agents.runner import Runner
 from counterproof.provenance.errors import CounterproofError
 from counterproof.provenance.store import Status
 from counterproof.sandbox import Environment, LocalSandbox
 from counterproof.sandbox.gate import Gate
-from counterproof.sandbox.orders import Order
+from counterproof.sandbox.orders import ROLES, Order
 
 from ..endpoint import Endpoint
 from ..lab import Lab, program, script
@@ -104,7 +105,7 @@ class Target:
             "checkpoints": study.checkpoints,
             "store": workplace.store,
             "vault": workplace.vault,
-            "environment": self.lab.environment,
+            "environments": dict.fromkeys(ROLES, self.lab.environment),
         }
         return Gate(**{**given, **changed})
 

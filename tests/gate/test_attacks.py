@@ -7,6 +7,7 @@ stops or goes on waiting; the real data stay unread.
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.types import Command
 
 from counterproof.provenance.digests import canonical_json
+from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.store import Status
 
 from ..endpoint import Endpoint
@@ -273,7 +275,7 @@ def test_results_of_the_twin_are_not_released(begin: Begin) -> None:
     with target.graph() as graph:
         target.invoke(graph, Command(goto="check", update={"executions": _twin_runs(target)}))
     target.lab.decide(target.id, "approve")
-    assert "what was computed from synthetic data is never released" in str(target.go_on())
+    assert re.search("synthetic data is never released|the study is 'reporting', and data", str(target.go_on()))
     assert target.lab.events(target.id, "results.released") == []
 
 
@@ -367,6 +369,11 @@ def test_three_at_once_in_threads_execute_once(begin: Begin) -> None:
     assert len(target.lab.events(target.id, "gate.opened")) == 2
 
 
+# A graph of LangGraph's that fails while it is being set up leaves its thread pool to the garbage collector, which may
+# call it from a thread of that very pool ("cannot join current thread").
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <generator object get_executor_for_config:pytest.PytestUnraisableExceptionWarning"
+)
 def test_three_past_the_lease_pass_no_checkpoint(begin: Begin) -> None:
     target = begin("code")
 
@@ -420,5 +427,5 @@ def test_ten_decisions_at_once_make_one(begin: Begin) -> None:
 
 def _decide(lab: Lab, study: str, checkpoint: str, seen: str) -> None:
     lab.study(study).checkpoints.decide(
-        checkpoint, KEY, reviewer=ADA, decision="approve", comment="At once.", seen=seen
+        checkpoint, KeySigner(key=KEY), reviewer=ADA, decision="approve", comment="At once.", seen=seen
     )

@@ -19,14 +19,19 @@ from counterproof.provenance.record import Actor, now
 from counterproof.provenance.reviewers import Role
 from counterproof.provenance.signing import BUNDLE_NAMESPACE, DECISION_NAMESPACE, sign
 from counterproof.provenance.store import Status
-from counterproof.sandbox.gate import GateRefused
+from counterproof.sandbox.errors import GateRefused
 
 from ..endpoint import Endpoint
-from ..lab import ADA, KEY, script
+from ..lab import ADA, INSTITUTE, KEY, ROR, script
 from .conftest import Begin, Target
 
 pytestmark = pytest.mark.attack
 EVE = Ed25519PrivateKey.from_private_bytes(bytes([7]) * 32)
+
+
+@pytest.fixture(autouse=True)
+def records_are_of_their_schemas() -> None:
+    """What a forger plants need not be of the schema of its type: nothing may depend on that."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,11 +50,15 @@ def _decision(target: Target, **changed: Any) -> Decision:
         "checkpoint": waiting.id,
         "kind": waiting.kind,
         "subject": waiting.subject,
+        "shown": waiting.subject,
         "history": waiting.history,
+        "policy": target.lab.study(target.id).checkpoints.policy().digest,
         "decision": "approve",
         "reviewer": ADA,
         "name": "Ada",
         "orcid": "",
+        "affiliation": INSTITUTE,
+        "ror": ROR,
         "role": Role.STATISTICIAN,
         "meaning": "approval",
         "comment": "Looks good.",
@@ -131,7 +140,7 @@ FORGERIES: dict[str, tuple[Callable[[Target], Forged], str]] = {
     "another checkpoint": (_of_another_checkpoint, "is about something else"),
     "another study": (_of_another_study, "is about something else"),
     "another study, same checkpoint": (lambda target: _made(target, study="study-0"), "is about something else"),
-    "another subject": (lambda target: _made(target, subject="0" * 64), "is about something else"),
+    "another subject": (lambda target: _made(target, subject="0" * 64, shown="0" * 64), "is about something else"),
     "another meaning": (lambda target: _made(target, meaning="authorship"), "a code decision means 'approval'"),
     "another encoding": (_other_encoding, "not in canonical form"),
     "more fields": (_more_fields, "no decision"),

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from counterproof.provenance.reviewers import CheckpointKind
-from counterproof.sandbox.gate import GateRefused
-from counterproof.sandbox.orders import InputRef, Order
+from counterproof.sandbox.errors import GateRefused
+from counterproof.sandbox.orders import ROLES, InputRef, Order
 
 from ..lab import ADA, PRIMARY
 from .conftest import EVIL, Begin, Target
@@ -91,7 +91,7 @@ def test_another_environment_of_the_machine_is_refused(begin: Begin) -> None:
     target = begin("code approved")
     other = replace(target.lab.environment, lock_sha256="1" * 64)
     with pytest.raises(GateRefused, match=rf"and this machine has {other.digest[:12]}…"):
-        target.open_gate(environment=other)
+        target.open_gate(environments=dict.fromkeys(ROLES, other))
     target.assert_unread()
 
 
@@ -142,7 +142,7 @@ def test_a_use_that_was_deleted_from_the_database_is_still_in_the_record(begin: 
 
 def test_a_finished_execution_is_not_made_again_under_another_name(begin: Begin) -> None:
     target = begin("done")
-    with pytest.raises(GateRefused, match="the approval was used before, by execute/primary/"):
+    with pytest.raises(GateRefused, match="the study is 'done', and data are opened while it is executing"):
         target.open_gate()
     assert len(target.lab.events(target.id, "gate.opened")) == 2
 
@@ -221,10 +221,17 @@ def test_a_subject_without_what_is_decided_is_refused(begin: Begin, missing: str
     target.assert_unread()
 
 
-def test_a_revoked_reviewers_approval_is_refused(begin: Begin) -> None:
+def test_an_approval_of_before_the_revocation_stands(begin: Begin) -> None:
     target = begin("code approved")
     target.lab.workplace.registry.revoke(ADA, by="the test")
-    with pytest.raises(GateRefused, match="There is no active reviewer 'ada'"):
+    target.open_gate()
+    assert len(target.lab.events(target.id, "gate.opened")) == 1
+
+
+def test_an_approval_of_after_the_revocation_is_refused(begin: Begin) -> None:
+    target = begin("code approved")
+    target.lab.workplace.registry.revoke(ADA, by="the test", since="2026-01-01")
+    with pytest.raises(GateRefused, match="There is no active reviewer 'ada': revoked from 2026-01-01T00:00:00"):
         target.open_gate()
     target.assert_unread()
 

@@ -98,7 +98,7 @@ def test_put_stopped_before_the_rename_leaves_no_blob(tmp_path: Path, monkeypatc
     def stop(_handle: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(os, "fsync", stop)
+    monkeypatch.setattr(os, "fdatasync", stop)
     with pytest.raises(KeyboardInterrupt):
         Blobs(tmp_path).put(b"abc")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []

@@ -16,14 +16,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.checkpoints import Checkpoints
 from counterproof.provenance.decisions import Checkpoint, SignedDecision, sign_decision
-from counterproof.provenance.errors import CounterproofError, UsageError, VerificationFailed
+from counterproof.provenance.errors import UsageError, VerificationFailed
+from counterproof.provenance.policy import SINGLE_USER, STANDARD
 from counterproof.provenance.record import Record
 from counterproof.provenance.reviewers import CheckpointKind, Registry, Reviewer, Role
+from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.signing import public_line
 from counterproof.provenance.store import Store
 
+from ..beginnings import begin
+
 KEYS = {name: Ed25519PrivateKey.from_private_bytes(bytes([at]) * 32) for at, name in enumerate(("ada", "bea", "robot"))}
 SUBJECT = {"kind": "plan", "editable": {"alpha": 0.05}}
+
+
+@pytest.fixture(autouse=True)
+def records_are_of_their_schemas() -> None:
+    """These records begin with no more of a study than checkpoints read."""
 
 
 @dataclass
@@ -32,11 +41,20 @@ class Desk:
 
     home: Path
     mode: str = "study"
+    policy: bytes = STANDARD
+    author: str = "cyd"
 
     def __post_init__(self) -> None:
         if not self.record.events():
             self.store.add_study("s1", title="One")
-            self.record.append("study.created", data={"study": "s1", "mode": self.mode})
+            begin(
+                self.record,
+                self.registry,
+                self.store.study_folder("s1"),
+                policy=self.policy,
+                mode=self.mode,
+                author=self.author,
+            )
             for name in KEYS:
                 self.registry.add(_person(name), by="test")
 
@@ -54,12 +72,13 @@ class Desk:
     def record(self) -> Record:
         """The record, opened anew."""
         folder = self.home / "studies" / "s1"
-        return Record(folder / "record", blobs=Blobs(folder / "blobs"))
+        return Record(folder / "record", blobs=Blobs(folder / "blobs", secret=lambda: bytes(32)))
 
     @property
     def checkpoints(self) -> Checkpoints:
         """The checkpoints, opened anew, as another process would."""
-        return Checkpoints(store=self.store, registry=self.registry, record=self.record, study="s1")
+        folder = self.home / "studies" / "s1"
+        return Checkpoints(store=self.store, registry=self.registry, record=self.record, study="s1", folder=folder)
 
     def open(self, kind: CheckpointKind = CheckpointKind.PLAN, number: int = 1) -> Checkpoint:
         """Put a checkpoint up."""
@@ -68,7 +87,7 @@ class Desk:
     def decide(self, checkpoint: Checkpoint, by: str = "ada", **options: Any) -> SignedDecision:
         """Decide it."""
         given = {"decision": "approve", "comment": "read", "seen": checkpoint.subject, **options}
-        return self.checkpoints.decide(checkpoint.id, KEYS[by], reviewer=by, **given)
+        return self.checkpoints.decide(checkpoint.id, KeySigner(key=KEYS[by]), reviewer=by, **given)
 
 
 def _person(name: str) -> Reviewer:
@@ -130,7 +149,12 @@ def test_an_unknown_checkpoint_or_reviewer_is_the_caller_s_mistake(desk: Desk) -
         desk.decide(checkpoint.model_copy(update={"id": "s1.code.1"}))
     with pytest.raises(UsageError, match="no active reviewer 'eve'"):
         desk.checkpoints.decide(
-            checkpoint.id, KEYS["ada"], reviewer="eve", decision="approve", comment="x", seen=checkpoint.subject
+            checkpoint.id,
+            KeySigner(key=KEYS["ada"]),
+            reviewer="eve",
+            decision="approve",
+            comment="x",
+            seen=checkpoint.subject,
         )
 
 
@@ -171,16 +195,18 @@ from counterproof.provenance.checkpoints import Checkpoints
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.record import Record
 from counterproof.provenance.reviewers import Registry
+from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.store import Store
 home, at, name, subject = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]
 folder = home / "studies" / "s1"
 checkpoints = Checkpoints(
     store=Store(home), registry=Registry(Record(home / "registry", blobs=Blobs(home / "registry" / "blobs"))),
-    record=Record(folder / "record", blobs=Blobs(folder / "blobs")), study="s1")
+    record=Record(folder / "record", blobs=Blobs(folder / "blobs")), study="s1", folder=folder)
 print("ready", flush=True)
 sys.stdin.readline()
 try:
-    checkpoints.decide("s1.plan.1", Ed25519PrivateKey.from_private_bytes(bytes([at]) * 32), reviewer=name,
+    key = KeySigner(key=Ed25519PrivateKey.from_private_bytes(bytes([at]) * 32))
+    checkpoints.decide("s1.plan.1", key, reviewer=name,
                        decision="approve", comment="read", seen=subject)
     print("decided")
 except UsageError as error:
@@ -217,12 +243,15 @@ def test_processes_that_decide_at_once_make_one_decision(desk: Desk) -> None:
 def test_the_index_is_mended_after_a_kill_between_record_and_store(desk: Desk) -> None:
     """The record is written first; a kill leaves a store that knows nothing of it."""
     checkpoint = desk.open()
-    signed = sign_decision(checkpoint, _person("ada"), KEYS["ada"], decision="approve", comment="read")
+    under = desk.checkpoints.policy().digest
+    signer = KeySigner(key=KEYS["ada"])
+    signed = sign_decision(checkpoint, _person("ada"), signer, decision="approve", comment="read", policy=under)
     (desk.home / "elsewhere").mkdir()
     lost = Store(desk.home / "elsewhere")
     lost.add_study("s1", title="One")
     lost.open_checkpoint(checkpoint.id, study="s1", kind="plan", subject=checkpoint.subject)
-    Checkpoints(store=lost, registry=desk.registry, record=desk.record, study="s1").record(signed)
+    folder = desk.home / "studies" / "s1"
+    Checkpoints(store=lost, registry=desk.registry, record=desk.record, study="s1", folder=folder).record(signed)
     assert [row["id"] for row in desk.store.waiting()] == [checkpoint.id]
     assert desk.checkpoints.waiting() is None
     desk.checkpoints.mend_index()
@@ -264,7 +293,7 @@ def test_the_replay_reviewer_is_refused_in_a_study_and_not_in_a_scenario(desk: D
 )
 def test_a_decision_signed_over_something_else_is_not_recorded(desk: Desk, changed: dict[str, Any]) -> None:
     other = desk.open().model_copy(update=changed)
-    signed = sign_decision(other, _person("ada"), KEYS["ada"], decision="approve", comment="read")
+    signed = sign_decision(other, _person("ada"), KeySigner(key=KEYS["ada"]), decision="approve", comment="read")
     with pytest.raises(VerificationFailed, match=r"about another subject than s1\.plan\.1 holds"):
         desk.checkpoints.record(signed)
     assert desk.record.of_type("decision.recorded") == []
@@ -274,7 +303,7 @@ def test_a_decision_signed_over_something_else_is_not_recorded(desk: Desk, chang
 def test_a_decision_by_a_key_that_is_not_registered_is_not_recorded(desk: Desk) -> None:
     stranger = Ed25519PrivateKey.from_private_bytes(bytes([99]) * 32)
     person = _person("ada").model_copy(update={"public_key": public_line(stranger.public_key())})
-    signed = sign_decision(desk.open(), person, stranger, decision="approve", comment="read")
+    signed = sign_decision(desk.open(), person, KeySigner(key=stranger), decision="approve", comment="read")
     with pytest.raises(VerificationFailed, match="signed with another key"):
         desk.checkpoints.record(signed)
 
@@ -291,12 +320,101 @@ def test_a_planted_event_is_not_a_decision(desk: Desk) -> None:
 
 
 @pytest.mark.attack
-def test_a_revoked_reviewer_s_decision_no_longer_counts(desk: Desk) -> None:
+def test_a_revocation_holds_from_its_time_on(desk: Desk) -> None:
+    checkpoint = desk.open()
+    made = desk.decide(checkpoint)
+    desk.registry.revoke("ada", by="test")
+    assert desk.checkpoints.decision(checkpoint.id) == made
+    desk.registry.revoke("bea", by="test", since="2026-01-01")
+    other = desk.open(CheckpointKind.CODE)
+    for by in ("ada", "bea"):
+        with pytest.raises(UsageError, match=f"no active reviewer '{by}': revoked from"):
+            desk.decide(other, by=by)
+
+
+TWO = b"[checkpoints.plan]\nsignatures = 2\n"
+
+
+def test_two_signatures_are_of_two_people(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "home", policy=TWO)
     checkpoint = desk.open()
     desk.decide(checkpoint)
-    desk.registry.revoke("ada", by="test")
-    with pytest.raises(CounterproofError, match="no active reviewer 'ada'"):
+    assert desk.checkpoints.waiting() == checkpoint
+    assert desk.checkpoints.decision(checkpoint.id) is None
+    with pytest.raises(UsageError, match=r"ada signed s1\.plan\.1 already; another person has to sign it too"):
+        desk.decide(checkpoint)
+    made = desk.decide(checkpoint, by="bea")
+    assert desk.checkpoints.decision(checkpoint.id) == made
+    assert [signed.decision.reviewer for signed in desk.checkpoints.first_signatures(checkpoint.id)] == ["ada"]
+    assert desk.checkpoints.waiting() is None
+
+
+@pytest.mark.parametrize("decision", ["reject", "withdraw"])
+def test_one_person_is_enough_to_say_no(tmp_path: Path, decision: str) -> None:
+    desk = Desk(tmp_path / "home", policy=TWO)
+    checkpoint = desk.open()
+    desk.decide(checkpoint)
+    made = desk.decide(checkpoint, by="bea", decision=decision)
+    assert desk.checkpoints.decision(checkpoint.id) == made
+
+
+@pytest.mark.attack
+def test_an_approval_that_lacks_its_second_signature_does_not_count(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "home", policy=TWO)
+    checkpoint = desk.open()
+    desk.decide(checkpoint)
+    record = desk.record
+    (first,) = record.of_type("signature.recorded")
+    record.append("decision.recorded", actor=first.actor, data=first.data, refs=first.refs)
+    with pytest.raises(VerificationFailed, match=r"ada signed .* already; another person has to sign it too"):
         desk.checkpoints.decision(checkpoint.id)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    ("policy", "author", "kind", "says"),
+    [
+        (STANDARD, "ada", CheckpointKind.RELEASE, "ada is the author of the study, and the author does not approve"),
+        (b"[checkpoints.plan]\nauthor_may_approve = false", "ada", CheckpointKind.PLAN, "ada is the author"),
+        (b"[checkpoints.plan]\ncomment_min = 20", "cyd", CheckpointKind.PLAN, "has 4 characters.*asks for 20"),
+    ],
+    ids=["release", "plan", "comment"],
+)
+def test_a_rule_of_the_policy_is_kept(
+    tmp_path: Path, policy: bytes, author: str, kind: CheckpointKind, says: str
+) -> None:
+    desk = Desk(tmp_path / "home", policy=policy, author=author)
+    with pytest.raises(UsageError, match=says):
+        desk.decide(desk.open(kind))
+    (refused,) = desk.record.of_type("decision.refused")
+    assert (refused.data["reviewer"], refused.data["checkpoint"]) == ("ada", f"s1.{kind}.1")
+
+
+@pytest.mark.attack
+def test_nobody_approves_what_the_policy_keeps_apart(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "home", policy=b'different_people = [["code", "release"]]')
+    desk.decide(desk.open(CheckpointKind.CODE))
+    release = desk.open(CheckpointKind.RELEASE)
+    with pytest.raises(UsageError, match="ada approved the code, and nobody approves both that and the release"):
+        desk.decide(release)
+    assert desk.decide(release, by="bea").decision.reviewer == "bea"
+
+
+@pytest.mark.attack
+def test_nothing_is_decided_under_a_changed_policy(desk: Desk) -> None:
+    checkpoint = desk.open()
+    (desk.home / "studies" / "s1" / "policy.toml").write_bytes(SINGLE_USER)
+    with pytest.raises(VerificationFailed, match=r"policy\.toml was changed.*Put the file back"):
+        desk.decide(checkpoint)
+    assert desk.record.of_type("decision.recorded") == []
+
+
+@pytest.mark.attack
+def test_nothing_is_decided_where_the_installation_became_stricter(desk: Desk) -> None:
+    checkpoint = desk.open()
+    desk.registry.set_policy(b"[checkpoints.plan]\nsignatures = 2", by="test")
+    with pytest.raises(VerificationFailed, match=r"looser than the installation's is now: checkpoints"):
+        desk.decide(checkpoint)
 
 
 def test_the_subject_of_a_release_stays_on_the_secure_side(desk: Desk) -> None:

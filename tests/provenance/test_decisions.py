@@ -24,6 +24,7 @@ from counterproof.provenance.decisions import (
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import UsageError, VerificationFailed
 from counterproof.provenance.reviewers import CheckpointKind, Reviewer, Role
+from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.signing import BUNDLE_NAMESPACE, DECISION_NAMESPACE, public_line, sign
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -40,7 +41,7 @@ CODE = Checkpoint(id="s1.code.1", study="s1", kind=CheckpointKind.CODE, subject=
 
 def _sign(decision: DecisionKind = "approve", comment: str = "read it all", **changes: Any) -> SignedDecision:
     reviewer = ADA.model_copy(update=changes)
-    return sign_decision(CODE, reviewer, KEY, decision=decision, comment=comment)
+    return sign_decision(CODE, reviewer, KeySigner(key=KEY), decision=decision, comment=comment)
 
 
 SIGNED = _sign()
@@ -52,7 +53,7 @@ def test_signed_then_checked(decision: DecisionKind) -> None:
     again = check_decision(signed.statement, signed.signature, reviewer=ADA)
     assert again == signed
     assert (again.decision.decision, again.decision.subject) == (decision, CODE.subject)
-    meaning = "approval" if decision == "approve" else "review"
+    meaning = {"approve": "approval", "edit": "authorship"}.get(decision, "review")
     assert (again.decision.role, again.decision.meaning) == (Role.STATISTICIAN, meaning)
     assert not again.decision.replayed
 
@@ -95,12 +96,12 @@ def test_a_reviewer_without_the_role_may_not_sign(kind: str, role: str) -> None:
     checkpoint = CODE.model_copy(update={"kind": CheckpointKind(kind)})
     reviewer = ADA.model_copy(update={"roles": (Role(role),)})
     with pytest.raises(UsageError, match=rf"ada \({role}\) may not decide the {kind} checkpoint\. Ask a reviewer"):
-        sign_decision(checkpoint, reviewer, KEY, decision="approve", comment="x")
+        sign_decision(checkpoint, reviewer, KeySigner(key=KEY), decision="approve", comment="x")
 
 
 def test_another_key_may_not_sign() -> None:
     with pytest.raises(UsageError, match=r"not ada's\. ada signs with SHA256:.*private key with --key"):
-        sign_decision(CODE, ADA, OTHER_KEY, decision="approve", comment="x")
+        sign_decision(CODE, ADA, KeySigner(key=OTHER_KEY), decision="approve", comment="x")
 
 
 @pytest.mark.attack
@@ -138,6 +139,14 @@ def _own(statement: bytes) -> SignedDecision:
     return check_decision(statement, sign(KEY, statement, namespace=DECISION_NAMESPACE), reviewer=ADA)
 
 
+def test_where_somebody_belongs_is_signed_and_was_not_said_before() -> None:
+    assert "affiliation" not in json.loads(SIGNED.statement)
+    signed = _sign(affiliation="Institute", ror="0zzzzzz02")
+    assert json.loads(signed.statement)["affiliation"] == "Institute"
+    with pytest.raises(VerificationFailed, match=r"'Institute', '0zzzzzz02'\), the signature is that of .*'', ''\)"):
+        check_decision(signed.statement, signed.signature, reviewer=ADA)
+
+
 def _changed(**changes: Any) -> bytes:
     return canonical_json({**json.loads(SIGNED.statement), **changes})
 
@@ -148,7 +157,11 @@ def _changed(**changes: Any) -> bytes:
     [
         ({"reviewer": "grace"}, r"names \('grace', .*signature is that of \('ada'"),
         ({"name": "Grace Hopper"}, r"names \('ada', 'Grace Hopper'.*signature is that of \('ada', 'Ada Lovelace'"),
-        ({"orcid": ""}, r"names .*'ada', 'Ada Lovelace', ''\)"),
+        ({"orcid": ""}, r"names .*'ada', 'Ada Lovelace', '', '', ''\)"),
+        ({"affiliation": "elsewhere"}, r"names .*'elsewhere', ''\)"),
+        ({"ror": "03yrm5c26"}, r"names .*'', '03yrm5c26'\)"),
+        ({"affiliation": ""}, r"not in canonical form"),
+        ({"shown": "cd" * 32}, r"is about ababababab.*, and cdcdcdcdcd.* was on screen"),
         ({"meaning": "none"}, r"it means 'none'; a code decision means 'approval'"),
         ({"role": "custodian"}, r"ada may not decide the code checkpoint as custodian"),
         ({"kind": "release", "meaning": "review"}, r"ada may not decide the release checkpoint as statistician"),
@@ -159,7 +172,9 @@ def _changed(**changes: Any) -> bytes:
         ({"replayed": "false"}, r"not in canonical form"),
     ],
     ids=[
-        "reviewer", "name", "orcid", "meaning", "role", "kind", "replayed", "decision", "extra", "schema", "lax-bool",
+        "reviewer", "name", "orcid", "affiliation", "ror", "empty", "shown",
+        "meaning", "role", "kind", "replayed", "decision", "extra", "schema",
+        "lax-bool",
     ],
 )  # fmt: skip
 def test_a_false_statement_under_a_true_signature_fails(changes: dict[str, Any], text: str) -> None:

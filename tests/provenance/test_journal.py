@@ -24,14 +24,14 @@ from counterproof.provenance.journal import (
     finished_effects,
     readable_diff,
 )
-from counterproof.provenance.record import Record
+from counterproof.provenance.record import Event, Record
 
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.journal import Journal, Response
-from counterproof.provenance.record import Record
+from counterproof.provenance.record import Event, Record
 
 folder = Path(sys.argv[1])
 
@@ -57,7 +57,7 @@ class _Effect:
 
 
 def _record(folder: Path) -> Record:
-    return Record(folder, blobs=Blobs(folder / "blobs"))
+    return Record(folder, blobs=Blobs(folder / "blobs", secret=lambda: bytes(32)))
 
 
 def _story(record: Record) -> list[tuple[str, int]]:
@@ -206,17 +206,70 @@ def test_a_long_error_is_cut_in_the_record(tmp_path: Path) -> None:
     assert len(record.of_type("effect.failed")[0].data["error"]) == 2000
 
 
-def test_a_record_that_cannot_be_written_stops_before_the_effect(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("kept_before", "says"),
+    [(b"ask", r"record events\.jsonl can't be written"), (b"other", r"Blob .* can't be written")],
+    ids=["event", "request"],
+)
+def test_a_disk_that_refuses_stops_before_the_effect(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kept_before: bytes, says: str
 ) -> None:
     def refuse(_handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fdatasync", refuse)
-    effect = _Effect()
-    with pytest.raises(MachineTrouble, match=r"No space left on device.*stops before the effect.*Make room"):
-        Journal(_record(tmp_path)).perform("a", effect, kind="model", request=b"ask")
+    record, effect = _record(tmp_path), _Effect()
+    record.put("request", kept_before)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", refuse)
+        with pytest.raises(MachineTrouble, match=rf"{says}: .*No space left on device.*Make room"):
+            Journal(record).perform("a", effect, kind="model", request=b"ask")
     assert effect.attempts == []
+    assert record.events() == []
+
+
+def test_what_another_process_did_meanwhile_is_known(tmp_path: Path) -> None:
+    first, second = Journal(_record(tmp_path)), Journal(_record(tmp_path))
+    first.perform("a", _Effect(), kind="model", request=b"ask")
+    again = _Effect()
+    assert second.perform("a", again, kind="model", request=b"ask").recorded
+    assert again.attempts == []
+
+
+def test_each_event_is_looked_at_once_however_many_effects_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = _record(tmp_path)
+    looked: list[int] = []
+    since = Record.since
+
+    def counted(self: Record, seq: int) -> list[Event]:
+        found = since(self, seq)
+        looked.extend(event.seq for event in found)
+        return found
+
+    monkeypatch.setattr(Record, "since", counted)
+    monkeypatch.setattr(Record, "events", None)
+    monkeypatch.setattr(Record, "of_type", None)
+    journal = Journal(record)
+    for number in range(20):
+        journal.perform(f"a/{number}", _Effect(), kind="model", request=b"ask")
+        journal.perform(f"a/{number}", _Effect(), kind="model", request=b"ask")
+    assert looked == list(range(40))
+
+
+def test_a_call_flushes_four_times_each_body_before_its_event(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = _record(tmp_path)
+    flushed: list[str] = []
+    record.append("note", data={})
+    flush = os.fdatasync
+
+    def counted(handle: int) -> None:
+        flush(handle)
+        flushed.append("event" if Path(f"/proc/self/fd/{handle}").resolve() == record.path.resolve() else "body")
+
+    monkeypatch.setattr(os, "fdatasync", counted)
+    Journal(record).perform("a", _Effect(), kind="model", request=b"ask")
+    assert flushed == ["body", "event", "body", "event"]
 
 
 # Replay
@@ -299,3 +352,15 @@ def test_readable_diff_is_short() -> None:
 def test_readable_diff_takes_any_bytes(recorded: bytes, asked: bytes) -> None:
     readable_diff(recorded, asked)
     assert readable_diff(recorded, recorded) == ""
+
+
+def test_what_was_noted_comes_from_the_own_record_and_else_from_the_cassette(tmp_path: Path) -> None:
+    other, own = _record(tmp_path / "other"), _record(tmp_path / "own")
+    for record, text in ((other, b"theirs"), (own, b"mine")):
+        for number in (1, 2) if record is other else (2,):
+            record.append("said", data={"number": number}, refs=[record.put("text", text)])
+    journal = Journal(own, cassette=Cassette(other.events(), other.blobs))
+    assert journal.noted("said", {"number": 2}) == {"text": b"mine"}
+    assert journal.noted("said", {"number": 1}) == {"text": b"theirs"}
+    assert journal.noted("said", {"number": 3}) is None
+    assert Journal(own).noted("said", {"number": 1}) is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from opentelemetry import trace
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.digests import canonical_json, sha256_bytes
 from counterproof.provenance.errors import MachineTrouble, VerificationFailed
+from counterproof.provenance.journal import Journal, Response
 from counterproof.provenance.record import FIRST, Actor, Event, Record, Ref, read_chain
 
 _APPENDER = """
@@ -57,7 +60,7 @@ record.append("note", data={"n": 1})
 
 
 def _record(folder: Path) -> Record:
-    return Record(folder, blobs=Blobs(folder / "blobs"))
+    return Record(folder, blobs=Blobs(folder / "blobs", secret=lambda: bytes(32)))
 
 
 def _filled(folder: Path, count: int = 4) -> Record:
@@ -74,6 +77,10 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return _filled(tmp_path_factory.mktemp("chain")).path.read_bytes()
 
 
+def _read(data: bytes) -> list[Event]:
+    return list(read_chain(data))
+
+
 def _lines(data: bytes) -> list[bytes]:
     return data.split(b"\n")[:-1]
 
@@ -86,7 +93,7 @@ def _event_at(data: bytes, at: int) -> int:
 def _named(changed: bytes) -> tuple[int, str] | None:
     """Return the number of the event that `read_chain` names, with the text; None where it finds no fault."""
     try:
-        read_chain(changed)
+        _read(changed)
     except VerificationFailed as error:
         found = re.match(r"Event (\d+) ", str(error))
         return (int(found[1]) if found else -1), str(error)
@@ -100,7 +107,7 @@ def _assert_noticed(original: bytes, changed: bytes, *, event: int) -> None:
         return
     # Nothing follows on the last line: its change shows in the head, which others have signed or published.
     assert event == len(_lines(original)) - 1, f"a change of event {event} passed"
-    assert [read.digest for read in read_chain(changed)][-1:] != [read_chain(original)[-1].digest]
+    assert [read.digest for read in _read(changed)][-1:] != [_read(original)[-1].digest]
 
 
 # What is written and read
@@ -127,7 +134,7 @@ def test_round_trip(tmp_path_factory: pytest.TempPathFactory, notes: list[tuple[
 
 
 def test_each_event_carries_the_hash_of_the_line_before(chain: bytes) -> None:
-    events = read_chain(chain)
+    events = _read(chain)
     digests = [sha256_bytes(line) for line in _lines(chain)]
     assert [event.seq for event in events] == [0, 1, 2, 3]
     assert [event.prev for event in events] == [FIRST, *digests[:-1]]
@@ -204,7 +211,7 @@ def test_a_dropped_event_names_its_place(chain: bytes, dropped: int) -> None:
     lines = _lines(chain)
     del lines[dropped]
     with pytest.raises(VerificationFailed, match=rf"Event {dropped} is out of order.*is number {dropped + 1}"):
-        read_chain(b"\n".join(lines) + b"\n")
+        _read(b"\n".join(lines) + b"\n")
 
 
 @pytest.mark.parametrize("first", [0, 1, 2])
@@ -212,24 +219,24 @@ def test_two_swapped_events_name_their_place(chain: bytes, first: int) -> None:
     lines = _lines(chain)
     lines[first], lines[first + 1] = lines[first + 1], lines[first]
     with pytest.raises(VerificationFailed, match=rf"Event {first} is out of order.*is number {first + 1}"):
-        read_chain(b"\n".join(lines) + b"\n")
+        _read(b"\n".join(lines) + b"\n")
 
 
 def test_a_doubled_event_names_its_place(chain: bytes) -> None:
     lines = _lines(chain)
     with pytest.raises(VerificationFailed, match=r"Event 2 is out of order: its line says it is number 1"):
-        read_chain(b"\n".join([*lines[:2], lines[1], *lines[2:]]) + b"\n")
+        _read(b"\n".join([*lines[:2], lines[1], *lines[2:]]) + b"\n")
 
 
 def test_a_rewritten_event_breaks_the_next(chain: bytes) -> None:
     changed = chain.replace(b'"number":1', b'"number":7')
     with pytest.raises(VerificationFailed, match=r"Event 2 \(note\) doesn't follow from the one before: it carries"):
-        read_chain(changed)
+        _read(changed)
 
 
 def test_a_line_without_its_end_is_torn(chain: bytes) -> None:
     with pytest.raises(VerificationFailed, match="Event 3 is torn: its line has no end"):
-        read_chain(chain[:-1])
+        _read(chain[:-1])
 
 
 _GOOD = {"v": 1, "seq": 0, "prev": FIRST, "type": "note", "ts": "", "actor": {"kind": "system", "id": "x"}}
@@ -252,6 +259,22 @@ _FOREIGN: dict[str, bytes] = {
     "actor-more": canonical_json({**_GOOD, **_BODY, "actor": {"kind": "a", "id": "b", "x": "c"}}),
     "ref-text": canonical_json({**_GOOD, **_BODY, "refs": ["x"]}),
     "ref-path": canonical_json({**_GOOD, **_BODY, "refs": [{"role": "r", "sha256": "../../etc/passwd", "size": 1}]}),
+    "unknown": canonical_json({**_GOOD, **_BODY, "x": 1}),
+    "digest-given": canonical_json({**_GOOD, **_BODY, "digest": ""}),
+    "version": canonical_json({**_GOOD, **_BODY, "v": 2}),
+    "actor-kind": canonical_json({**_GOOD, **_BODY, "actor": {"kind": "robot", "id": "x"}}),
+    "seq-huge": canonical_json({**_GOOD, **_BODY}).replace(b'"seq":0', b'"seq":' + b"9" * 5000),
+    "data-surrogate": canonical_json({**_GOOD, "refs": [], "data": {"x": "y"}}).replace(b'"y"', b'"\\ud800"'),
+    "data-nan": canonical_json({**_GOOD, "refs": [], "data": {"x": 1}}).replace(b'"x":1', b'"x":NaN'),
+    "data-infinite": canonical_json({**_GOOD, "refs": [], "data": {"x": 1}}).replace(b'"x":1', b'"x":1e999'),
+    "data-huge": canonical_json({**_GOOD, "refs": [], "data": {"x": 1}}).replace(b'"x":1', b'"x":' + b"9" * 5000),
+    "data-deep": canonical_json({**_GOOD, "refs": [], "data": {"x": 1}}).replace(b'"x":1', b'"x":' + b"[" * 99_999),
+    "data-latin1": canonical_json({**_GOOD, "refs": [], "data": {"x": "y"}}).replace(b'"y"', b'"\xe9"'),
+    "bom": b"\xef\xbb\xbf" + canonical_json({**_GOOD, **_BODY}),
+    "two": canonical_json({**_GOOD, **_BODY}) * 2,
+    "ref-size": canonical_json({**_GOOD, **_BODY, "refs": [{"role": "r", "sha256": FIRST, "size": 1.5}]}),
+    "ref-side": canonical_json({**_GOOD, **_BODY, "refs": [{"role": "r", "sha256": FIRST, "size": 1, "side": "x"}]}),
+    "ref-newline": canonical_json({**_GOOD, **_BODY, "refs": [{"role": "r", "sha256": FIRST + "\n", "size": 1}]}),
     "ref-number": canonical_json({**_GOOD, **_BODY, "refs": [{"role": "r", "sha256": 5, "size": 1}]}),
 }
 
@@ -259,14 +282,38 @@ _FOREIGN: dict[str, bytes] = {
 @pytest.mark.parametrize("line", _FOREIGN.values(), ids=_FOREIGN)
 def test_a_line_that_is_no_event_names_its_place(line: bytes) -> None:
     with pytest.raises(VerificationFailed, match="Event 0 is not readable"):
-        read_chain(line + b"\n")
+        _read(line + b"\n")
 
 
 def test_a_line_that_is_an_event_is_read() -> None:
-    assert read_chain(canonical_json({**_GOOD, **_BODY}) + b"\n")[0].type == "note"
+    assert _read(canonical_json({**_GOOD, **_BODY}) + b"\n")[0].type == "note"
+
+
+def test_a_key_that_stands_twice_counts_with_its_last_value() -> None:
+    twice = canonical_json({**_GOOD, **_BODY}).replace(b'"type":"note"', b'"type":"other","type":"note"')
+    assert _read(twice + b"\n")[0].type == json.loads(twice)["type"] == "note"
+
+
+def test_a_huge_number_within_what_python_reads_is_kept() -> None:
+    line = canonical_json({**_GOOD, "refs": [], "data": {"x": 10**4000}})
+    assert _read(line + b"\n")[0].data == {"x": 10**4000}
 
 
 # The file under an open record
+
+
+def test_a_line_that_a_writer_is_cutting_off_is_not_taken_for_a_broken_record(tmp_path: Path) -> None:
+    record, reader = _filled(tmp_path), _record(tmp_path)
+    whole = record.path.stat().st_size
+    with ThreadPoolExecutor(1) as pool:
+        with record.exclusive(), record.path.open("ab") as file:
+            file.write(b"half a line and the end of another\n" * 2)
+            file.flush()
+            read = pool.submit(reader.events)
+            with pytest.raises(TimeoutError):
+                read.result(0.1)
+            os.truncate(record.path, whole)
+        assert len(read.result(5)) == 4
 
 
 def test_a_record_that_became_shorter_is_refused(tmp_path: Path) -> None:
@@ -320,7 +367,7 @@ def test_a_torn_tail_is_no_event_and_the_next_append_mends_and_says_so(tmp_path:
     record = _record(tmp_path)
     assert len(record.events()) == 4
     record.append("note", data={"number": 4})
-    mended, added = read_chain(record.path.read_bytes())[4:]
+    mended, added = _read(record.path.read_bytes())[4:]
     assert (mended.type, added.data) == ("record.repaired", {"number": 4})
     assert mended.data == {"torn_bytes": len(torn), "torn_sha256": sha256_bytes(torn)}
 
@@ -381,7 +428,7 @@ def test_two_processes_make_one_chain(tmp_path: Path) -> None:
         time.sleep(0.005)
     assert [process.wait() for process in processes] == [0, 0]
     acknowledged = {line for process in processes if process.stdout for line in process.stdout.read().split()}
-    events = read_chain((tmp_path / "events.jsonl").read_bytes())
+    events = _read((tmp_path / "events.jsonl").read_bytes())
     assert [_numbers(events, who) for who in "ab"] == [list(range(100))] * 2
     assert acknowledged == {event.digest for event in events}
 
@@ -398,7 +445,7 @@ def test_threads_on_one_record_make_one_chain(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    events = read_chain(record.path.read_bytes())
+    events = _read(record.path.read_bytes())
     assert [_numbers(events, who) for who in "abcd"] == [list(range(25))] * 4
 
 
@@ -422,25 +469,174 @@ def test_exclusive_is_released_after_an_error(tmp_path: Path) -> None:
     assert _record(tmp_path).append("note", data={}).seq == 0
 
 
+# Kills: two writers of 100 appends each, every fourth append flushed, one of the writers killed at a random moment.
+
+
+_WRITER = """
+import sys, time
+from pathlib import Path
+from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.journal import Journal, Response
+from counterproof.provenance.record import Record
+folder, who = Path(sys.argv[1]), sys.argv[2]
+record = Record(folder, blobs=Blobs(folder / "blobs"))
+journal = Journal(record)
+for number in range(25):
+    event = record.append("note", data={"who": who, "number": number, "padding": "x" * 300}, durable=False)
+    print("note", event.digest, flush=True)
+    def effect(attempt):
+        print("began", number, flush=True)
+        time.sleep(0.003)
+        return Response(body=b"answer")
+    journal.perform(f"{who}/{number}", effect, kind="model", request=b"ask")
+    print("ended", number, flush=True)
+    event = record.append("decided", data={"who": who, "number": number})
+    print("flushed", event.digest, flush=True)
+"""
+_READER = """
+import sys
+from pathlib import Path
+from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.record import Record, read_chain
+folder = Path(sys.argv[1])
+record, before, looks = Record(folder, blobs=Blobs(folder / "blobs")), [], 0
+while not (folder / "over").exists():
+    events = record.events()
+    assert [event.digest for event in events[: len(before)]] == before
+    whole = record.path.read_bytes() if record.path.exists() else b""
+    anew = [event.digest for event in read_chain(whole[: whole.rfind(b"\\n") + 1])]
+    before, looks = [event.digest for event in events], looks + 1
+    assert anew[: len(before)] == before
+print(looks, len(before))
+"""
+
+
+def _python(script: str, *arguments: object) -> subprocess.Popen[str]:
+    command = [sys.executable, "-P", "-c", script, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def _told(process: subprocess.Popen[str]) -> list[list[str]]:
+    """Return what a writer acknowledged; a last line may be cut."""
+    out, error = process.communicate(timeout=120)
+    assert process.returncode in (0, -signal.SIGKILL), error
+    return [line.split() for line in out.splitlines() if len(line.split()) == 2]
+
+
 @pytest.mark.crash
-@pytest.mark.parametrize("seed", range(6))
-def test_kill_during_appends_keeps_all_that_was_acknowledged(tmp_path: Path, seed: int) -> None:
-    process = _start(tmp_path, "a", 100_000)
-    assert process.stdout is not None
-    acknowledged = [process.stdout.readline().strip()]
+@pytest.mark.parametrize("seed", range(12))
+def test_a_kill_loses_nothing_acknowledged_and_leaves_open_effects_known_as_open(tmp_path: Path, seed: int) -> None:
+    killed, other = _python(_WRITER, tmp_path, "a"), _python(_WRITER, tmp_path, "b")
+    assert killed.stdout is not None
+    begins = killed.stdout.readline().split()
+    time.sleep(random.Random(seed).uniform(0, 0.15))
+    os.kill(killed.pid, signal.SIGKILL)
+    told = [begins, *_told(killed)]
+    survived = _told(other)
+    record = _record(tmp_path)
+    events = record.events()
+    digests = {event.digest for event in events}
+    acknowledged = {line[1] for line in told + survived if line[0] in ("note", "flushed")}
+    assert acknowledged <= digests
+    assert len(survived) == 100
+    numbers = [event.data["number"] for event in events if event.data.get("who") == "a" and event.type == "note"]
+    assert numbers == list(range(len(numbers)))
+    began = {int(line[1]) for line in told if line[0] == "began"}
+    ended = {int(line[1]) for line in told if line[0] == "ended"}
+    started = {event.data["key"] for event in events if event.type == "effect.started"}
+    finished = {event.data["key"] for event in events if event.type == "effect.finished"}
+    assert {f"a/{number}" for number in began} <= started
+    assert {f"a/{number}" for number in ended} <= finished
+    open_ = sorted(started - finished)
+    assert len(open_) <= 1
+    for key in open_:
+        attempts: list[int] = []
+
+        def effect(attempt: int, seen: list[int] = attempts) -> Response:
+            seen.append(attempt)
+            return Response(body=b"answer")
+
+        Journal(record).perform(key, effect, kind="model", request=b"ask")
+        assert attempts == [2]
+        assert record.of_type("effect.started")[-1].data["after_kill"] is True
+    record.append("after", data={})
+    assert _read(record.path.read_bytes()) == record.events()
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("seed", range(3))
+def test_a_reader_sees_a_whole_record_whoever_writes_and_is_killed(tmp_path: Path, seed: int) -> None:
+    reader = _python(_READER, tmp_path)
+    writers = [_python(_WRITER, tmp_path, who) for who in "ab"]
+    assert writers[0].stdout is not None
+    writers[0].stdout.readline()
     time.sleep(random.Random(seed).uniform(0, 0.1))
-    os.kill(process.pid, signal.SIGKILL)
-    acknowledged += process.stdout.read().split()
-    assert process.wait() == -signal.SIGKILL
-    events = _record(tmp_path).events()
-    assert [event.digest for event in events][: len(acknowledged)] == acknowledged
-    assert len(events) - len(acknowledged) in (0, 1)
-    _record(tmp_path).append("after", data={})
-    assert read_chain((tmp_path / "events.jsonl").read_bytes())[-1].type == "after"
+    os.kill(writers[0].pid, signal.SIGKILL)
+    for writer in writers:
+        _told(writer)
+    (tmp_path / "over").touch()
+    out, error = reader.communicate(timeout=60)
+    assert reader.returncode == 0, error
+    looks, seen = map(int, out.split())
+    assert looks > 3
+    assert seen <= len(_record(tmp_path).events())
+
+
+# What is not flushed
+
+
+def _count_flushes(patch: pytest.MonkeyPatch) -> list[int]:
+    flushed: list[int] = []
+    flush = os.fdatasync
+
+    def counted(handle: int) -> None:
+        flush(handle)
+        flushed.append(os.fstat(handle).st_size)
+
+    patch.setattr(os, "fdatasync", counted)
+    return flushed
+
+
+def test_the_next_durable_append_flushes_what_was_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = _filled(tmp_path, 1)
+    flushed = _count_flushes(monkeypatch)
+    for number in range(3):
+        record.append("note", data={"number": number}, durable=False)
+    assert flushed == []
+    assert len(_record(tmp_path).events()) == 4
+    record.append("note", data={})
+    assert flushed == [record.path.stat().st_size]
+
+
+def test_a_record_that_is_let_go_of_is_flushed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = _record(tmp_path)
+    record.append("note", data={}, durable=False)
+    flushed = _count_flushes(monkeypatch)
+    size = record.path.stat().st_size
+    del record
+    gc.collect()
+    assert flushed == [size]
+
+
+def test_what_a_dead_process_left_is_flushed_before_anything_rests_on_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _filled(tmp_path).path
+    flushed = _count_flushes(monkeypatch)
+    with _record(tmp_path).exclusive():
+        assert flushed == [path.stat().st_size]
 
 
 def test_put_gives_a_reference_to_the_stored_bytes(tmp_path: Path) -> None:
     record = _record(tmp_path)
-    ref = record.put("program", b"abc", media="text/x-python", side="secure")
-    assert ref == Ref(role="program", sha256=sha256_bytes(b"abc"), size=3, media="text/x-python", side="secure")
+    ref = record.put("program", b"abc", media="text/x-python")
+    assert ref == Ref(role="program", sha256=sha256_bytes(b"abc"), size=3, media="text/x-python", side="open")
     assert record.blobs.get(ref.sha256) == b"abc"
+
+
+def test_put_on_the_secure_side_gives_a_commitment(tmp_path: Path) -> None:
+    record = _record(tmp_path)
+    ref = record.put("stdout", b"n = 7", media="text/plain", side="secure")
+    assert ref == Ref(role="stdout", sha256=record.blobs.commit(b"n = 7"), size=5, media="text/plain", side="secure")
+    assert ref.sha256 != sha256_bytes(b"n = 7")
+    assert record.blobs.get(ref.sha256) == b"n = 7"

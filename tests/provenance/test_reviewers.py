@@ -55,7 +55,9 @@ def test_role_for_takes_the_first_role_of_the_table() -> None:
 
 
 def test_add_then_get_in_another_process_view(tmp_path: Path) -> None:
-    added = _registry(tmp_path).add(_reviewer(orcid="0000-0002-1825-0097", replay=True), by="root")
+    added = _registry(tmp_path).add(
+        _reviewer(orcid="0000-0002-1825-0097", affiliation="Caltech", ror="05dxps055", replay=True), by="root"
+    )
     assert _registry(tmp_path).get("ada") == added
     assert [reviewer.id for reviewer in _registry(tmp_path).active()] == ["ada"]
 
@@ -86,10 +88,31 @@ def test_add_says_who_added(tmp_path: Path) -> None:
         ({"name": "  "}, r"The reviewer has no name\. Give the printed name with --name"),
         ({"orcid": "0000-0002-1825"}, r"'0000-0002-1825' is not an ORCID iD\. Its form is"),
         ({"orcid": "https://orcid.org/0000-0002-1825-0097"}, r"is not an ORCID iD\. Its form is"),
+        ({"affiliation": "One\nTwo"}, r"'One\\nTwo' is no plain text\. Give it as one line"),
+        ({"affiliation": "x" * 201}, r"has 201 characters\. At most 200\. Name the institution"),
+        ({"affiliation": "X", "ror": "03yrm5c27"}, r"'03yrm5c27' is not a ROR id\. .*03yrm5c26, .*checksum\. Look"),
+        ({"affiliation": "X", "ror": "3yrm5c26"}, r"'3yrm5c26' is not a ROR id\. Its form is"),
+        ({"ror": "03yrm5c26"}, r"03yrm5c26 stands without the institution's name\. Give it with --affiliation"),
         ({"public_key": "ssh-rsa AAAA"}, r"'ssh-rsa AAAA' is not an Ed25519 SSH public key.*Give the \.pub file"),
         ({"public_key": ""}, r"'' is not an Ed25519 SSH public key"),
     ],
-    ids=["no-id", "upper", "path", "newline", "long", "name", "orcid", "orcid-url", "rsa", "no-key"],
+    ids=[
+        "no-id",
+        "upper",
+        "path",
+        "newline",
+        "long",
+        "name",
+        "orcid",
+        "orcid-url",
+        "lines",
+        "long-place",
+        "ror-sum",
+        "ror-form",
+        "ror-alone",
+        "rsa",
+        "no-key",
+    ],
 )
 def test_add_refuses(tmp_path: Path, changes: dict[str, Any], text: str) -> None:
     registry = _registry(tmp_path)
@@ -122,7 +145,9 @@ def test_a_revoked_reviewer_is_no_reviewer(tmp_path: Path) -> None:
     registry.add(_reviewer(id="bob", name="Bob", public_key=OTHER), by="root")
     registry.revoke("ada", by="root")
     for use in (registry.get, lambda who: registry.revoke(who, by="root")):
-        with pytest.raises(UsageError, match=r"no active reviewer 'ada'\. Reviewers: bob\. Add one with"):
+        with pytest.raises(
+            UsageError, match=r"no active reviewer 'ada': revoked from .* on\. Reviewers: bob\. Add one with"
+        ):
             use("ada")
     assert [reviewer.id for reviewer in registry.active()] == ["bob"]
 
@@ -148,3 +173,48 @@ def test_a_role_written_into_the_registry_by_hand_is_noticed(tmp_path: Path) -> 
     path.write_bytes(path.read_bytes().replace(b'"statistician"', b'"investigator"', 1))
     with pytest.raises(VerificationFailed, match=r"Event 1 \(reviewer\.added\) doesn't follow"):
         _registry(tmp_path).get("ada")
+
+
+@pytest.mark.parametrize(
+    ("when", "stands"), [("2026-10-31T23:59:59.999+00:00", True), ("2026-11-01T00:00:00.000+00:00", False)]
+)
+def test_a_revocation_holds_from_its_time_on(tmp_path: Path, when: str, stands: bool) -> None:
+    registry = _registry(tmp_path)
+    registry.add(_reviewer(), by="root")
+    registry.revoke("ada", by="grace", since="2026-11-01")
+    (found,) = registry.registered()
+    assert found.is_active(when) is stands
+    assert (found.added_by, found.revoked_by) == ("root", "grace")
+    assert registry.active() == []
+
+
+def test_a_revocation_from_later_on_leaves_the_reviewer_active_until_then(tmp_path: Path) -> None:
+    registry = _registry(tmp_path)
+    registry.add(_reviewer(), by="root")
+    registry.revoke("ada", by="root", since="2999-01-01T00:00:00+01:00")
+    assert registry.get("ada").id == "ada"
+    with pytest.raises(UsageError, match="revoked from 2998-12-31T23:00:00"):
+        registry.at("ada", "2999-06-01T00:00:00.000+00:00")
+
+
+def test_a_revocation_from_no_time_is_refused(tmp_path: Path) -> None:
+    registry = _registry(tmp_path)
+    registry.add(_reviewer(), by="root")
+    with pytest.raises(UsageError, match=r"'monday' is no time\. Its form is 2026-11-20"):
+        registry.revoke("ada", by="root", since="monday")
+    assert registry.get("ada").id == "ada"
+
+
+def test_an_installation_has_one_name_that_never_changes(tmp_path: Path) -> None:
+    name = _registry(tmp_path).installation()
+    assert _registry(tmp_path).installation() == name
+    assert _registry(tmp_path).is_installation(name)
+    assert not _registry(tmp_path / "other").is_installation(name)
+
+
+def test_the_policy_of_the_installation_is_the_one_set_last(tmp_path: Path) -> None:
+    registry = _registry(tmp_path)
+    assert registry.policy() is None
+    for policy in (b"single_user = true", b"valid_days = 7"):
+        registry.set_policy(policy, by="grace")
+    assert _registry(tmp_path).policy() == b"valid_days = 7"

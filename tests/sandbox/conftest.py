@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+import os
+import socket
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from textwrap import dedent
 
@@ -15,6 +18,8 @@ from counterproof.sandbox import (
     Limits,
     LocalSandbox,
     Mount,
+    Sandbox,
+    WarmSandbox,
     find_environment,
     run_all,
 )
@@ -28,14 +33,20 @@ def environment() -> Environment:
     return find_environment()
 
 
-@pytest.fixture(scope="session")
-def sandbox() -> LocalSandbox:
-    """The local sandbox; its first use probes."""
-    return LocalSandbox()
+@pytest.fixture(scope="session", params=["cold", "warm"])
+def sandbox(request: pytest.FixtureRequest, environment: Environment) -> Iterator[LocalSandbox | WarmSandbox]:
+    """The local sandbox with each way to start; its first use probes."""
+    if request.param == "cold":
+        yield LocalSandbox()
+        return
+    warm = WarmSandbox()
+    assert asyncio.run(warm.probe_warm(environment)).host["tier"] == "warm"
+    yield warm
+    warm.close()
 
 
 @pytest.fixture
-def run(sandbox: LocalSandbox, environment: Environment) -> Run:
+def run(sandbox: Sandbox, environment: Environment) -> Run:
     """Run one program: source text, inputs by name, and limits that differ from small ones."""
 
     def run_program(
@@ -47,8 +58,32 @@ def run(sandbox: LocalSandbox, environment: Environment) -> Run:
             environment=environment,
             inputs=mounts,
             seed=seed,
-            limits=Limits(**{"wall_s": 30, "cpu_s": 30, "work_mib": 8, "scratch_mib": 8, **limits}),
+            limits=Limits(**{"wall_s": 30, "cpu_s": 30, "work_mib": 8, "scratch_mib": 8, "shm_mib": 8, **limits}),
         )
         return run_all(sandbox, [spec])[0]
 
     return run_program
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, object]]:
+    """A host full of canaries that everybody may reach who is not isolated."""
+    tmp_path.chmod(0o755)
+    (tmp_path / "canary").write_text("canary")
+    (tmp_path / "input.csv").write_text("x\n1\n")
+    (tmp_path / "input.csv").chmod(0o666)
+    monkeypatch.setenv("CANARY_SECRET", "CANARY")
+    abstract = f"canary-{os.getpid()}"
+    path_socket = socket.socket(socket.AF_UNIX)
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix, path_socket:
+        unix.bind(f"\0{abstract}")
+        unix.listen()
+        monkeypatch.chdir(tmp_path)
+        path_socket.bind("socket")
+        path_socket.listen()
+        yield {
+            "port": tcp.getsockname()[1],
+            "abstract": abstract,
+            "folder": str(tmp_path),
+            "supervisor": os.getpid(),
+        }

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 from textwrap import indent
 
@@ -82,30 +79,6 @@ ATTACKS = {
     "push-input-to-terminal": "import fcntl; fcntl.ioctl(0, 0x5412, b'x'); return True",
     "inherited-files": "return len(os.listdir('/proc/self/fd')) > 4",
 }
-
-
-@pytest.fixture
-def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, object]]:
-    """A host full of canaries that everybody may reach who is not isolated."""
-    tmp_path.chmod(0o755)
-    (tmp_path / "canary").write_text("canary")
-    (tmp_path / "input.csv").write_text("x\n1\n")
-    (tmp_path / "input.csv").chmod(0o666)
-    monkeypatch.setenv("CANARY_SECRET", "CANARY")
-    abstract = f"canary-{os.getpid()}"
-    path_socket = socket.socket(socket.AF_UNIX)
-    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix, path_socket:
-        unix.bind(f"\0{abstract}")
-        unix.listen()
-        monkeypatch.chdir(tmp_path)
-        path_socket.bind("socket")
-        path_socket.listen()
-        yield {
-            "port": tcp.getsockname()[1],
-            "abstract": abstract,
-            "folder": str(tmp_path),
-            "supervisor": os.getpid(),
-        }
 
 
 @pytest.mark.parametrize("name", ATTACKS)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from counterproof.provenance.errors import MachineTrouble, UsageError
 from counterproof.sandbox import Environment, build_environment, find_environment
-from counterproof.sandbox.environments.environment import Language
 
 
 def test_environment_digest_does_not_depend_on_its_place(environment: Environment) -> None:
     elsewhere = Environment(
         language="python",
         name="other",
-        python=environment.python,
+        version=environment.version,
         lock_sha256=environment.lock_sha256,
         path=Path("/elsewhere"),
     )
@@ -31,7 +29,7 @@ def test_environment_holds_exactly_the_locked_packages(environment: Environment)
 
 
 def test_environment_is_compiled(environment: Environment) -> None:
-    tag = f"cpython-{environment.python.replace('.', '')}"
+    tag = f"cpython-{environment.version.replace('.', '')}"
     sources = list((environment.site_packages / "pandas").rglob("*.py"))
     assert all((file.parent / "__pycache__" / f"{file.stem}.{tag}.pyc").is_file() for file in sources[:50])
 
@@ -74,6 +72,7 @@ def test_build_returns_what_is_there(environment: Environment) -> None:
     assert build_environment("python", environment.path.parent) == environment
 
 
-def test_unknown_language_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"no environment for language 'cobol'.*python"):
-        find_environment(cast("Language", "cobol"))
+@pytest.mark.parametrize("name", ["cobol", "../python", ""])
+def test_unknown_environment_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=r"no environment called '.*python, r.*counterproof env build FOLDER"):
+        find_environment(name)

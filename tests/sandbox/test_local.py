@@ -80,7 +80,7 @@ def test_run_reads_a_folder(run: Run, tmp_path: Path) -> None:
 def test_run_imports_the_locked_packages(run: Run, environment: Environment) -> None:
     done = run("import pandas, numpy; print(pandas.__file__)")
     assert (
-        done.stdout.data.decode() == f"/opt/analysis/lib/python{environment.python}/site-packages/pandas/__init__.py\n"
+        done.stdout.data.decode() == f"/opt/analysis/lib/python{environment.version}/site-packages/pandas/__init__.py\n"
     ), done.stderr.data.decode()
 
 

@@ -29,13 +29,13 @@ def _fake_bwrap(folder: Path, script: str) -> LocalSandbox:
     fake = folder / "bwrap"
     fake.write_text(f"#!/bin/sh\n{script}\n")
     fake.chmod(0o755)
-    return LocalSandbox(search_path=str(folder))
+    return LocalSandbox(search_path=str(folder), bundled=False)
 
 
 def test_missing_bubblewrap_is_refused(tmp_path: Path, environment: Environment) -> None:
     spec = ExecutionSpec(program=b"pass", environment=environment)
     with pytest.raises(MachineTrouble, match=r"'bwrap' was not found.*apt-get install bubblewrap") as caught:
-        run_all(LocalSandbox(search_path=str(tmp_path)), [spec])
+        run_all(LocalSandbox(search_path=str(tmp_path), bundled=False), [spec])
     assert caught.value.exit_code == 4
 
 

@@ -7,6 +7,7 @@ import select
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from counterproof.sandbox._watch import _tree, real_uid
+from counterproof.sandbox._watch import processes_of, real_uid
 
 pytestmark = pytest.mark.abuse
 
@@ -135,7 +136,7 @@ def _supervisor(source: str, *, processes: int) -> Iterator[subprocess.Popen[byt
 
 
 def _sandboxed(supervisor: int) -> list[int]:
-    return [pid for pid in _tree(supervisor) if pid != supervisor]
+    return [pid for pid in processes_of(supervisor) if pid != supervisor]
 
 
 def _is_program(pid: int) -> bool:
@@ -147,3 +148,24 @@ def _is_program(pid: int) -> bool:
 
 def _alive(handle: int) -> bool:
     return not select.select([handle], [], [], 0)[0]
+
+
+# The suites below must hold for an ordinary user too; they are those that the root of this run has just passed.
+_SUITES = ("test_abuse.py", "test_limits.py", "test_artifacts.py", "test_warm_weakened.py")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user; this run is that user")
+@pytest.mark.parametrize("suite", _SUITES)
+def test_suite_holds_for_an_ordinary_user(suite: str, tmp_path: Path) -> None:
+    options = ["-v", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    with tempfile.TemporaryDirectory() as base:  # pytest's own folders are closed to other users
+        Path(base).chmod(0o777)
+        done = _as_user(tmp_path, _suite(suite, [*options, "--basetemp", f"{base}/run"]))
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+    assert " passed" in done.stdout
+    assert " skipped" not in done.stdout
+
+
+def _suite(name: str, options: list[str]) -> str:
+    path = str(Path(__file__).parent / name)
+    return f"import pytest, sys; sys.dont_write_bytecode = True; sys.exit(pytest.main({[*options, path]!r}))"

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from counterproof.agents.study import open_study
-from counterproof.provenance.bundle import review_label
 from counterproof.provenance.errors import CounterproofError, VerificationFailed
+from counterproof.provenance.labels import review_label
 from counterproof.provenance.reviewers import REPLAY_LABEL
+from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.signing import load_key
 from counterproof.provenance.store import Status
 from counterproof.scenarios.catalogue import ROOT, load_scenario
@@ -19,7 +20,7 @@ from counterproof.scenarios.recorder import record_scenario, role_of
 from counterproof.scenarios.replayer import REPLAY_REVIEWER, ScenarioFailed, ScenarioRun, run_scenario, start_scenario
 
 from ..endpoint import Endpoint
-from ..lab import Lab, real_mean, script
+from ..lab import Lab, real_mean, script, trial_csv
 from .conftest import NAME
 
 
@@ -95,8 +96,8 @@ def test_a_changed_prompt_fails_with_the_lines_that_differ(lab: Lab, root: Path)
 
 def test_a_changed_answer_drifts_at_the_next_request(lab: Lab, root: Path) -> None:
     turns = root / NAME / "turns.jsonl"
-    _change(turns, r"\"missing_data\": \"none\"", r"\"missing_data\": \"a few\"")
-    with pytest.raises(ScenarioFailed, match=r"\n\+ .*missing_data.*a few"):
+    _change(turns, r"\"every score is there\"", r"\"a few are gone\"")
+    with pytest.raises(ScenarioFailed, match=r"\n\+ .*details.*a few are gone"):
         _run(lab, root)
 
 
@@ -136,7 +137,8 @@ def test_other_results_than_expected_fail_the_scenario(lab: Lab, root: Path, lin
 
 
 def test_other_data_fail_the_scenario(lab: Lab, root: Path) -> None:
-    _change(root / NAME / "data" / "trial.csv", "987.654321", "87.654321")
+    first = trial_csv().decode().splitlines()[1]
+    _change(root / NAME / "data" / "trial.csv", first, first.replace(first.split(",")[1], "999.5"))
     with pytest.raises(ScenarioFailed, match=r"drift|not the expected ones"):
         _run(lab, root)
 
@@ -172,7 +174,12 @@ def test_the_replay_reviewer_decides_in_scenarios_only(lab: Lab, root: Path) -> 
     key = load_key(lab.home / "keys" / REPLAY_REVIEWER, passphrase=None)
     with pytest.raises(VerificationFailed, match=r"replay is the replay reviewer\. It decides in scenarios only"):
         lab.study(study).checkpoints.decide(
-            waiting.id, key, reviewer=REPLAY_REVIEWER, decision="approve", comment="Scripted.", seen=waiting.subject
+            waiting.id,
+            KeySigner(key=key),
+            reviewer=REPLAY_REVIEWER,
+            decision="approve",
+            comment="Scripted.",
+            seen=waiting.subject,
         )
     assert lab.waiting(study) == waiting
 

@@ -46,17 +46,93 @@ def plan_fields() -> dict[str, Any]:
             "population": "all",
             "treatment": "women against men",
             "variable": "time to death",
-            "intercurrent_events": "none",
+            "intercurrent_events": [{"event": "moving away", "strategy": "treatment_policy", "handling": "censored"}],
             "summary_measure": "hazard ratio",
         },
-        "methods": [{"id": "cox", "description": "Cox", "assumption": "proportional", "if_violated": "say so"}],
+        "outcomes": [{"id": "death", "definition": "death", "kind": "time_to_event", "columns": ["status"]}],
+        "methods": [
+            {
+                "id": "cox",
+                "model": "cox_regression",
+                "description": "Cox",
+                "assumptions": [{"assumption": "proportional", "check": "residuals", "if_violated": "say so"}],
+            }
+        ],
         "results": [
             {"id": "hr", "label": "hazard ratio", "unit": "ratio", "method": "cox", "primary": True},
             {"id": "events", "label": "deaths", "unit": "count", "method": "cox"},
         ],
-        "missing_data": "complete cases",
-        "multiplicity": "one test",
-        "sensitivity": "none",
+        "missing_data": {"method": "complete_case", "details": "rows without time are left out"},
+        "multiplicity": {"method": "single_test", "reason": "one test"},
+    }
+
+
+@pytest.fixture
+def full_fields(plan_fields: dict[str, Any]) -> dict[str, Any]:
+    """A plan in which no part is left out or empty, as JSON."""
+    hypothesis = {
+        "id": "h_one",
+        "null": "no difference at all",
+        "method": "cox",
+        "result": "hr",
+        "importance": "primary",
+    }
+    return {
+        **plan_fields,
+        "design_details": "followed until death",
+        "subject": "patient",
+        "exposures": [{"column": "sex", "coding": "one or two", "reference": "men", "known_at": "time_zero"}],
+        "outcomes": [
+            {
+                "id": "death",
+                "definition": "death of any cause",
+                "kind": "time_to_event",
+                "columns": ["status", "cause"],
+                "time": "days",
+                "event_codes": ["dead", "killed"],
+                "importance": "secondary",
+            }
+        ],
+        "covariates": [
+            {
+                "column": "age",
+                "role": "confounder",
+                "coding": "linear",
+                "reason": "older women",
+                "known_at": "time_varying",
+            }
+        ],
+        "populations": [{"id": "women", "definition": "sex is two"}],
+        "results": [
+            {
+                "id": "hr",
+                "label": "hazard ratio",
+                "unit": "ratio",
+                "method": "cox",
+                "statistic": "hazard_ratio",
+                "population": "women",
+                "primary": True,
+                "tolerance": 0.002,
+            }
+        ],
+        "hypotheses": [
+            {**hypothesis, "alpha": 0.025, "sides": 1, "direction": "less"},
+            {**hypothesis, "id": "h_two", "importance": "exploratory"},
+        ],
+        "multiplicity": {"method": "holm", "family": ["h_one", "h_two"], "reason": "two questions"},
+        "missing_data": {
+            "method": "multiple_imputation",
+            "sentinels": [{"column": "smoke", "codes": ["9", "99"], "meaning": "unknown"}],
+            "details": "twenty imputations",
+        },
+        "outliers": {"method": "winsorise", "details": "at the hundredth"},
+        "sensitivity": [{"id": "robust", "description": "without the oldest", "results": ["hr"]}],
+        "subgroups": [{"column": "stage", "levels": "I, II", "rule": "interaction_test", "reason": "biology"}],
+        "software": "the survival library",
+        "alpha": 0.01,
+        "sides": 2,
+        "ci_level": 0.99,
+        "seed": 5,
     }
 
 

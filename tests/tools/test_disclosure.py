@@ -8,17 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from counterproof.tools.disclosure import figure_item, flow_item, result_item, table_item
+from counterproof.tools.disclosure import Item, figure_item, flow_item, result_item, table_item
 from counterproof.tools.results import Flow, Result
 
 _SHA = "0" * 64
+
+
+def _texts(item: Item) -> tuple[str, ...]:
+    return tuple(finding.text for finding in item.findings)
 
 
 @pytest.mark.parametrize(("n", "verdict"), [(0, "release"), (1, "suppress"), (9, "suppress"), (10, "release")])
 def test_result_item_small_denominators(result: Callable[..., Result], n: int, verdict: str) -> None:
     item = result_item(result(n=n), _SHA)
     assert item.verdict == verdict
-    assert item.findings == ((f"rests on n = {n}, fewer than 10",) if verdict == "suppress" else ())
+    assert _texts(item) == ((f"rests on n = {n}, fewer than 10",) if verdict == "suppress" else ())
 
 
 @pytest.mark.parametrize(
@@ -32,7 +36,7 @@ def test_result_item_small_counts(result: Callable[..., Result], value: float, u
 
 def test_result_item_names_both_findings(result: Callable[..., Result]) -> None:
     item = result_item(result(value=3.0, unit="count", n=4), _SHA)
-    assert item.findings == ("rests on n = 4, fewer than 10", "is a count of 3, fewer than 10")
+    assert _texts(item) == ("rests on n = 4, fewer than 10", "is a count of 3, fewer than 10")
 
 
 def test_result_item_shows_everything_that_would_leave(result: Callable[..., Result]) -> None:
@@ -68,7 +72,7 @@ def _flow(assessed: int, analysed: int, *excluded: tuple[str, int]) -> Flow:
 )
 def test_flow_item_small_counts(flow: Flow, findings: tuple[str, ...]) -> None:
     item = flow_item(flow, _SHA)
-    assert (item.findings, item.verdict) == (findings, "suppress" if findings else "release")
+    assert (_texts(item), item.verdict) == (findings, "suppress" if findings else "release")
 
 
 def test_flow_item_shows_every_count() -> None:
@@ -101,7 +105,7 @@ TABLES: dict[str, tuple[str, str]] = {
 def test_table_item_suppresses_and_says_why(text: str, finding: str) -> None:
     item = table_item("tables/one.csv", text.encode(), _SHA)
     assert item.verdict == "suppress"
-    assert any(found.startswith(finding) for found in item.findings)
+    assert any(found.startswith(finding) for found in _texts(item))
 
 
 @pytest.mark.parametrize(
@@ -127,31 +131,36 @@ def test_table_item_releases(text: str) -> None:
     assert item.shows == text
 
 
-@pytest.mark.parametrize("content", [b"group\nM\xfcller\n", "a,b\n1,2".encode("utf-16"), b"\x89PNG\x0d\x0a"], ids=str)
-def test_table_item_that_is_no_utf8(content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "finding"),
+    [
+        (b"group\nM\xfcller\n", "can't be read as a table"),
+        ("a,b\n1,2".encode("utf-16"), "is a binary file: it can hold rows of the data"),
+        (b"\x89PNG\x0d\x0a", "can't be read as a table"),
+        (b"\x80\x05\x95\x0b", "is a pickle: it can hold rows of the data"),
+    ],
+    ids=["Latin-1", "UTF-16", "PNG", "pickle"],
+)
+def test_table_item_that_is_no_utf8(content: bytes, finding: str) -> None:
     item = table_item("tables/one.csv", content, _SHA)
-    assert (item.verdict, item.findings) == ("suppress", ("can't be read as a table",))
-    assert item.shows == f"{len(content)} bytes that are not UTF-8 CSV"
+    assert (item.verdict, _texts(item)) == ("suppress", (finding,))
+    assert item.shows.startswith(f"{len(content)} bytes that are no")
 
 
 def test_table_item_says_how_many_findings_it_leaves_out() -> None:
     item = table_item("tables/one.csv", b"group,n\n" + b"a,3\n" * 30, _SHA)
     assert len(item.findings) == 21
-    assert item.findings[-1] == "and 10 more findings"
+    assert _texts(item)[-1] == "and 10 more findings"
 
 
 def test_figure_item_asks_a_person_to_look() -> None:
-    item = figure_item("figures/km.png", b"x" * 1234, "abc")
-    assert (item.id, item.shows, item.sha256, item.verdict) == (
-        "figures/km.png",
-        "figure, 1,234 bytes",
-        "abc",
-        "release",
-    )
-    assert item.findings == ("look at it: code can't tell whether single persons can be made out",)
+    svg = b"<svg xmlns='http://www.w3.org/2000/svg'><path d='M0 0'/></svg>"
+    item = figure_item("figures/km.svg", svg, "abc")
+    assert (item.id, item.shows, item.sha256, item.verdict) == ("figures/km.svg", "figure, 62 bytes", "abc", "release")
+    assert _texts(item) == ("look at it: code can't tell whether single persons or small groups can be made out",)
 
 
 @given(st.binary(max_size=80) | st.text(alphabet='a1,."\r\n²٣½ (/', max_size=40).map(str.encode))
 def test_table_item_any_bytes_give_an_item(content: bytes) -> None:
     item = table_item("tables/one.csv", content, _SHA)
-    assert (item.verdict == "suppress") is bool(item.findings)
+    assert (item.verdict == "suppress") is any(finding.stops for finding in item.findings)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from counterproof.tools.plan import Plan, readable_plan
+from counterproof.tools.plan import Plan, PlannedResult, Statistic, readable_plan, usual_tolerance
 from counterproof.tools.results import faults
 
 _PROMISE = {"id": "hr", "label": "hazard ratio", "unit": "ratio", "method": "cox", "primary": True}
+_HYPOTHESIS = {"id": "h", "null": "no difference", "method": "cox", "result": "hr"}
+_ESTIMAND = dict.fromkeys(("population", "treatment", "variable", "summary_measure"), "x")
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "no result": ({"results": []}, "results: .*at least 1 item"),
-    "id twice": ({"results": [_PROMISE, _PROMISE]}, "id 'hr' is used twice; each result needs its own"),
+    "id twice": ({"results": [_PROMISE, _PROMISE]}, "id 'hr' is used twice; each needs its own"),
     "unknown method": (
         {"results": [{**_PROMISE, "method": "logit"}]},
         r"'hr' names the method 'logit'; the plan has \['cox'\]",
@@ -25,6 +28,52 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "id with a line end": ({"results": [{**_PROMISE, "id": "hr\n"}]}, r"results\.0\.id: .*match pattern"),
     "tolerance too wide": ({"results": [{**_PROMISE, "tolerance": 0.2}]}, "tolerance: .*less than or equal to 0.1"),
     "tolerance below zero": ({"results": [{**_PROMISE, "tolerance": -1e-9}]}, "tolerance: .*greater than or equal"),
+    "outcome as covariate": (
+        {"covariates": [{"column": "status", "role": "confounder", "coding": "0/1", "reason": "why not"}]},
+        "'status' is an outcome or follows from one, so it can't explain it; leave it out",
+    ),
+    "time as exposure": (
+        {
+            "outcomes": [{"id": "death", "definition": "death", "kind": "time_to_event", "time": "days"}],
+            "exposures": [{"column": "days", "coding": "days", "reference": "0"}],
+        },
+        "'days' is an outcome or follows from one",
+    ),
+    "no outcome": ({"outcomes": []}, "outcomes: .*at least 1 item"),
+    "unknown population": (
+        {"results": [{**_PROMISE, "population": "women"}]},
+        r"'hr' names the population 'women'; the plan has \[\]",
+    ),
+    "hypothesis without result": (
+        {"hypotheses": [{**_HYPOTHESIS, "result": "or"}]},
+        r"'h' names the result 'or'; the plan has \['events', 'hr'\]",
+    ),
+    "hypothesis without method": ({"hypotheses": [{**_HYPOTHESIS, "method": "t"}]}, "'h' names the method 't'"),
+    "one-sided without direction": (
+        {"hypotheses": [{**_HYPOTHESIS, "sides": 1}]},
+        "'h' is one-sided; give its direction, less or greater",
+    ),
+    "two primary tests as one": (
+        {"hypotheses": [_HYPOTHESIS, {**_HYPOTHESIS, "id": "g"}]},
+        r"'single_test' with 2 primary hypotheses \['h', 'g'\]; adjust for them",
+    ),
+    "family of strangers": (
+        {"multiplicity": {"method": "holm", "family": ["h"], "reason": "two tests"}},
+        "'family' names the hypothesis 'h'",
+    ),
+    "sensitivity of strangers": (
+        {"sensitivity": [{"id": "s", "description": "without outliers", "results": ["hr_robust"]}]},
+        "'s' names the result 'hr_robust'",
+    ),
+    "unknown strategy": (
+        {"estimand": {**_ESTIMAND, "intercurrent_events": [{"event": "x", "strategy": "ignore", "handling": "x"}]}},
+        r"intercurrent_events\.0\.strategy: .*'treatment_policy'",
+    ),
+    "unknown model": (
+        {"methods": [{"id": "cox", "model": "magic", "description": "x"}]},
+        r"methods\.0\.model: .*'cox_regression'",
+    ),
+    "text for missing data": ({"missing_data": "complete cases"}, "missing_data: .*dictionary"),
     "unknown design": ({"design": "guess"}, "design: .*'cohort'"),
     "unknown field": ({"p_hacking": True}, "p_hacking: Extra inputs are not permitted"),
     "empty question": ({"question": ""}, "question: .*at least 1 character"),
@@ -61,16 +110,57 @@ def test_plan_survives_json(plan: Plan) -> None:
     assert Plan.model_validate_json(plan.model_dump_json()) == plan
 
 
-def test_readable_plan_holds_every_text_and_number(plan: Plan) -> None:
+def test_plan_names_all_faults_at_once(plan_fields: dict[str, Any]) -> None:
+    wrong = {**plan_fields, "results": [{**_PROMISE, "method": "a", "primary": False}], "hypotheses": [_HYPOTHESIS] * 2}
+    with pytest.raises(ValidationError, match=r"(?s)method 'a'.*none is primary.*single_test") as caught:
+        Plan.model_validate(wrong)
+    assert faults(caught.value).count("; ") >= 3
+
+
+@pytest.mark.parametrize(("statistic", "tolerance"), [("count", 0.0), ("hazard_ratio", 1e-4), ("variance", 1e-3)])
+def test_planned_result_has_the_usual_tolerance_of_its_statistic(statistic: Statistic, tolerance: float) -> None:
+    planned = PlannedResult(id="x", label="x", unit="x", method="x", statistic=statistic)
+    assert planned.tolerance == tolerance == usual_tolerance(statistic)
+    assert planned.model_copy(update={"tolerance": 0.01}).tolerance == 0.01
+
+
+def test_schema_says_under_each_field_how_to_fill_it_in() -> None:
+    schema = Plan.model_json_schema()
+    forms = [schema, *schema["$defs"].values()]
+    bare = [
+        name
+        for form in forms
+        for name, field in form.get("properties", {}).items()
+        if not {"description", "$ref"} & set(field)
+    ]
+    assert len(forms) > 10
+    assert bare == []
+
+
+def test_readable_plan_holds_every_text_and_number(full_fields: dict[str, Any]) -> None:
+    text = readable_plan(Plan.model_validate(full_fields))
+    said = list(_leaves(full_fields))
+    assert len(said) > 80
+    assert [part for part in said if part not in text and part.replace("_", " ") not in text.lower()] == []
+    assert "| hr | hazard ratio | ratio | hazard ratio | cox | women | yes | 0.002 |" in text
+    assert "Alpha 0.01, 2-sided; confidence level 0.99; seed 5." in text
+
+
+def test_readable_plan_says_what_is_not_planned(plan: Plan) -> None:
     text = readable_plan(plan)
-    estimand, method = plan.estimand.model_dump().values(), plan.methods[0].model_dump().values()
-    said = [plan.title, plan.question, plan.missing_data, plan.multiplicity, plan.sensitivity, *estimand, *method]
-    assert [part for part in said if part not in text] == []
-    assert "| hr | hazard ratio | ratio | cox | yes | 0.0001 |" in text
-    assert "Alpha 0.05, 2-sided; confidence level 0.95; seed 20260101." in text
+    for said in ("Nothing is tested.", "None is planned.", "any that is looked at is exploratory", "Keep all."):
+        assert said in text
 
 
 def test_readable_plan_keeps_a_label_within_its_cell(plan_fields: dict[str, Any]) -> None:
     plan_fields["results"][0]["label"] = "mean |z|\nof all"
     line = next(line for line in readable_plan(Plan.model_validate(plan_fields)).splitlines() if "mean" in line)
-    assert line == r"| hr | mean \|z\| of all | ratio | cox | yes | 0.0001 |"
+    assert line == r"| hr | mean \|z\| of all | ratio | other | cox |  | yes | 0.0001 |"
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _leaves(inner)
+    elif not isinstance(value, bool):
+        yield f"{value:g}" if isinstance(value, float) else str(value)

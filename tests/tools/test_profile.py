@@ -51,7 +51,8 @@ def test_make_profile_levels_need_k_rows(level: str, rows: int, shown: bool) -> 
 
 def test_make_profile_says_how_many_levels_it_holds_back_but_not_which() -> None:
     profile = _profile("v,w", [f"{cell},0" for cell in ["none"] * 30 + ["amyloid", "kuru"]])
-    assert profile["held_back"] == [{"column": "v", "what": "2 rare levels", "why": "fewer than 10 rows each"}]
+    assert profile["held_back"] == [{"column": "v", "what": "2 rare levels", "why": "fewer than 10 persons each"}]
+    assert profile["columns"][0]["other_levels"] == "held back"
     assert "kuru" not in json.dumps(profile)
 
 

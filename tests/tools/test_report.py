@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Callable
+from typing import Any
+from xml.etree import ElementTree
 
 import pytest
+from docx import Document
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from counterproof.provenance.errors import ModelMayRetry
 from counterproof.tools.plan import Plan
-from counterproof.tools.report import Part, ReportText, deviations, render
-from counterproof.tools.results import Result
+from counterproof.tools.report import (
+    Documents,
+    Part,
+    ReportText,
+    deviations,
+    flow_diagram,
+    render,
+    reporting_items,
+)
+from counterproof.tools.report.formats import to_docx, to_html
+from counterproof.tools.results import Flow, Result
 
 Make = Callable[..., Result]
 NUMERALS = {
@@ -181,10 +195,87 @@ def test_report_text_has_a_size(results: str) -> None:
 def test_deviations_lists_what_is_missing_and_what_is_extra(plan: Plan, result: Make) -> None:
     released = {"hr": result(), "age": result(id="age")}
     assert deviations(plan, released) == [
-        "| events | promised, not released |",
-        "| age | not in the plan: exploratory |",
+        "| events | deaths [count], cox | – | promised, not released |",
+        "| age | – | hazard ratio [ratio], Cox | not in the plan: exploratory, and not called so by the program |",
     ]
 
 
 def test_deviations_of_none(plan: Plan, result: Make) -> None:
-    assert deviations(plan, {"hr": result(), "events": result(id="events")}) == []
+    assert deviations(plan, {"hr": result(), "events": result(id="events", unit="count")}) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"unit": "log ratio"}, "unit log ratio in place of ratio"),
+        ({"ci_level": 0.9}, "interval of level 0.9 in place of 0.95"),
+        ({"exploratory": True}, "called exploratory, though it was planned"),
+    ],
+)
+def test_deviations_of_one_result(plan: Plan, result: Make, changed: dict[str, Any], said: str) -> None:
+    (row, _) = deviations(plan, {"hr": result(**changed)})
+    assert row.startswith("| hr | hazard ratio [ratio], cox | hazard ratio [")
+    assert row.endswith(f"| {said} |")
+
+
+def test_deviations_of_tests(plan_fields: dict[str, Any], result: Make) -> None:
+    hypothesis = {"id": "h", "null": "none", "method": "cox", "result": "hr"}
+    plan = Plan.model_validate({**plan_fields, "hypotheses": [hypothesis]})
+    released = {"hr": result(p_value=None), "events": result(id="events", unit="count")}
+    assert [row.split(" | ")[-1] for row in deviations(plan, released)] == [
+        "a test was planned, and there is no p value |",
+        "a p value that belongs to no planned hypothesis |",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("design", "name", "items"),
+    [("cohort", "STROBE", 22), ("randomised_trial", "CONSORT", 30), ("prediction", "TRIPOD+AI", 27)],
+)
+def test_reporting_items_are_all_of_the_guideline(
+    plan_fields: dict[str, Any], design: str, name: str, items: int
+) -> None:
+    plan = Plan.model_validate({**plan_fields, "design": design})
+    title, _, _, _, *rows = reporting_items(Documents(plan=plan, flow=True, results=2))
+    assert title.startswith(name)
+    assert [int(row.split(" | ")[0].strip("| ")) for row in rows] == list(range(1, items + 1))
+
+
+def test_reporting_items_name_only_what_is_there(plan: Plan) -> None:
+    full, bare = (reporting_items(Documents(plan=plan, flow=flow, results=int(flow))) for flow in (True, False))
+    assert "| 13 | numbers at each stage | participants |" in full
+    assert "| 13 | numbers at each stage | left to the authors |" in bare
+    assert "| 9 | what was done against bias | left to the authors |" in full
+
+
+def test_reporting_items_of_a_design_without_guideline(plan_fields: dict[str, Any]) -> None:
+    plan = Plan.model_validate({**plan_fields, "design": "meta_analysis"})
+    assert reporting_items(Documents(plan=plan, flow=True, results=1)) == []
+
+
+def test_flow_diagram_holds_every_number_and_nothing_else() -> None:
+    excluded = [{"reason": "no <time> & long reason that takes more than a line", "n": 7}, {"reason": "none", "n": 0}]
+    given = {"schema": "counterproof/flow/1", "assessed": 228, "excluded": excluded, "analysed": 221}
+    root = ElementTree.fromstring(flow_diagram(Flow.model_validate(given)))
+    texts = " ".join(node.text or "" for node in root.iter("{http://www.w3.org/2000/svg}text"))
+    assert [int(number) for number in re.findall(r"\d+", texts)] == [228, 7, 221]
+    assert "no <time> & long reason" in texts
+
+
+_MARKDOWN = "# T\n\n**HR** 0.588 <script>x</script>\n\n| a | b |\n|---|---|\n| one | 0.424 |\n\n- first\n  - second\n"
+
+
+def test_to_html_keeps_text_and_lets_nothing_run() -> None:
+    page = to_html(_MARKDOWN + "\n![x](http://x.example/y.png) [a](javascript:b)", title="<T>", figures=("<svg/>",))
+    assert "<td>0.424</td>" in page
+    assert "<title>&lt;T&gt;</title>" in page
+    assert not re.search(r"<script|<img|href=.javascript", page)
+
+
+def test_to_docx_keeps_headings_tables_lists_and_numbers() -> None:
+    document = Document(io.BytesIO(to_docx(_MARKDOWN, title="T")))
+    styles = [(one.style.name if one.style else "", one.text) for one in document.paragraphs]
+    assert styles[0] == ("Heading 1", "T")
+    assert ("List Bullet 2", "second") in styles
+    assert styles[1][1] == "HR 0.588 <script>x</script>"
+    assert [cell.text for row in document.tables[0].rows for cell in row.cells] == ["a", "b", "one", "0.424"]

@@ -50,7 +50,8 @@ def test_format_number_is_what_verify_accepts(low: float, high: float, p_value: 
 )
 def test_verify_refuses_another_number(result: Callable[..., Result], field: str, text: str) -> None:
     (fault, *_) = _faults(result(), (f"hr.{field}", text))
-    assert fault == f"section 'results': {text!r} is not hr.{field}"
+    assert fault.startswith(f"section 'results': {text!r} is ")
+    assert f"hr.{field}" in fault
 
 
 def test_render_to_markdown_is_the_parts_put_together(plan: Plan, result: Callable[..., Result]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import random
-import time
 from pathlib import Path
 
 import numpy as np
@@ -144,15 +143,14 @@ def test_make_twin_of_few_measurements_is_still_a_number() -> None:
     assert _twin(_read("a,b\n" + "1.5,x\n2.5,y\n")).columns[0].kind == "number"
 
 
-def test_make_twin_of_a_wide_table_is_quick() -> None:
-    """7,000 columns by 40 rows took 1.4 s with the profile on the 2 cores this was written on; the twin alone 1.3 s."""
+def test_make_twin_of_a_wide_table_ends_and_has_every_column() -> None:
+    """Relations are looked for among the first columns only; with all of 7,000 it would not end."""
     values = np.random.default_rng(5).normal(size=(40, 7000))
     lines = [",".join(f"g{at}" for at in range(7000)), *(",".join(f"{cell:.3f}" for cell in row) for row in values)]
     table = _read("\n".join(lines))
-    started = time.process_time()
     twin = make_twin(table, find_identifiers(table))
-    assert time.process_time() - started < 8
     assert twin.count(b"\n") == 41
+    assert twin.split(b"\n", 1)[0].count(b",") >= 7000 - 1
 
 
 @given(

@@ -9,7 +9,9 @@ from typing import Any
 from counterproof.agents.models import ModelConfig
 from counterproof.agents.runner import Runner
 from counterproof.agents.study import Workplace, new_study, open_study, open_workplace
+from counterproof.provenance.policy import SINGLE_USER
 from counterproof.provenance.reviewers import CheckpointKind, Reviewer, Role
+from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.signing import load_key, make_key
 from counterproof.sandbox import LocalSandbox, find_environment
 from counterproof.scenarios.catalogue import load_scenario
@@ -40,9 +42,9 @@ class Site:
         study = open_study(self.workplace, self.study)
         waiting = study.checkpoints.waiting()
         assert waiting is not None
-        key = load_key(self.home / "keys" / reviewer, passphrase=PASSPHRASE)
+        signer = KeySigner(key=load_key(self.home / "keys" / reviewer, passphrase=PASSPHRASE))
         study.checkpoints.decide(
-            waiting.id, key, reviewer=reviewer, decision="approve", comment="looked at it", seen=waiting.subject
+            waiting.id, signer, reviewer=reviewer, decision="approve", comment="looked at it", seen=waiting.subject
         )
 
 
@@ -74,6 +76,7 @@ def add_study(workplace: Workplace, base_url: str, *, title: str = "Survival by 
         model=ModelConfig(model="authored", base_url=base_url, api_key_env=""),
         title=title,
         codebook=scenario.codebook,
+        policy=SINGLE_USER,
     )
 
 

@@ -131,7 +131,7 @@ class Terminal:
         """Make the study of the made-up trial and return its id."""
         data = self.file("trial.csv", trial_csv())
         model = ("--model", "made-up", "--base-url", base_url, "--api-key-env", "")
-        return self.ok("new", "--data", data, "--question", question, *model, *options).out.strip()
+        return self.ok("new", "--single-user", "--data", data, "--question", question, *model, *options).out.strip()
 
     def waiting(self, base_url: str, *options: str) -> tuple[str, str]:
         """Make a study, run it, and return its id and that of the plan checkpoint."""

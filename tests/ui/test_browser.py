@@ -23,6 +23,8 @@ from tests.ui.sites import DONE, PASSPHRASE, Site, add_reviewer, add_study
 pytestmark = pytest.mark.browser
 
 _WAIT_MS = 60_000
+_KEY_NOTICE = "Single-user mode: to sign, your key file is opened"
+_STUDY_NOTICE = "Single-user mode: one person made this study and decides everything in it."
 expect.set_options(timeout=_WAIT_MS)
 
 
@@ -81,7 +83,8 @@ def test_a_whole_study_is_done_by_hand(
         waiting = open_study(workplace, study).checkpoints.waiting()
         assert waiting is not None
         expect(page.get_by_text(waiting.subject).first).to_be_visible()
-        expect(page.get_by_text("Single-user mode")).to_be_visible()
+        expect(page.get_by_text(_KEY_NOTICE)).to_be_visible()
+        expect(page.get_by_text(_STUDY_NOTICE).first).to_be_visible()  # the report of a sign-off says it again
         expect(page.get_by_role("button", name="Go to signing")).to_be_visible()
         _picture(page, f"checkpoint-{kind}")
         for width in (390, 1280):
@@ -96,6 +99,7 @@ def test_a_whole_study_is_done_by_hand(
     _until(lambda: workplace.store.study(study)["status"] == Status.DONE)
     assert _decisions(workplace, study) == [f"{kind} approve" for kind in CheckpointKind]
     page.get_by_role("button", name="Studies", exact=True).click()
+    expect(page.get_by_role("heading", name="Studies")).to_be_visible()
     page.get_by_role("button", name="Open").click()
     expect(page.get_by_text("The bundle is written.")).to_be_visible()
     _picture(page, "study-done")
@@ -112,12 +116,32 @@ def test_two_tabs_give_one_decision_and_a_clear_message(
         tab.set_default_timeout(_WAIT_MS)
         tab.goto(address)
         _fill_in(tab, decision, f"{decision} in this tab")
-    for tab in tabs:
-        _sign(tab, PASSPHRASE)
+    _sign(tabs[0], PASSPHRASE)
     expect(tabs[0].get_by_text("Decided: approve by Ada Example.")).to_be_visible()
+    _sign(tabs[1], PASSPHRASE)
     expect(tabs[1].get_by_role("dialog").get_by_text("was already decided by ada (approve)")).to_be_visible()
     _picture(tabs[1], "already-decided")
     assert _decisions(site.workplace, site.study) == ["plan approve"]
+    for tab in tabs:
+        tab.close()
+
+
+def test_two_tabs_that_sign_at_once_give_one_decision(
+    browser: Browser, serve: Callable[[Path], WebApp], site_at: Callable[[str], Site]
+) -> None:
+    site = site_at(CheckpointKind.PLAN)
+    address = f"{serve(site.home).url}/?page=decide&checkpoint={site.checkpoint(CheckpointKind.PLAN)}"
+    tabs = [browser.new_page() for _ in range(2)]
+    for tab, decision in zip(tabs, ("Approve", "Reject"), strict=True):
+        tab.set_default_timeout(_WAIT_MS)
+        tab.goto(address)
+        _fill_in(tab, decision, f"{decision} in this tab")
+    for tab in tabs:
+        _sign(tab, PASSPHRASE)
+    for tab in tabs:
+        expect(tab.get_by_text(re.compile("Decided: |was already decided by ada")).first).to_be_visible()
+    assert sorted(tab.get_by_text("was already decided by ada").count() for tab in tabs) == [0, 1]
+    assert _decisions(site.workplace, site.study) in (["plan approve"], ["plan reject"])
     for tab in tabs:
         tab.close()
 
@@ -156,11 +180,12 @@ def test_edited_code_is_checked_then_signed(
     site = site_at(CheckpointKind.CODE)
     page.goto(f"{serve(site.home).url}/?page=decide&checkpoint={site.checkpoint(CheckpointKind.CODE)}")
     page.get_by_text(re.compile("^Edit: ")).click()
+    area = page.get_by_label("New primary")
+    expect(area).to_be_visible()  # it moves the button down
     page.get_by_label("Reason (stands").fill("a comment is added")
     page.get_by_role("button", name="Go to signing").click()
     expect(page.get_by_text("The edit changes nothing.")).to_be_visible()
     _picture(page, "edit-code")
-    area = page.get_by_label("New primary")
     area.fill(area.input_value() + "\n# looked at by a statistician\n")
     page.get_by_role("button", name="Go to signing").click()
     _sign(page, PASSPHRASE)
@@ -174,7 +199,8 @@ def test_the_study_page_is_reached_by_its_address(
     site = site_at(DONE)
     page.goto(f"{serve(site.home).url}/?page=study&study={site.study}")
     expect(page.get_by_text("The bundle is written.")).to_be_visible()
-    expect(page.get_by_text("Single-user mode")).to_be_visible()
+    expect(page.get_by_text(_KEY_NOTICE)).to_be_visible()
+    expect(page.get_by_text(_STUDY_NOTICE)).to_be_visible()
 
 
 def test_back_leads_back_and_a_reload_keeps_the_place(

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
 import shutil
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
+from counterproof.agents.study import open_study, open_workplace
+
 from ..endpoint import Endpoint
 from ..lab import planned, script, trial_csv
-from .terminal import Terminal
+from .terminal import SCRIPT, Terminal
 
 _DECISIONS = ("approve", "edit", "maybe")
 
@@ -93,6 +98,39 @@ def test_a_wrong_or_missing_passphrase_is_said_as_such(terminal: Terminal, plan:
     assert "there is no terminal to ask for it" in terminal.run(*_ADD, "--role", "custodian").err
 
 
+def _refusals(terminal: Terminal, checkpoint: str) -> list[str]:
+    study = open_study(open_workplace(terminal.home), checkpoint.partition(".")[0])
+    return [event.data["why"] for event in study.record.of_type("decision.refused")]
+
+
+@pytest.mark.attack
+def test_without_a_terminal_nothing_is_decided_and_that_is_recorded(terminal: Terminal, plan: str) -> None:
+    del terminal.env["COUNTERPROOF_PASSPHRASE"]
+    assert terminal.decide(plan).code == 2
+    (why,) = _refusals(terminal, plan)
+    assert "there is no terminal to ask for it" in why
+
+
+@pytest.mark.attack
+def test_an_input_that_ends_at_the_passphrase_decides_nothing_and_is_recorded(terminal: Terminal, plan: str) -> None:
+    del terminal.env["COUNTERPROOF_PASSPHRASE"]
+    process, screen = pty.fork()
+    if process == 0:
+        command = [str(SCRIPT), "decide", plan, "approve", "--as", "ada", "--comment", "c"]
+        os.execve(command[0], command, terminal.environ())
+    shown = b""
+    while b"Passphrase of ada" not in shown:
+        shown += os.read(screen, 4096)
+    os.write(screen, b"\x04")
+    with contextlib.suppress(OSError):  # a terminal whose process has ended
+        while os.read(screen, 4096):
+            pass
+    os.close(screen)
+    assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 2
+    (why,) = _refusals(terminal, plan)
+    assert "the input ended" in why
+
+
 _ADD = ("reviewers", "add", "eva", "--name", "Eva")
 
 
@@ -121,7 +159,7 @@ def test_a_decision_names_the_seen_digest_and_how_to_go_on(terminal: Terminal, p
 
 def test_a_revoked_reviewer_decides_nothing(terminal: Terminal, plan: str) -> None:
     terminal.ok("reviewers", "revoke", "ada")
-    assert "no active reviewer 'ada'. Reviewers: carl" in terminal.decide(plan).err
+    assert "no active reviewer 'ada': revoked from" in terminal.decide(plan).err
 
 
 def test_an_edited_plan_is_a_new_checkpoint(terminal: Terminal) -> None:
@@ -177,6 +215,10 @@ def test_an_odd_reviewer_id_is_refused_and_leaves_no_file(terminal: Terminal, re
         (("--name", "E\nF", "--role", "custodian"), ("holds control characters",)),
         (("--name", "Eva"), ("Missing option '--role'",)),
         (("--name", "Eva", "--role", "boss"), ("'boss' is not one of 'investigator', 'statistician', 'custodian'",)),
+        (
+            ("--name", "Eva", "--role", "custodian", "--affiliation", "X", "--ror", "1"),
+            ("'1' is not a ROR id", "ror.org"),
+        ),
         (("--name", "Eva", "--role", "custodian", "--orcid", "1"), ("'1' is not an ORCID iD", "0000-0002-1825-0097")),
         (("--name", "Eva", "--role", "custodian", "--public-key", "nowhere"), ("nowhere can't be read",)),
         (("--name", "Eva", "--role", "custodian", "--public-key", "DATA"), ("is not an Ed25519 SSH public key",)),

@@ -41,11 +41,15 @@ def _refused(terminal: Terminal, *arguments: str, says: tuple[str, ...], code: i
         ("zero.csv", b"", ("zero.csv is empty (0 bytes)", "Give a CSV file with a header")),
         ("blank.csv", b"\n\n", ("blank.csv is empty",)),
         ("head.csv", b"a,b\n", ("has a header and no row", "at least one row")),
-        ("nohead.csv", b"1,2\n3,4\n", ("has no header", "'1, 2'", "Put the names of the columns into the first line")),
+        (
+            "nohead.csv",
+            b"1,2\n3,4\n",
+            ("has no header", "its first line holds 2 values", "Put the names of the columns into the first line"),
+        ),
         ("twice.csv", b"a,a\n1,2\n", ("the column name 'a' stands 2 times", "Rename one")),
         ("noname.csv", b"a,\n1,2\n", ("noname.csv",)),
         ("ragged.csv", b"a,b\n1,2\n1\n", ("line 3: 1 values", "2 columns")),
-        ("binary.csv", bytes(range(256)), ("binary.csv is a binary file", "Export the table as CSV")),
+        ("binary.csv", bytes(range(256)), ("binary.csv is a binary file", "export the table as CSV")),
         ("excel.csv", "a,b\n1,2\n".encode("utf-16"), ("excel.csv is a binary file",)),
         ("latin.csv", "näme,b\n1,2\n".encode("latin-1"), ("not UTF-8", "0xe4 at offset 1", "iconv -f WINDOWS-1252")),
         ("sp ace.csv", GOOD, ("'sp ace.csv'", "Allowed are up to 120 letters", "Rename the file")),
@@ -66,13 +70,13 @@ def test_a_wrong_data_file_is_refused(terminal: Terminal, name: str, content: by
             ("--data", "nowhere.csv", "--question", "Why?"),
             ("nowhere.csv does not exist", "Check the path"),
         ),
-        (("--data", ".", "--question", "Why?"), (". is no file", "one CSV file")),
+        (("--data", ".", "--question", "Why?"), (". is no file", "one data file")),
         (
             ("--data", "DATA", "--data", "DATA", "--question", "Why?"),
             ("Two data files are called 'trial.csv'",),
         ),
         (("--data", "DATA"), ("Missing option '--question'",)),
-        (("--question", "Why?"), ("Missing option '--data'",)),
+        (("--question", "Why?"), ("No data file was given", "--data")),
         (("--data", "DATA", "--question", ""), ("The question is empty", "--question")),
         (("--data", "DATA", "--question", "  \n "), ("The question is empty",)),
         (("--data", "DATA", "--question", "x" * 100_000), ("100,000 characters", "At most 20,000", "--codebook")),
@@ -101,6 +105,9 @@ def test_wrong_options_of_new_are_refused(
         (("--base-url", NOWHERE), ("--base-url was given without --model", "Name the model")),
         (("--model", "m", "--base-url", "127.0.0.1"), ("'127.0.0.1' is no http(s) address, like http://",)),
         (("--model", "m", "--base-url", "ftp://x/v1"), ("'ftp://x/v1' is no http(s) address",)),
+        (("--model", "m", "--base-url", "http://x:99999/v1"), ("'http://x:99999/v1' is no http(s) address",)),
+        (("--model", "m", "--base-url", "http://me:secret@x/v1"), ("more than host, port and path", "api_key_env")),
+        (("--model", "m", "--base-url", "http://x/v1?key=secret"), ("more than host, port and path",)),
         (("--models", "MODELS", "--model", "z"), ("There is no model 'z'", "Models: a", "Choose one with --model")),
         (("--models", "."), (". can't be read",)),
     ],
@@ -202,7 +209,7 @@ def test_a_missing_key_stops_before_the_call_and_is_said_at_once(terminal: Termi
     with Endpoint(script()) as endpoint:
         data = terminal.file("trial.csv", GOOD)
         options = ("--data", data, "--question", "Why?", "--model", "m", "--base-url", endpoint.base_url)
-        made = terminal.ok("new", *options, "--api-key-env", "NOWHERE_KEY")
+        made = terminal.ok("new", "--single-user", *options, "--api-key-env", "NOWHERE_KEY")
         assert "NOWHERE_KEY, which holds the endpoint's key, is not set now" in made.err
         study = made.out.strip()
         _refused(terminal, "run", study, says=("NOWHERE_KEY is not set", "run again", "--api-key-env ''"))

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import pytest
 
+from counterproof.provenance.policy import Policy, policy_digest, write_policy
 from counterproof.scenarios.catalogue import load_scenario
 from counterproof.scenarios.recorder import authored_answer
 from counterproof.scenarios.server import TurnServer
@@ -36,8 +37,11 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
     ended: dict[str, Ended] = {}
     with TurnServer([], source=_source) as server:
         ended["add"] = terminal.process("reviewers", "add", "ada", "--name", "Ada", *ROLES)
+        ended["add another"] = terminal.run("reviewers", "add", "bea", "--name", "Bea", "--role", "custodian")
         model = ("--model", "by-hand", "--base-url", server.base_url, "--api-key-env", "")
-        ended["new"] = terminal.process("new", "--data", str(LUNG), "--question", SCENARIO.question, *model)
+        ended["new"] = terminal.process(
+            "new", "--author", "ada", "--data", str(LUNG), "--question", SCENARIO.question, *model
+        )
         study = ended["new"].out.strip()
         for kind in ("plan", "code", "release", "signoff"):
             checkpoint = f"{study}.{kind}.1"
@@ -46,10 +50,14 @@ def walk(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Ended]:
             ended[f"show {kind}"] = command("show", checkpoint)
             assert ended[f"show {kind}"].code == 0, ended[f"run to {kind}"].err
             seen = ended[f"show {kind}"].out.split("Subject")[1].split()[0]
+            by = "bea" if kind == "release" else "ada"
             ended[f"decide {kind}"] = command(
-                "decide", checkpoint, "approve", "--as", "ada", "--comment", "Looked at it.", "--seen", seen
+                "decide", checkpoint, "approve", "--as", by, "--comment", "Looked at it.", "--seen", seen
             )
         ended["run to the end"] = terminal.run("run", study)
+    for ending in ("html", "docx", "md"):
+        ended[f"report {ending}"] = terminal.run("report", study, "-o", str(terminal.folder / f"report.{ending}"))
+    ended["plan"] = terminal.run("report", study, "--plan", "-o", str(terminal.folder / "plan.md"))
     ended["export"] = terminal.process("export", study, "-o", "lung.zip")
     ended["verify"] = terminal.process("verify", "lung.zip")
     ended["replay"] = terminal.process("replay", "lung.zip", "--data", str(LUNG))
@@ -68,14 +76,23 @@ def test_a_study_by_hand_gives_the_published_answer(walk: dict[str, Ended]) -> N
     assert "426 days in 90 women and 270 days in 138 men" in shown
 
 
+def test_the_subject_of_a_release_alone_is_shown_with_a_salt(walk: dict[str, Ended]) -> None:
+    salts = {
+        name.removeprefix("show "): re.findall(r"^Salt +([0-9a-f]{64}) \(hexadecimal", ended.out, re.MULTILINE)
+        for name, ended in walk.items()
+        if name.startswith("show ")
+    }
+    assert {kind: len(found) for kind, found in salts.items()} == {"plan": 0, "code": 0, "release": 1, "signoff": 0}
+
+
 def test_a_study_by_hand_is_reviewed_by_people_and_verifies(walk: dict[str, Ended]) -> None:
-    assert "reviewed by people" in walk["export"].out
+    assert walk["export"].out == "lung.zip (reviewed by people)\n"
     assert "The bundle holds." in walk["verify"].out
-    assert len(re.findall(r"approve by Ada", walk["verify"].out)) == 4
+    assert re.findall(r"approve by (Ada|Bea)", walk["verify"].out) == ["Ada", "Ada", "Bea", "Ada"]
 
 
 def test_a_study_by_hand_is_replayed_with_every_digest_the_same(walk: dict[str, Ended]) -> None:
-    assert "28 of 28 digests are the same" in walk["replay"].out
+    assert "30 of 30 digests are the same" in walk["replay"].out
     assert "DIFFERS" not in walk["replay"].out
 
 
@@ -99,35 +116,58 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     models = terminal.file("models.toml", b'[models.a]\nmodel = "a"\nbase_url = "http://127.0.0.1:9/v1"\n')
     bundle = str(terminal.folder / "trial.zip")
     found: dict[str, Any] = {}
+    groups = {name.partition(" ")[0] for name in _with_json(cli) if " " in name}
     with Endpoint(script()) as endpoint:
 
         def ask(*arguments: str, codes: tuple[int, ...] = (0,)) -> Any:
             ended = terminal.run(*arguments, "--json")
             assert ended.code in codes, ended.err
-            name = " ".join(arguments[:2]) if arguments[0] in ("reviewers", "sandbox", "scenarios") else arguments[0]
+            name = " ".join(arguments[:2]) if arguments[0] in groups else arguments[0]
             found[name] = ended.json
             return ended.json
 
         ask("reviewers", "add", "ada", "--name", "Ada", *ROLES)
-        ask("reviewers", "list")
+        ask("reviewers", "add", "bea", "--name", "Bea", "--role", "custodian")
+        assert [row["id"] for row in ask("reviewers", "list")] == ["ada", "bea"]
         ask("models", "--models", models)
         ask("scenarios", "list")
         ask("sandbox", "check")
         ask("sandbox", "build")
+        assert ask("sandbox", "bench", "--rounds", "3")["warm_ms"] > 0
+        assert [row["name"] for row in ask("env", "list")][:2] == ["python", "r"]
+        assert ask("env", "show", "python")["packages"]
+        assert ask("env", "build", "python")["language"] == "python"
         model = ("--model", "m", "--base-url", endpoint.base_url, "--api-key-env", "")
         data = terminal.file("trial.csv", trial_csv())
-        study = ask("new", "--data", data, "--question", "Do scores differ?", *model)["study"]
+        ask("data", "add", data)
+        assert [row["name"] for row in ask("data", "list")] == ["trial.csv"]
+        ask("data", "rotate")
+        assert ask("gate", "check")["files"] == 1
+        rules = terminal.file("policy.toml", write_policy(Policy()))
+        assert ask("policy", "check", rules)["single_user"] is False
+        assert ask("policy", "set", rules) == {"policy": policy_digest(write_policy(Policy()))}
+        assert ask("policy", "show")["single_user"] is False
+        study = ask("new", "--author", "ada", "--data", data, "--question", "Do scores differ?", *model)["study"]
+        assert ask("identifiers", study) == []
+        more = ask("budget", "extend", study, "--as", "ada", "--add", "repairs=1", "--comment", "One more.")
+        assert more["extra"]["repairs"] == 1
+        assert {row["budget"]: row["added"] for row in ask("budget", "show", study)}["repairs"] == 1
         for _ in range(4):
             ask("run", study, codes=(3,))
             (waiting,) = ask("inbox")
             assert ask("show", waiting["checkpoint"])["study"] == study
-            ask("decide", waiting["checkpoint"], "approve", "--as", "ada", "--comment", "Looked at it.")
+            by = "bea" if ".release." in waiting["checkpoint"] else "ada"
+            ask("decide", waiting["checkpoint"], "approve", "--as", by, "--comment", "Looked at it.")
         assert ask("run", study)["status"] == "done"
     assert [row["id"] for row in ask("show")] == [study]
     assert ask("show", study)["events"][0]["type"] == "study.created"
+    assert ask("statement", study)["counts"]["present"] > 20
+    report = str(terminal.folder / "report.md")
+    assert ask("report", study, "-o", report) == {"file": report}
     assert ask("export", study, "-o", bundle)["review"] == "reviewed by people"
     assert ask("verify", bundle)["ok"]
     assert ask("replay", bundle, "--data", data)["ok"]
+    assert ask("data", "forget", "trial.csv", "--reason", "The study has ended.")["name"] == "trial.csv"
     return found
 
 

@@ -60,8 +60,10 @@ def test_empty_inbox_says_so(tmp_path: Path) -> None:
     [
         (CheckpointKind.PLAN, "What the model is told about lung.csv"),
         (CheckpointKind.CODE, "SYNTHETIC: what follows was computed from the twin"),
-        (CheckpointKind.RELEASE, "code can't tell whether single persons can be made out"),
+        (CheckpointKind.RELEASE, "code can't tell whether single persons or small groups can be made out"),
         (CheckpointKind.SIGNOFF, "Where each number comes from"),
+        (CheckpointKind.SIGNOFF, "Transparency statement, signed with the report"),
+        (CheckpointKind.SIGNOFF, "Missing from the transparency statement"),
     ],
 )
 def test_each_checkpoint_is_shown_with_its_digest(stages: dict[str, Site], kind: CheckpointKind, words: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +23,27 @@ from counterproof.ui.views import DecisionView, decision_view, in_words, inbox
 from tests.ui.sites import DONE, PASSPHRASE, Site, add_reviewer, add_scenario, add_study
 
 At = Callable[[str], Site]
+_NOT_OF_A_COX_MODEL = {
+    "Does everything random begin with the plan's seed?",
+    "Are rows of one subject taken as independent?",
+    "Is an exposure taken as known before it began?",
+    "Are paired measurements compared as independent?",
+    "Is a change score compared without its baseline?",
+    "Does a predictor separate the outcome?",
+    "Are cells filled enough for a chi-squared test?",
+    "Do counts vary more than the model says?",
+    "Is the spread even where the errors rest on it?",
+    "Are small samples near enough to normal?",
+    "Does one row carry the answer?",
+    "Is a predictor nearly a combination of others?",
+    "Do whole numbers fit into their type?",
+    "Is a subject on both sides of a split?",
+    "Is anything learned from the whole data before it is resampled?",
+    "Is a predictor the outcome in disguise?",
+    "Were test labels used for more than one final score?",
+    "Are predicted probabilities as large as the outcomes?",
+}
+"""Titles of the checks of which the study of the fixture has nothing to look at."""
 
 
 def _view(stages: dict[str, Site], kind: CheckpointKind) -> DecisionView:
@@ -51,7 +74,8 @@ def test_age_in_words(seconds: float, words: str) -> None:
 @pytest.mark.parametrize("kind", list(CheckpointKind))
 def test_the_digest_is_that_of_the_bytes_on_the_page(stages: dict[str, Site], kind: CheckpointKind) -> None:
     view = _view(stages, kind)
-    assert sha256_bytes(view.subject) == view.digest
+    assert sha256_bytes(bytes.fromhex(view.salt) + view.subject) == view.digest
+    assert len(view.salt) == (64 if kind is CheckpointKind.RELEASE else 0)
     assert view.decided is None
 
 
@@ -84,7 +108,11 @@ def test_release_shows_items_figure_checks_and_comparison(stages: dict[str, Site
     assert figure.image.startswith(b"\x89PNG")
     assert [row["group"] for row in table.rows] == ["women", "men", "everybody"]
     checks, comparison = part.listings
-    assert {row["verdict"] for row in checks.rows} == {"pass"}
+    verdicts = {row["check"]: row["verdict"] for row in checks.rows}
+    assert len(verdicts) == len(checks.rows)
+    assert {check for check, verdict in verdicts.items() if verdict != "pass"} == _NOT_OF_A_COX_MODEL
+    assert {verdicts[check] for check in _NOT_OF_A_COX_MODEL} == {"not_applicable"}
+    assert all(row["evidence"] for row in checks.rows)
     assert {row["agrees"] for row in comparison.rows} == {"yes"}
 
 
@@ -96,11 +124,36 @@ def test_signoff_shows_the_report_and_where_each_number_comes_from(stages: dict[
     assert {row["number"] for row in found} == {"0.588"}
 
 
+def test_signoff_shows_the_statement_and_what_is_missing_from_it(stages: dict[str, Site]) -> None:
+    part = _view(stages, CheckpointKind.SIGNOFF).part
+    assert isinstance(part, SignoffPart)
+    assert re.fullmatch(r"\d+ of 59 items present, \d+ not applicable, \d+ missing", part.summary)
+    assert len(part.missing.rows) == int(part.summary.split()[-2])
+    assert [row["lacks"] for row in part.missing.rows if row["item"] == "A4"] == ["person"]
+    assert part.statement.startswith("Transparency statement: ")
+
+
+def test_a_sign_off_is_not_approved_when_other_answers_are_kept_now(stages: dict[str, Site]) -> None:
+    view = _view(stages, CheckpointKind.SIGNOFF)
+    signer = view.signers[0]
+    assert draft_decision(view, signer=signer, decision="approve", comment="Read it.").meaning == "responsibility"
+    other = replace(view, answers="ab" * 32)
+    with pytest.raises(UsageError, match=r"put up with no answers .*now there are the answers abababababab.*`edit`"):
+        draft_decision(other, signer=signer, decision="approve", comment="Read it.")
+    same = editable_texts(other)
+    draft = draft_decision(other, signer=signer, decision="edit", comment="My answers.", texts=same)
+    assert (draft.edited, draft.meaning) == (other.editable, "authorship")
+
+
 def test_a_subject_of_another_form_is_refused(stages: dict[str, Site]) -> None:
     site = stages[CheckpointKind.PLAN]
     blobs = open_study(site.workplace, site.study).record.blobs
     with pytest.raises(VerificationFailed, match=r"not of the form .*'readable'.* with the version"):
-        part_of(CheckpointKind.PLAN, {"data": [], "identifiers": [], "profile": {"files": []}}, blobs)
+        part_of(
+            CheckpointKind.PLAN,
+            {"data": [], "identifiers": [], "quasi_identifiers": [], "profile": {"files": []}},
+            blobs,
+        )
 
 
 def test_a_changed_subject_is_refused(site_at: At) -> None:

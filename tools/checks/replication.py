@@ -24,7 +24,7 @@ def check_replication(evidence: Evidence) -> Check:
 def _line(row: Comparison) -> str:
     return (
         f"{row.result}.{row.field}: primary {_show(row.primary)}, replication {_show(row.replication)} "
-        f"(tolerance {row.tolerance:g})"
+        f"(tolerance {row.tolerance:g})" + (f": {row.diagnosis}" if row.diagnosis else "")
     )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path, PurePath
-from typing import cast
 
 import click
 
 from counterproof.provenance.errors import UsageError
+from counterproof.provenance.record import now
 from counterproof.provenance.reviewers import ROLES_OF, Reviewer, Role
-from counterproof.provenance.signing import check_public_line, load_key, make_key, public_line
+from counterproof.provenance.signing import check_public_line, check_reviewer_line, load_key, make_key, public_line
 from counterproof.ui import environment
 from counterproof.ui.common import home_option, workplace
 from counterproof.ui.output import emit, json_option, say
@@ -25,6 +25,8 @@ def command() -> None:
 @click.argument("reviewer")
 @click.option("--name", required=True, help="Printed name, as it stands in the report.")
 @click.option("--orcid", default="", help="ORCID iD, 0000-0002-1825-0097.")
+@click.option("--affiliation", default="", help="Name of the institution, as it stands in the bundle.")
+@click.option("--ror", default="", help="ROR id of the institution, 03yrm5c26.")
 @click.option(
     "--role",
     "roles",
@@ -33,7 +35,9 @@ def command() -> None:
     type=click.Choice([role.value for role in Role]),
     help="May be repeated.",
 )
-@click.option("--public-key", type=click.Path(path_type=Path), help="Use this Ed25519 SSH key (.pub) and make none.")
+@click.option(
+    "--public-key", help="Use this Ed25519 SSH key, also of a hardware key, and make none: .pub file or its line."
+)
 @click.option("--no-passphrase", is_flag=True, help="Make a key without a passphrase: whoever has the file can sign.")
 @home_option
 @json_option
@@ -41,8 +45,10 @@ def add(
     reviewer: str,
     name: str,
     orcid: str,
+    affiliation: str,
+    ror: str,
     roles: tuple[str, ...],
-    public_key: Path | None,
+    public_key: str | None,
     no_passphrase: bool,
     home: Path,
     as_json: bool,
@@ -55,8 +61,16 @@ def add(
     _check_words(reviewer, name)
     key = home / "keys" / reviewer
     made = public_key is None
-    line = _make(key, reviewer, no_passphrase=no_passphrase) if made else _read(cast(Path, public_key))
-    person = Reviewer(id=reviewer, name=name, orcid=orcid, roles=tuple(Role(role) for role in roles), public_key=line)
+    line = _make(key, reviewer, no_passphrase=no_passphrase) if public_key is None else _read(public_key)
+    person = Reviewer(
+        id=reviewer,
+        name=name,
+        orcid=orcid,
+        affiliation=affiliation,
+        ror=ror.removeprefix("https://ror.org/"),
+        roles=tuple(Role(role) for role in roles),
+        public_key=line,
+    )
     try:
         added = place.registry.add(person, by=environment.user_name())
     except UsageError:
@@ -71,26 +85,41 @@ def add(
 
 
 @command.command(name="list")
+@click.option("--all", "everybody", is_flag=True, help="Those who were revoked, too.")
 @home_option
 @json_option
-def list_(home: Path, as_json: bool) -> None:
-    """List those who may decide now."""
-    people = workplace(home).registry.active()
-    rows = [{**person.model_dump(mode="json"), "fingerprint": person.fingerprint} for person in people]
+def list_(everybody: bool, home: Path, as_json: bool) -> None:
+    """List those who may decide now, with who added them and when."""
+    people = [one for one in workplace(home).registry.registered() if everybody or one.is_active(now())]
+    rows = [
+        {
+            **one.reviewer.model_dump(mode="json"),
+            "fingerprint": one.reviewer.fingerprint,
+            "added": {"by": one.added_by, "at": one.added_at},
+            "revoked": {"by": one.revoked_by, "from": one.revoked_from} if one.revoked_from else None,
+        }
+        for one in people
+    ]
     lines = [
-        f"{person.id}  {person.name}  {', '.join(person.roles)}  {person.fingerprint}"
-        + ("  (replay reviewer: scenarios only)" if person.replay else "")
-        for person in people
+        f"{one.reviewer.id}  {one.reviewer.name}  {', '.join(one.reviewer.roles)}  {one.reviewer.fingerprint}"
+        + f"  added by {one.added_by} {one.added_at[:10]}"
+        + (f"  revoked by {one.revoked_by} from {one.revoked_from}" if one.revoked_from else "")
+        + ("  (replay reviewer: scenarios only)" if one.reviewer.replay else "")
+        for one in people
     ]
     emit(rows, "\n".join(lines) or "There is no reviewer yet.", as_json=as_json)
 
 
 @command.command()
 @click.argument("reviewer")
+@click.option("--since", default="", help="From when on, like 2026-11-20 or with a time; default: now.")
 @home_option
-def revoke(reviewer: str, home: Path) -> None:
-    """From now on REVIEWER decides nothing, and approvals that were not used yet open nothing."""
-    workplace(home).registry.revoke(reviewer, by=environment.user_name())
+def revoke(reviewer: str, since: str, home: Path) -> None:
+    """From a time on REVIEWER decides nothing. What was decided before stands; what came later opens nothing.
+
+    For a key that was stolen, name the time of the theft with --since.
+    """
+    workplace(home).registry.revoke(reviewer, by=environment.user_name(), since=since)
     say(f"{reviewer} is revoked.")
 
 
@@ -125,11 +154,15 @@ def _ask() -> str:
     return passphrase
 
 
-def _read(path: Path) -> str:
+def _read(given: str) -> str:
+    """Return the public line that is meant by a line, by a `.pub` file or by a private key."""
+    if given.startswith(("ssh-", "sk-")) and " " in given:
+        return check_reviewer_line(given)
+    path = Path(given)
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UsageError(f"The key file {path} can't be read: {error}.") from error
     if "PRIVATE KEY" in text:
         return public_line(load_key(path, passphrase=environment.passphrase()).public_key())
-    return check_public_line(text)
+    return check_reviewer_line(text)

@@ -17,8 +17,15 @@ from counterproof.ui.running import runner
 def command(once: bool, home: Path) -> None:
     """Run the studies that the pages ask for, one after the other, until it is stopped (Ctrl-C or SIGTERM).
 
-    A killed worker loses nothing: the next one goes on.
+    It stops before the next step of the study that runs. A killed worker loses nothing: the next one goes on. With
+    COUNTERPROOF_STORE set to a PostgreSQL database, any number of workers on any number of machines share the work.
     """
     place = workplace(home)
     ready = runner(place, say=progress())
-    work(ready, once=once, stop=stop_on_signals(), traced=lambda study: traced(place, study))
+    stop = stop_on_signals()
+    if place.store.shared:
+        from counterproof.agents.shared_worker import work_shared  # extra: shared
+
+        work_shared(ready, once=once, stop=stop, traced=lambda study: traced(place, study))
+    else:
+        work(ready, once=once, stop=stop, traced=lambda study: traced(place, study))

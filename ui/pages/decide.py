@@ -13,7 +13,7 @@ import streamlit as st
 from counterproof.agents.study import Workplace
 from counterproof.provenance.decisions import COMMENT_MAX, DecisionKind
 from counterproof.ui.deciding import Draft, draft_decision, editable_texts, sign_draft
-from counterproof.ui.pages.layout import NAMES, Go, errors_shown
+from counterproof.ui.pages.layout import NAMES, Go, errors_shown, show_listing
 from counterproof.ui.pages.parts import show_part
 from counterproof.ui.quoting import plain
 from counterproof.ui.views import DECISIONS, Decided, DecisionView, decision_view
@@ -31,6 +31,8 @@ def show(workplace: Workplace, go: Go) -> None:
     with errors_shown():
         view = decision_view(workplace, checkpoint)
         _head(view)
+        if view.answered.rows:
+            show_listing(view.answered)
         show_part(view.part)
         _exact(view)
         if view.decided is not None:
@@ -47,6 +49,10 @@ def _head(view: DecisionView) -> None:
         st.success(f"Decided: {view.decided.decision} by {plain(view.decided.by)}.")
     if view.is_scenario:
         st.warning("This study is a scenario: its decisions are scripted, and nothing of it counts as reviewed.")
+    if view.notice:
+        st.warning(view.notice)
+    if view.signed_by and view.decided is None:
+        st.info(f"Signed by {plain(', '.join(view.signed_by))}. It needs the signature of another person, too.")
     st.markdown(f"**Question.** {plain(view.question)}")
     st.caption(f"Checkpoint {plain(view.checkpoint)}. SHA-256 of what is shown here, which the signature covers:")
     st.code(view.digest, language=None, wrap_lines=True)
@@ -54,7 +60,8 @@ def _head(view: DecisionView) -> None:
 
 def _exact(view: DecisionView) -> None:
     if st.toggle("Show the exact bytes that are signed", key=f"exact-{view.digest}"):
-        st.caption(f"{len(view.subject):,} bytes of canonical JSON.")
+        before = f", with 32 bytes of salt before them: {view.salt}" if view.salt else ""
+        st.caption(f"{len(view.subject):,} bytes of canonical JSON{before}.")
         st.code(view.subject.decode(), language=None, wrap_lines=True)
 
 

@@ -33,7 +33,8 @@ def _rows(workplace: Workplace, go: Go) -> None:
 def _row(row: InboxRow, go: Go) -> None:
     with st.container(border=True, key=f"row-{row.checkpoint}"):
         st.markdown(f"**{NAMES[row.kind]}** · {plain(row.title)}")
-        st.caption(f"{plain(row.checkpoint)} · for: {' or '.join(row.roles)} · waiting for {row.waits_for}")
+        mode = " · single-user mode" if row.single_user else ""
+        st.caption(f"{plain(row.checkpoint)} · for: {' or '.join(row.roles)} · waiting for {row.waits_for}{mode}")
         with st.container(horizontal=True):
             _button("Look and decide", "decide", {"checkpoint": row.checkpoint}, go)
             _button("Study", "study", {"study": row.study}, go)

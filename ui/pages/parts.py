@@ -55,7 +55,7 @@ def _program(program: ProgramView) -> None:
         st.markdown("#### Changed since it was shown last")
         st.code(program.diff, language="diff")
     st.markdown("#### Program")
-    st.code(program.code, language="python", line_numbers=True)
+    st.code(program.code, language=program.language, line_numbers=True)
     with st.container(border=True):
         st.warning(f"SYNTHETIC: what follows was computed from the twin, not from real data. Status: {program.status}")
         show_listing(program.results)
@@ -107,3 +107,8 @@ def _signoff(part: SignoffPart) -> None:
     with st.container(border=True):
         show_markdown(part.markdown)
     show_listing(part.numbers)
+    st.markdown("#### Transparency statement, signed with the report")
+    st.markdown(f"**{part.summary}.** Other answers (`counterproof statement`) come in with an edit: a new sign-off.")
+    show_listing(part.missing)
+    with st.expander("The whole statement"):
+        st.code(plain(part.statement), language=None, wrap_lines=True)

@@ -24,6 +24,8 @@ def show(workplace: Workplace, go: Go) -> None:
         view = study_view(workplace, study)
         st.title(plain(view.title))
         st.caption(f"{plain(view.id)} · model {plain(view.model)}")
+        if view.notice:
+            st.warning(view.notice)
         st.markdown(f"**Question.** {plain(view.question)}")
         if view.status in ENDED:
             _standing(workplace, view, go)
@@ -56,6 +58,11 @@ def _standing(workplace: Workplace, view: StudyView, go: Go) -> None:
         for row in view.timeline
     ]
     show_listing(Listing(title="What happened", rows=tuple(rows)))
+    with st.expander("What the model saw"):
+        st.caption(plain(view.exposure))
+        for message in view.seen:
+            st.markdown(f"**{plain(message['call'])}**, message {message['number']}: {', '.join(message['sources'])}")
+            st.code(message["text"], language=None, wrap_lines=True)
 
 
 def _detail(view: StudyView) -> str:

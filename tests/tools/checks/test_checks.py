@@ -168,7 +168,11 @@ REPLICATIONS: dict[str, tuple[dict[str, Any], str, str]] = {
     "value": ({"value": 0.6}, "fail", "hr.value: primary 0.588, replication 0.6 (tolerance 0.0001)"),
     "within tolerance": ({"value": 0.58801}, "pass", "7 numbers compared, all agree"),
     "one death": ({"events": {"value": 164}}, "fail", "events.value: primary 165, replication 164 (tolerance 0)"),
-    "missing p": ({"p_value": None}, "fail", "hr.p_value: primary 0.0015, replication missing (tolerance 0.0001)"),
+    "missing p": (
+        {"p_value": None},
+        "fail",
+        "hr.p_value: primary 0.0015, replication missing (tolerance 0.001): only one",
+    ),
     "missing result": ({"id": "other"}, "fail", "hr.value: primary 0.588, replication missing"),
     "other words": ({"method": "coxph, Efron", "label": "HR"}, "pass", "7 numbers compared"),
 }

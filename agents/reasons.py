@@ -1,0 +1,77 @@
+"""Answers to a reviewer's reasons: what was rejected comes back with an answer to each reason.
+
+The reasons are those of the last decision in the record, while that is a rejection of the checkpoint in question; so a
+study that goes on after a crash asks the same. The answers stand in the subject of the next checkpoint, beside the
+reasons, and `verify` demands them.
+
+It does not cover whether an answer is true.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from counterproof.agents.context import StudyContext
+from counterproof.provenance.reasons import reasons_in
+from counterproof.provenance.reviewers import CheckpointKind
+
+FIELD = "answers_to_reasons"
+ANSWER_MAX = 5_000
+
+
+def pending(ctx: StudyContext, kind: CheckpointKind) -> tuple[str, ...]:
+    """Return the reasons that wait for answers; none unless the last decision rejected this kind of checkpoint."""
+    last = ctx.record.of_type("decision.recorded")[-1:]
+    if not last or (last[0].data["kind"], last[0].data["decision"]) != (kind, "reject"):
+        return ()
+    return reasons_in(ctx.json(last[0].ref("statement").sha256)["comment"])
+
+
+def answered(ctx: StudyContext, kind: CheckpointKind, answers: Sequence[str], **more: str) -> list[dict[str, str]]:
+    """Return what the next checkpoint shows: each reason, who gave it, and the answer."""
+    reasons = pending(ctx, kind)
+    if not reasons:
+        return []
+    last = ctx.record.of_type("decision.recorded")[-1].data
+    by = {"checkpoint": last["checkpoint"], "by": last["reviewer"]["name"], **more}
+    return [{**by, "reason": reason, "answer": answer} for reason, answer in zip(reasons, answers, strict=True)]
+
+
+def numbered(reasons: Sequence[str]) -> str:
+    """Return reasons as a prompt lists them, with how to answer."""
+    listed = "\n".join(f"{at}. {reason}" for at, reason in enumerate(reasons, start=1))
+    return (
+        f"{listed}\n\nAnswer to each of these {len(reasons)} reasons, too: the JSON object also holds "
+        f'"{FIELD}": a list of {len(reasons)} texts in this order, each saying what you changed for it, or why not.'
+    )
+
+
+def with_answers(schema: dict[str, Any], count: int) -> dict[str, Any]:
+    """Return a JSON Schema that also asks for the answers; the schema itself where nothing is to be answered."""
+    if not count:
+        return schema
+    answer = {"type": "string", "minLength": 1, "maxLength": ANSWER_MAX}
+    field = {
+        "description": "For each of the reviewer's reasons, in order: what you changed for it, or why not.",
+        "type": "array",
+        "items": answer,
+        "minItems": count,
+        "maxItems": count,
+    }
+    properties = {**schema.get("properties", {}), FIELD: field}
+    return {**schema, "properties": properties, "required": [*schema.get("required", []), FIELD]}
+
+
+def take_answers(raw: Any, count: int) -> tuple[Any, tuple[str, ...], str]:
+    """Split a model's answer into what was asked for and its answers; the text says what is wrong with these."""
+    if not count or not isinstance(raw, dict):
+        return raw, (), ""
+    rest = {name: value for name, value in raw.items() if name != FIELD}
+    given = raw.get(FIELD)
+    if not isinstance(given, list) or len(given) != count:
+        return rest, (), f'"{FIELD}" must be a list of {count} texts, one for each of the reviewer\'s reasons'
+    if not all(isinstance(one, str) and 0 < len(one.strip()) <= ANSWER_MAX for one in given):
+        return rest, (), f'each of "{FIELD}" must be a text of 1 to {ANSWER_MAX} characters: {json.dumps(given)[:200]}'
+    return rest, tuple(one.strip() for one in given), ""

@@ -1,0 +1,252 @@
+"""What may be asked of the real data of a study, and is answered where they are: on the gate's side.
+
+Each question is one function of the data files and an argument; what it returns leaves the secure side, and may be
+seen by the model where its words say so. A new part that has to look at real data is a new question here, so that the
+agent's process never needs to read the vault.
+
+    intake    the profile, the columns that may identify a person, the twin, and how many rows there are
+    guard     whether a request to a model holds something of the data (`tools.rowguard`); the answer repeats nothing
+    disclosure  what the outputs of an execution may tell of one person; the answer is for people, never for the model
+
+How much is told follows from what a person set for each file; the vault's ledger says the most that may be.
+
+It does not cover programs: they need an approval (`sandbox.gate`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from counterproof.provenance.digests import canonical_json
+from counterproof.sandbox.gate_line import Told
+from counterproof.sandbox.secure_side import Question, SecureFiles, SecureSide
+from counterproof.tools import MARK, Table, make_profile, make_twin, read_table, review_outputs
+from counterproof.tools.disclosure.carrying import pack_items, unpack_outputs
+from counterproof.tools.exposure import EXPOSURES, DataRules, Exposure, Suppression
+from counterproof.tools.looking import Looked, Meaning, Said, look
+from counterproof.tools.profile import rounded_share
+from counterproof.tools.reading.writing import in_form_of
+from counterproof.tools.rowguard import Guarded, Hit, RowGuard, RowInRequest
+
+INTAKE, GUARD, DISCLOSURE = "intake", "guard", "disclosure"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FileRules(_Model):
+    """What is set for one data file."""
+
+    exposure: Exposure = "metadata"
+    """What the model may see of it."""
+    subject: str = ""
+    """The column that tells persons apart."""
+    k: int = Field(default=10, ge=2)
+    """Fewest persons behind anything that is shown."""
+    share_percent: int = Field(default=5, ge=1, le=50)
+    """Shares are rounded to a multiple of this."""
+
+
+class Word(_Model):
+    """What a person said of a column."""
+
+    file: str
+    """Data file."""
+    column: str
+    """Column."""
+    said: Meaning
+    """What it is."""
+    why: str
+    """The reason."""
+    by: str
+    """Who said it."""
+
+
+class Asked(_Model):
+    """The argument of the questions `intake` and `guard`."""
+
+    rules: dict[str, FileRules] = Field(default_factory=dict)
+    """What is set for each file; the strictest where nothing is."""
+    said: tuple[Word, ...] = ()
+    """What was said of columns."""
+    exempt: str = ""
+    """Question and codebook, which a person wrote for the model."""
+
+    def of(self, file: str) -> FileRules:
+        """Return what is set for a file."""
+        return self.rules.get(file, FileRules())
+
+
+class Guard(Protocol):
+    """The last look before anything goes to a model."""
+
+    def check(self, body: bytes) -> None:
+        """Let a request pass.
+
+        Raises:
+            RowInRequest: it holds something of the real data.
+        """
+        ...
+
+
+class AskingGuard:
+    """Has each request looked at where the data are.
+
+    Args:
+        side: the secure side of the study.
+        asked: what is set for its data.
+    """
+
+    def __init__(self, side: SecureSide, asked: bytes = b"{}") -> None:
+        self._side = side
+        self._asked = asked
+
+    def check(self, body: bytes) -> None:
+        """Let a request pass.
+
+        Raises:
+            RowInRequest: it holds something of the data; the text does not repeat it.
+        """
+        argument = len(self._asked).to_bytes(8, "big") + self._asked + body
+        found: list[dict[str, Any]] = json.loads(self._side.ask(GUARD, argument).answer)
+        if found:
+            raise RowInRequest([Hit(**hit) for hit in found])
+
+
+def questions() -> Mapping[str, Question]:
+    """Return what the gate's side answers, by name."""
+    return {INTAKE: _intake, GUARD: _guard, DISCLOSURE: _disclosure}
+
+
+def _tables(files: SecureFiles) -> list[Table]:
+    tables: list[Table] = files.remember(
+        "tables", lambda: [read_table(file.name, files.read(file)) for file in files.files]
+    )
+    return tables
+
+
+def _exposure(files: SecureFiles, asked: Asked, name: str) -> Exposure:
+    """Return what the model may see of a file: what was set, and no more than the vault's ledger allows."""
+    return min(asked.of(name).exposure, files.most(name), key=EXPOSURES.index)
+
+
+def _looked(files: SecureFiles, asked: Asked) -> list[Looked]:
+    words = [Said(**word.model_dump()) for word in asked.said]
+    key = f"looked {asked.model_dump_json(include={'rules', 'said'})}"
+    looked: list[Looked] = files.remember(
+        key,
+        lambda: [
+            look(
+                table,
+                words,
+                rules=DataRules(subject=asked.of(table.name).subject),
+                suppression=_suppression(asked, table.name),
+            )
+            for table in _tables(files)
+        ],
+    )
+    return looked
+
+
+def _suppression(asked: Asked, name: str) -> Suppression:
+    rules = asked.of(name)
+    return Suppression(k=rules.k, share_percent=rules.share_percent)
+
+
+def _intake(files: SecureFiles, argument: bytes) -> Told:
+    """Make what the model may see of the data, and the twin to work on."""
+    asked = Asked.model_validate_json(argument or b"{}")
+    tables, looked = _tables(files), _looked(files, asked)
+    undecided = [
+        {"file": table.name, "column": found.column, "reason": found.reason, "kind": found.kind}
+        for table, one in zip(tables, looked, strict=True)
+        for found in one.undecided
+    ]
+    if undecided:
+        return Told(answer=canonical_json({"undecided": undecided}))
+    profiles: list[dict[str, Any]] = []
+    noted: dict[str, Any] = {"identifiers": [], "quasi_identifiers": [], "synthetic_mark": MARK, "rows": {}}
+    twins: dict[str, bytes] = {}
+    for table, one in zip(tables, looked, strict=True):
+        profiles.append(
+            make_profile(
+                table,
+                list(one.hidden),
+                subject=one.subject,
+                quasi=one.quasi.columns,
+                rules=_suppression(asked, table.name),
+                exposure=_exposure(files, asked, table.name),
+            )
+        )
+        twins[table.name] = in_form_of(table.name, make_twin(table, list(one.hidden)))
+        noted["identifiers"] += _listed(table.name, one, asked.said)
+        noted["quasi_identifiers"] += _quasi(table.name, one, asked.of(table.name).k)
+        noted["rows"][table.name] = table.rows
+    answer = {"undecided": [], "profile": {"files": profiles}, "noted": noted}
+    return Told(answer=canonical_json(answer), bodies=twins)
+
+
+def _disclosure(files: SecureFiles, packed: bytes) -> Told:
+    """Look at what may be released."""
+    outputs, earlier = unpack_outputs(packed)
+    return Told(answer=pack_items(review_outputs(outputs, _tables(files), earlier)))
+
+
+def _guard(files: SecureFiles, argument: bytes) -> Told:
+    size = int.from_bytes(argument[:8], "big")
+    raw, body = argument[8 : 8 + size], argument[8 + size :]
+
+    def make() -> RowGuard:
+        asked = Asked.model_validate_json(raw)
+        guarded = [
+            Guarded(
+                table=table,
+                hidden={found.column for found in one.hidden},
+                open=_exposure(files, asked, table.name) == "rows",
+            )
+            for table, one in zip(_tables(files), _looked(files, asked), strict=True)
+        ]
+        return RowGuard(guarded, exempt=asked.exempt)
+
+    guard: RowGuard = files.remember(f"guard {raw.decode()}", make)
+    try:
+        guard.check(body)
+    except RowInRequest as error:
+        return Told(answer=canonical_json([vars(hit) for hit in error.hits]))
+    return Told(answer=b"[]")
+
+
+def _listed(file: str, looked: Looked, said: Sequence[Word]) -> list[dict[str, str]]:
+    """Return what was found in a file and what a person said of it, column by column."""
+    word = {one.column: one for one in said if one.file == file}
+    rows = {found.column: found.reason for found in looked.found} | {one.column: one.reason for one in looked.hidden}
+    rows |= {name: f"{one.by} named it" for name, one in word.items() if name not in rows}
+    return [
+        {
+            "file": file,
+            "column": name,
+            "reason": reason,
+            "said": word[name].said if name in word else "identifier",
+            "why": word[name].why if name in word else "",
+            "by": word[name].by if name in word else "",
+        }
+        for name, reason in rows.items()
+    ]
+
+
+def _quasi(file: str, looked: Looked, k: int) -> list[dict[str, Any]]:
+    found = looked.quasi
+    if not found.columns:
+        return []
+    row = {
+        "file": file,
+        "columns": list(found.columns),
+        "smallest_group": f"under {k}" if found.smallest < k else f"{k} or more",
+        "persons_in_groups_below_k": rounded_share(found.below / max(found.persons, 1)),
+    }
+    return [row]

@@ -1,0 +1,64 @@
+"""The page on oversight is made from the tables that decide, and the tables are whole."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from counterproof.provenance.permissions import ALL, PERMISSIONS, ROLES_OF, CheckpointKind, Role, is_permitted
+from counterproof.provenance.states import ENDS, TRANSITIONS, State
+
+PAGE = Path(__file__).parents[2] / "docs" / "oversight.md"
+
+
+def test_the_page_is_up_to_date() -> None:
+    command = [sys.executable, "-P", "-m", "counterproof.provenance.oversight_page"]
+    made = subprocess.run(command, capture_output=True, check=True)
+    assert PAGE.read_text(encoding="utf-8") == made.stdout.decode(), (
+        "docs/oversight.md is stale. Write it anew: "
+        ".venv/bin/python -P -m counterproof.provenance.oversight_page > docs/oversight.md"
+    )
+
+
+def test_every_checkpoint_role_and_decision_is_in_the_table_of_permissions() -> None:
+    assert list(PERMISSIONS) == list(CheckpointKind)
+    for kind, roles in PERMISSIONS.items():
+        assert set(roles) == set(Role)
+        assert ROLES_OF[kind]
+        assert all(set(decisions) <= set(ALL) for decisions in roles.values())
+        assert is_permitted(Role.INVESTIGATOR, kind, "withdraw")
+
+
+def test_every_state_is_in_the_table_can_be_reached_and_leads_to_an_end() -> None:
+    assert set(TRANSITIONS) == set(State)
+    assert {state for state in State if not TRANSITIONS[state]} == ENDS
+    reached, left = {State.PLANNING}, [State.PLANNING]
+    while left:
+        for after in TRANSITIONS[left.pop()].values():
+            left += [] if after in reached else [after]
+            reached.add(after)
+    assert reached == set(State)
+    ending: set[State] = set(ENDS)
+    for _ in State:
+        ending |= {state for state, ways in TRANSITIONS.items() if ending & set(ways.values())}
+    assert ending == set(State)
+
+
+@pytest.mark.attack
+def test_data_are_opened_only_behind_both_approvals() -> None:
+    """Whichever way the table is walked, plan and code were approved before `open data`."""
+    walks: list[tuple[State, tuple[str, ...]]] = [(State.PLANNING, ())]
+    opened = 0
+    for _ in range(9):
+        walks = [(after, (*way, cause)) for at, way in walks for cause, after in TRANSITIONS[at].items()]
+        for _, way in walks:
+            if way[-1:] == ("open data",):
+                opened += 1
+                decided = [cause for cause in way if cause in ALL]
+                assert decided[-1] == "approve"
+                assert decided.count("approve") >= 2
+                assert "withdraw" not in way
+    assert opened > 0

@@ -1,0 +1,273 @@
+"""The warm start: the same bytes as cold, nothing shared between executions, and what happens when it can't be had."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from counterproof.sandbox import (
+    Environment,
+    Execution,
+    ExecutionSpec,
+    Limits,
+    LocalSandbox,
+    Mount,
+    SandboxUnavailable,
+    WarmSandbox,
+    run_all,
+    run_twice,
+)
+from counterproof.sandbox import warm as warm_module
+from counterproof.sandbox._warm import Zygote
+from counterproof.sandbox._watch import processes_of
+
+pytestmark = pytest.mark.abuse
+
+_LUNG = Path(__file__).resolve().parents[2] / "scenarios" / "lung-survival"
+
+SAME = {
+    "traceback": b"def f(): 1/0\nf()",
+    "chained": b"try:\n  1/0\nexcept Exception as error:\n  raise ValueError('x') from error",
+    "syntax": b"x = = 2",
+    "recursion": b"def f(): f()\nf()",
+    "exit-text": b"import sys; sys.exit('bye')",
+    "exit-code": b"raise SystemExit(300)",
+    "warning-beyond-the-program": b"import warnings; warnings.warn('x', stacklevel=5); warnings.warn('y')",
+    "module": b"print(list(globals()), __name__, __file__, __spec__)",
+    "interpreter": b"import sys; print(sys.flags, sys.argv, sys.orig_argv, sys.executable, sys.path, sys.stdout)",
+    "hash-seed": b"print(hash('abc'), {'a', 'b', 'c', 'd'})",
+    "environment": b"import os; print(sorted(os.environ.items()), os.getpid(), os.getppid(), os.getcwd(), os.umask(0))",
+    "folders": b"import os; print([(p, os.stat(p).st_mode, sorted(os.listdir(p))) for p in ('/', '/dev', '/data')])",
+    "status": b"print([l for l in open('/proc/self/status') if l[:3] in ('Cap', 'Sig', 'NoN', 'Sec', 'Uid', 'PPi')])",
+    "exit-functions": b"import atexit; atexit.register(print, 1)\nclass D:\n  def __del__(self): print(2)\nd = D()",
+    "open-file": b"file = open('results.json', 'w'); file.write('{}')",
+    "thread": b"import threading, time\nthreading.Thread(target=lambda: (time.sleep(0.1), print('late'))).start()",
+    "seeded": b"import random as r, numpy as np; r.seed(1); np.random.seed(1); print(r.random(), np.random.rand())",
+    "blas": b"import numpy as np; a = np.random.default_rng(1).normal(size=(300, 300)); print((a @ a).sum().hex())",
+    "pickle": b"import pickle\nclass A: pass\nprint(type(pickle.loads(pickle.dumps(A()))))",
+    "pool": b"import multiprocessing as m\ndef f(x): return x * x\nwith m.Pool(2) as p: print(p.map(f, [1, 2]))",
+    "svg": b"import os, matplotlib.pyplot as p; p.rcParams['svg.hashsalt'] = 'x'; p.plot([1, 2]); os.mkdir('figures');"
+    b" p.savefig('figures/a.svg', metadata={'Date': None}); p.savefig('figures/a.png'); print(p.gcf().number)",
+}
+
+
+@pytest.fixture(scope="module")
+def warm(environment: Environment) -> Iterator[WarmSandbox]:
+    sandbox = WarmSandbox()
+    assert asyncio.run(sandbox.probe_warm(environment)).host["tier"] == "warm"
+    yield sandbox
+    sandbox.close()
+
+
+@pytest.fixture(scope="module")
+def cold() -> LocalSandbox:
+    return LocalSandbox()
+
+
+def _seen(done: Execution) -> tuple[object, ...]:
+    return done.stdout.data, done.stderr.data, done.status, done.exit_code, done.signal, done.artifacts, done.rejected
+
+
+def _spec(program: bytes, environment: Environment) -> ExecutionSpec:
+    return ExecutionSpec(program=program, environment=environment, limits=Limits(work_mib=8, scratch_mib=8, shm_mib=8))
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_warm_gives_the_same_bytes_as_cold(
+    name: str, warm: WarmSandbox, cold: LocalSandbox, environment: Environment
+) -> None:
+    spec = _spec(SAME[name], environment)
+    (one,), (other,) = run_all(cold, [spec]), run_all(warm, [spec])
+    assert (one.attestation.host["tier"], other.attestation.host["tier"]) == ("cold", "warm")
+    assert _seen(other) == _seen(one)
+    assert other.attestation.deterministic() == one.attestation.deterministic()
+
+
+@pytest.mark.parametrize("name", ["primary.py", "replication.py"])
+def test_warm_gives_the_same_results_of_a_scenario(
+    name: str, warm: WarmSandbox, cold: LocalSandbox, environment: Environment
+) -> None:
+    mount = Mount(host=_LUNG / "data" / "lung.csv", target="lung.csv")
+    spec = ExecutionSpec(
+        program=(_LUNG / "authored" / name).read_bytes(), environment=environment, inputs=(mount,), seed=1
+    )
+    (one,), (other,) = run_all(cold, [spec]), run_all(warm, [spec])
+    assert one.artifact("results.json") is not None
+    assert _seen(other) == _seen(one)
+
+
+def test_two_forks_draw_different_numbers(warm: WarmSandbox, environment: Environment) -> None:
+    spec = _spec(
+        b"import random, uuid, numpy as np; print(random.random(), np.random.rand(), uuid.uuid4())", environment
+    )
+    drawn = [word for done in run_all(warm, [spec] * 3) for word in done.stdout.data.split()]
+    assert len(set(drawn)) == 9
+
+
+def test_two_executions_share_nothing(warm: WarmSandbox, environment: Environment) -> None:
+    source = b"""
+import glob, os, socket, time
+for folder in ('/out', '/tmp', '/dev/shm'):
+    open(f'{folder}/left', 'x').write('x')
+server = socket.create_server(('127.0.0.1', 4444))
+abstract = socket.socket(socket.AF_UNIX); abstract.bind(chr(0) + 'mine')
+time.sleep(0.4)
+print(sorted(n for n in os.listdir('/proc') if n.isdigit()), os.path.exists('/.jobs'))
+"""
+    done = run_all(warm, [_spec(source, environment)] * 3)
+    assert [(item.status, item.stdout.data) for item in done] == [("ok", b"['1', '2'] False\n")] * 3
+
+
+def test_a_program_can_not_see_the_template(warm: WarmSandbox, environment: Environment) -> None:
+    source = b"import sys, os; print({'zygote', 'confine', 'shim'} & set(sys.modules), os.listdir('/proc/self/fd'))"
+    assert run_all(warm, [_spec(source, environment)])[0].stdout.data == b"set() ['0', '1', '2', '3']\n"
+
+
+def test_template_that_died_is_replaced(warm: WarmSandbox, environment: Environment) -> None:
+    _, zygote = warm.prove(environment)
+    assert zygote is not None
+    children = [pid for pid in processes_of(os.getpid()) if _is_template(pid)]
+    for pid in children:
+        with contextlib.suppress(ProcessLookupError):  # it died with the one before
+            os.kill(pid, signal.SIGKILL)
+    time.sleep(0.2)
+    done = run_all(warm, [_spec(b"print(1)", environment)])[0]
+    assert (done.status, done.attestation.host["tier"]) == ("ok", "warm")
+
+
+def test_template_that_dies_while_a_program_runs_loses_it(environment: Environment) -> None:
+    sandbox = WarmSandbox()
+
+    async def lose() -> str:
+        session = await sandbox.open(_spec(b"import time; time.sleep(60)", environment))
+        running = asyncio.create_task(session.run())
+        while not sandbox._zygotes:
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(1)
+        await asyncio.to_thread(sandbox.close)
+        done = await running
+        await session.close()
+        return done.status
+
+    asyncio.run(sandbox.probe_warm(environment))
+    assert asyncio.run(lose()) == "lost"
+
+
+def test_cancelling_a_warm_program_kills_it(warm: WarmSandbox, environment: Environment) -> None:
+    async def cancelled() -> str:
+        session = await warm.open(_spec(b"import time; time.sleep(60)", environment))
+        running = asyncio.create_task(session.run())
+        await asyncio.sleep(0.3)
+        await session.cancel()
+        done = await running
+        await session.close()
+        return done.status
+
+    assert asyncio.run(cancelled()) == "killed"
+
+
+def test_large_inputs_start_cold(
+    warm: WarmSandbox, environment: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm_module, "MOST_WARM_INPUT_BYTES", 3)
+    (tmp_path / "a.csv").write_text("x\n1\n")
+    spec = replace(
+        _spec(b"print(open('/data/a.csv').read())", environment),
+        inputs=(Mount(host=tmp_path / "a.csv", target="a.csv"),),
+    )
+    done = run_all(warm, [spec])[0]
+    assert (done.stdout.data, done.attestation.host["tier"]) == (b"x\n1\n\n", "cold")
+
+
+def test_without_rights_in_the_namespace_programs_start_cold(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("counterproof.sandbox._profile._TEMPLATE", _without_rights())
+    sandbox = WarmSandbox()
+    done = run_all(sandbox, [_spec(b"print(1)", environment)])[0]
+    assert (done.status, done.attestation.host["tier"]) == ("ok", "cold")
+    assert "Operation not permitted" in done.attestation.host["cold_because"]
+
+
+def test_environment_without_a_preload_list_starts_cold(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(warm_module, "preload_of", lambda environment: ())
+    done = run_all(WarmSandbox(), [_spec(b"print(1)", environment)])[0]
+    assert (done.status, done.attestation.host["cold_because"]) == ("ok", "the environment has no preload list")
+
+
+def test_template_with_threads_is_not_forked(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Zygote, "MOST_THREADS", 0)
+    done = run_all(WarmSandbox(), [_spec(b"print(1)", environment)])[0]
+    assert (done.status, done.attestation.host["tier"]) == ("ok", "cold")
+    assert "can't be forked safely" in done.attestation.host["cold_because"]
+
+
+def test_sandbox_that_warms_up_is_waited_for(environment: Environment) -> None:
+    sandbox = WarmSandbox()
+    sandbox.warm_up(environment)
+    assert run_all(sandbox, [_spec(b"print(1)", environment)])[0].attestation.host["tier"] == "warm"
+    sandbox.close()
+
+
+def test_warming_up_says_nothing_where_it_can_not(environment: Environment) -> None:
+    sandbox = WarmSandbox(search_path="/nonexistent", bundled=False)
+    sandbox.warm_up(environment)
+    with pytest.raises(SandboxUnavailable, match="was not found on PATH"):
+        run_all(sandbox, [_spec(b"print(1)", environment)])
+
+
+def test_closed_sandbox_boots_again(environment: Environment) -> None:
+    sandbox = WarmSandbox()
+    for _ in range(2):
+        assert run_all(sandbox, [_spec(b"print(1)", environment)])[0].attestation.host["tier"] == "warm"
+        sandbox.close()
+
+
+def test_forgotten_template_ends(environment: Environment) -> None:
+    before = set(processes_of(os.getpid()))
+    sandbox = WarmSandbox()
+    asyncio.run(sandbox.probe_warm(environment))
+    assert set(processes_of(os.getpid())) - before
+    del sandbox
+    until = time.monotonic() + 5
+    while time.monotonic() < until and set(processes_of(os.getpid())) - before:
+        time.sleep(0.05)
+    assert not set(processes_of(os.getpid())) - before
+
+
+def test_same_program_twice_is_compared_byte_by_byte(warm: WarmSandbox, environment: Environment) -> None:
+    assert run_twice(warm, _spec(SAME["seeded"], environment)).equal
+    differing = run_twice(warm, _spec(b"import os; open('results.json', 'wb').write(os.urandom(8))", environment))
+    assert not differing.equal
+    assert differing.different == ("results.json",)
+
+
+def test_required_protection_that_is_missing_is_refused(environment: Environment) -> None:
+    sandbox = LocalSandbox()
+    attestation = asyncio.run(sandbox.probe())
+    weaker = replace(attestation, protections=attestation.protections[1:])
+    with pytest.raises(SandboxUnavailable, match=r"does not give what is required: cpu.*allow_degraded"):
+        weaker.checked(_spec(b"pass", environment))
+
+
+def _without_rights() -> tuple[str, ...]:
+    from counterproof.sandbox import _profile
+
+    return tuple(item for item in _profile._TEMPLATE if item not in ("--cap-add", "ALL"))
+
+
+def _is_template(pid: int) -> bool:
+    try:
+        return b"importlib_bootstrap.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False

@@ -1,0 +1,150 @@
+"""`counterproof data` and `gate`: what is added, listed, forgotten, protected; and which gate is asked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from counterproof.agents.study import new_study, open_study, open_workplace
+from counterproof.provenance.errors import CounterproofError, UsageError
+from counterproof.provenance.policy import SINGLE_USER
+from counterproof.provenance.store import Status
+from counterproof.ui.commands import data, gate, new
+from counterproof.ui.common import workplace
+from counterproof.ui.gates import gate_settings
+
+from ..lab import trial_csv
+
+SECRET = "COUNTERPROOF_VAULT_PASSPHRASE"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A store whose vault has the made-up trial."""
+    (tmp_path / "trial.csv").write_bytes(trial_csv())
+    home = tmp_path / "home"
+    _run(data.command, "add", tmp_path / "trial.csv", "--licence", "CC0-1.0", "--source", "made up", "--home", home)
+    return home
+
+
+def _run(command: Any, *arguments: object, env: dict[str, str] | None = None) -> Result:
+    done = CliRunner().invoke(command, [str(argument) for argument in arguments], env=env, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def _listed(home: Path, *more: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = json.loads(_run(data.command, "list", "--json", *more, "--home", home).stdout)
+    return rows
+
+
+def _study(home: Path, **options: str) -> str:
+    arguments = [word for name, value in options.items() for word in (f"--{name.replace('_', '-')}", value)]
+    model = ["--model", "m", "--base-url", "http://127.0.0.1:9/v1", "--api-key-env", ""]
+    return _run(new.command, "--question", "Why?", "--single-user", *model, *arguments, "--home", home).stdout.strip()
+
+
+def test_what_is_added_is_listed_with_its_terms_and_sealed(home: Path) -> None:
+    (row,) = _listed(home)
+    named = ("name", "exposure", "third_party", "share", "licence", "source", "forgotten_at")
+    assert [row[key] for key in named] == ["trial.csv", "metadata", False, False, "CC0-1.0", "made up", ""]
+    files = [path for path in home.rglob("*") if path.is_file()]
+    assert not any(trial_csv()[50:90] in path.read_bytes() for path in files)
+
+
+def test_a_study_is_made_of_a_file_of_the_vault(home: Path) -> None:
+    study = _study(home, data_set="trial.csv")
+    place = workplace(home)
+    assert place.store.study(study)["status"] == Status.READY
+    with pytest.raises(UsageError, match=r"'other\.csv' means 0 files of the vault\..*trial\.csv"):
+        _study(home, data_set="other.csv")
+
+
+def test_data_are_forgotten_once_no_study_needs_them(home: Path) -> None:
+    study = _study(home, data_set="trial.csv")
+    digest = _listed(home)[0]["sha256"]
+    forget = ["forget", "trial.csv", "--reason", "consent withdrawn", "--home", home]
+    with pytest.raises(UsageError, match=rf"trial\.csv is needed by {study}\..*--force"):
+        _run(data.command, *forget)
+    assert workplace(home).vault.has(digest)
+    _run(data.command, *forget, "--force")
+    assert _listed(home) == []
+    (gone,) = _listed(home, "--all")
+    assert (gone["reason"], workplace(home).vault.has(digest)) == ("consent withdrawn", False)
+    with pytest.raises(UsageError, match=r"trial\.csv was forgotten"):
+        _study(home, data_set=digest)
+
+
+def test_keys_move_under_a_passphrase_and_back(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("counterproof.provenance.vault_keys.SCRYPT_LOG_N", 10)
+    digest = _listed(home)[0]["sha256"]
+    _run(data.command, "protect", "passphrase", "--home", home, env={SECRET: "long words"})
+    with pytest.raises(UsageError, match="The vault is locked"):
+        open_workplace(home).vault.get(digest)
+    with pytest.raises(UsageError, match="the passphrase is wrong"):
+        _run(data.command, "rotate", "--home", home, env={SECRET: "other words"})
+    assert _run(data.command, "rotate", "--home", home, env={SECRET: "long words"}).stdout.startswith("1 keys")
+    key = tmp_path / "elsewhere" / "key"
+    _run(data.command, "protect", "key-file", "--key-file", key, "--home", home, env={SECRET: "long words"})
+    assert open_workplace(home).vault.get(digest) == trial_csv()
+    key.unlink()
+    with pytest.raises(UsageError, match=rf"The key file {key} of the vault can't be read"):
+        open_workplace(home).vault.get(digest)
+
+
+def test_bodies_of_a_study_are_sealed_too(home: Path) -> None:
+    study = _study(home, data_set="trial.csv")
+    place = workplace(home)
+    folder = place.store.study_folder(study)
+    from_study = _record(home, study)
+    ref = from_study.put("stdout", b"the mean is 51.2", side="secure")
+    (kept,) = [path for path in (folder / "blobs" / "salted").rglob("*") if path.is_file()]
+    assert b"51.2" not in kept.read_bytes()
+    assert _record(home, study).blobs.get(ref.sha256) == b"the mean is 51.2"
+    kept.chmod(0o600)
+    kept.write_bytes(kept.read_bytes()[:-1])
+    with pytest.raises(CounterproofError, match="a sealed file was changed"):
+        _record(home, study).blobs.get(ref.sha256)
+
+
+def _record(home: Path, study: str) -> Any:
+    return open_study(workplace(home), study).record
+
+
+@pytest.mark.parametrize("text", ["socket = 1", 'socket = "/x"', 'socket = "/x"\nuser = "u"\nmode = "any"', "]"])
+def test_a_wrong_gate_file_is_an_error_and_never_no_gate(home: Path, text: str) -> None:
+    (home / "gate.toml").write_text(text)
+    with pytest.raises(UsageError, match=r"gate\.toml can't be understood: .*It has two lines"):
+        gate_settings(home)
+
+
+def test_with_the_gate_of_another_user_no_file_is_taken_from_here(home: Path, tmp_path: Path) -> None:
+    (home / "gate.toml").write_text('socket = "/nowhere/gate.sock"\nuser = "0"\n')
+    with pytest.raises(UsageError, match=r"it belongs to the gate's user\..*--data-set"):
+        _study(home, data=str(tmp_path / "trial.csv"))
+    with pytest.raises(CounterproofError, match=r"The gate can't be reached: No such file"):
+        _study(home, data_set="trial.csv")
+
+
+def test_the_gate_under_this_user_says_what_it_is(home: Path) -> None:
+    told = json.loads(_run(gate.command, "check", "--json", "--home", home).stdout)
+    assert (told["separate"], told["user"], told["files"]) == (False, "", 1)
+    assert workplace(home).registry.is_installation(told["installation"])
+
+
+def test_a_store_that_others_may_enter_is_not_served(home: Path) -> None:
+    home.chmod(0o755)
+    with pytest.raises(UsageError, match=r"has mode 0755\..*chmod 0700"):
+        _run(gate.command, "serve", "--socket", home / "gate.sock", "--allow", "65533", "--home", home)
+
+
+def test_terms_of_sharing_are_asked_of_the_ledger(home: Path) -> None:
+    place = workplace(home)
+    entry = place.vault.ledger.find("trial.csv")
+    model: Any = None
+    with pytest.raises(UsageError, match=r"trial\.csv may not go into a bundle"):
+        new_study(place, question="Why?", entered=[entry], model=model, share_data=True, policy=SINGLE_USER)

@@ -1,0 +1,343 @@
+"""Delimited text: CSV, TSV and semicolon-separated, in UTF-8, strictly.
+
+Arrow's reader does the work. It is told to guess as little as it can, and whatever it types as something else than
+whole or decimal numbers or days is read again as text and judged by `columns`. Before it, this module looks at the
+bytes (encoding, quotes, header); after it refuses a file, the rows are read once more, slowly, to name the line at
+fault.
+
+How many decimals numbers are written with is seen in the first `HEAD` bytes; further on, only as far as the numbers
+need them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as arrow_csv
+from numpy.typing import NDArray
+
+from counterproof.provenance.errors import UsageError
+from counterproof.tools.reading.columns import column_of_text, column_of_values, decimals_of, is_number, narrow
+from counterproof.tools.reading.table import MISSING, Cells, Column
+
+COLUMNS_MAX = 8192
+HEAD = 2**20
+_PIECE = 2**20
+_BLOCK = 2 * 2**20
+_CELL = 64
+_QUOTED = re.compile(r'"[^"]*"')
+_NO_TYPES: Mapping[str, pa.DataType] = MappingProxyType({})
+_NO_TIMES = ["%%%%"]
+"""A pattern that nothing has, so that no text is taken for a time."""
+
+
+def read_delimited(name: str, data: bytes) -> tuple[str, list[Column]]:
+    """Read delimited text and return its separator and columns.
+
+    Raises:
+        UsageError: the bytes are empty, binary, not UTF-8, have no header, too many columns, a duplicate or empty
+            column name, rows of another length than the header, quotes that don't fit, or no row at all.
+    """
+    _check_text(name, data)
+    start = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
+    text = data[start : start + HEAD].decode("utf-8", errors="ignore")
+    separator = _separator(text)
+    quoted = b'"' in data
+    if quoted:
+        _check_quotes(name, data, separator)
+    lines = _Lines(text)
+    header = _header(name, lines, separator)
+    rest = memoryview(data)[start + lines.bytes :]
+    rows = _Rows(header=header, rest=rest, separator=separator, quoted=quoted, lines_before=lines.count)
+    columns = _columns(name, rows)
+    if not columns[0].cells:
+        raise UsageError(f"{name} has a header and no row.", advice="A data set needs at least one row.")
+    _check_header(name, header, columns)
+    return separator, columns
+
+
+def _check_text(name: str, data: bytes) -> None:
+    if not data[: HEAD + 3].removeprefix(codecs.BOM_UTF8).strip() and not data.removeprefix(codecs.BOM_UTF8).strip():
+        raise UsageError(
+            f"{name} is empty ({len(data)} bytes).", advice="Give a CSV file with a header and at least one row."
+        )
+    if b"\x00" in data:
+        raise UsageError(
+            f"{name} is a binary file (it holds NUL bytes).",
+            allowed="Delimited text in UTF-8 (CSV, TSV, semicolon-separated); other formats by their ending.",
+            advice="Give the file the ending of its format (.xlsx, .parquet, .sav, …), or export the table as CSV.",
+        )
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    others = False
+    for at in range(0, len(data), _PIECE):
+        piece = data[at : at + _PIECE]
+        before = len(decoder.getstate()[0])
+        try:
+            decoder.decode(piece, final=at + _PIECE >= len(data))
+        except UnicodeDecodeError as error:
+            raise _not_utf8(name, data, at - before + error.start, others) from error
+        others = others or not piece.isascii()
+
+
+def _not_utf8(name: str, data: bytes, at: int, others: bool) -> UsageError:
+    line = data.count(b"\n", 0, at) + 1
+    mixed = others or not data[:at].isascii()
+    return UsageError(
+        f"{name} is not UTF-8: byte 0x{data[at]:02x} at offset {at} (line {line})"
+        + (", and other text before it is: it mixes encodings." if mixed else "."),
+        allowed="Text must be in UTF-8.",
+        advice="Export the table anew in one encoding."
+        if mixed
+        else f"Convert it: iconv -f WINDOWS-1252 -t UTF-8 {name}",
+    )
+
+
+def _separator(text: str) -> str:
+    first = _QUOTED.sub("", text[:65536]).lstrip("\r\n").split("\n", 1)[0]
+    return max((",", "\t", ";"), key=first.count)
+
+
+def _check_quotes(name: str, data: bytes, separator: str) -> None:
+    """Check that quotes open at the beginning of a value and close at its end, looking at the bytes beside each."""
+    around = np.frombuffer(separator.encode() + b"\r\n", dtype=np.uint8)
+    last = len(data) - 1
+    opened = False
+    for at in range(0, len(data), _PIECE):
+        piece = np.frombuffer(data, dtype=np.uint8, count=min(_PIECE, len(data) - at), offset=at)
+        places = np.flatnonzero(piece == ord('"')) + at
+        if not len(places):
+            continue
+        opening = (np.arange(len(places)) % 2 == 0) != opened
+        first, second = places[opening], places[~opening]
+        opened = opened != bool(len(places) % 2)
+        wrong = [
+            *first[~_beside(data, first - 1, around, edge=-1)],
+            *second[~_beside(data, second + 1, around, edge=last + 1)],
+        ]
+        if wrong:
+            raise _bad_quote(name, data, int(min(wrong)))
+    if opened:
+        raise _bad_quote(name, data, data.rindex(b'"'))
+
+
+def _beside(data: bytes, places: NDArray[np.int64], around: NDArray[np.uint8], *, edge: int) -> NDArray[np.bool_]:
+    whole = np.frombuffer(data, dtype=np.uint8)
+    inside = np.clip(places, 0, len(data) - 1)
+    beside = whole[inside]
+    right: NDArray[np.bool_] = np.isin(beside, around) | (beside == ord('"')) | (places == edge)
+    # A quote may also stand behind the mark of UTF-8.
+    at_mark: NDArray[np.bool_] = (places == 2) & data.startswith(codecs.BOM_UTF8)
+    return np.logical_or(right, at_mark)
+
+
+def _bad_quote(name: str, data: bytes, at: int) -> UsageError:
+    line = data.count(b"\n", 0, at) + 1
+    return UsageError(
+        f"{name} is not well-formed delimited text: a quote in line {line} neither opens nor closes a whole value.",
+        allowed='Values that hold the separator, a quote or a line end stand in quotes; a quote in them is written "".',
+        advice="Look for an unclosed quote.",
+    )
+
+
+def _header(name: str, lines: _Lines, separator: str) -> list[str]:
+    """Return the names of the columns; `lines` stands behind them then."""
+    reader = csv.reader(lines, delimiter=separator, strict=True)
+    try:
+        row = next((row for row in reader if row), [])
+    except csv.Error as error:
+        raise UsageError(
+            f"{name} is not well-formed delimited text: {error}.", advice="Look for an unclosed quote."
+        ) from error
+    header = [cell.strip() for cell in row]
+    if len(header) > COLUMNS_MAX:
+        raise UsageError(
+            f"{name} has {len(header):,} columns.",
+            allowed=f"At most {COLUMNS_MAX:,}.",
+            advice="If variables stand in rows, turn the table; else leave out columns that the question doesn't need.",
+        )
+    if all(is_number(cell) or cell in MISSING for cell in header):
+        raise _no_header(name, header)
+    times = Counter(header)
+    for at, cell in enumerate(header, start=1):
+        if not cell:
+            raise UsageError(f"{name}: column {at} has no name.", advice="Give every column a name.")
+        if times[cell] > 1:
+            raise UsageError(
+                f"{name}: the column name {cell!r} stands {times[cell]} times in the header.",
+                allowed="Column names must differ.",
+                advice="Rename one of them.",
+            )
+    return header
+
+
+class _Lines:
+    """The lines of a text one by one, and how many bytes and lines were given so far."""
+
+    def __init__(self, text: str) -> None:
+        self._lines = io.StringIO(text, newline="")
+        self.bytes = self.count = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.bytes += len(line.encode())
+        self.count += 1
+        return line
+
+
+def _no_header(name: str, header: Sequence[str]) -> UsageError:
+    return UsageError(
+        f"{name} has no header: its first line holds {len(header)} values and no names.",
+        advice="Put the names of the columns into the first line.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Rows:
+    """What stands behind a header."""
+
+    header: list[str]
+    rest: memoryview
+    separator: str
+    quoted: bool
+    lines_before: int
+
+    def head_end(self) -> int:
+        """Return where the last whole row of the beginning ends; the end of all where that is not clear."""
+        piece = bytes(self.rest[:HEAD])
+        end = piece.rfind(b"\n") + 1
+        clear = len(piece) < len(self.rest) and end and not piece.count(b'"', 0, end) % 2
+        return end if clear else len(self.rest)
+
+    def parse(
+        self, *, types: Mapping[str, pa.DataType] = _NO_TYPES, only: Sequence[str] = (), end: int | None = None
+    ) -> pa.Table:
+        """Read the rows up to `end`; columns that are named in `only` alone, those that are in `types` as such."""
+        return arrow_csv.read_csv(
+            pa.py_buffer(self.rest[:end]),
+            read_options=arrow_csv.ReadOptions(
+                column_names=self.header, block_size=max(_BLOCK, _CELL * len(self.header))
+            ),
+            parse_options=arrow_csv.ParseOptions(delimiter=self.separator, newlines_in_values=self.quoted),
+            convert_options=arrow_csv.ConvertOptions(
+                null_values=sorted(MISSING),
+                strings_can_be_null=True,
+                true_values=[],
+                false_values=[],
+                timestamp_parsers=_NO_TIMES,
+                check_utf8=False,
+                include_columns=list(only),
+                column_types=dict(types),
+            ),
+        )
+
+
+def _columns(name: str, rows: _Rows) -> list[Column]:
+    if not bytes(rows.rest[:HEAD]).strip(b"\r\n"):
+        return [Column(name=cell, kind="text", values=pa.chunked_array([], type=pa.string())) for cell in rows.header]
+    try:
+        table = _typed(rows)
+    except pa.ArrowInvalid as error:
+        raise _explained(name, rows, error) from error
+    decimals = _decimals(rows, table.schema)
+    waiting = table.columns[::-1]
+    del table
+    # One by one, so that the cells as they were read go as soon as the column is made.
+    made = {cell: _column(cell, waiting.pop(), decimals.get(cell, 0)) for cell in rows.header}
+    again = [cell for cell, column in made.items() if column is None]
+    if again:
+        texts = rows.parse(types=dict.fromkeys(again, pa.string()), only=again)
+        made |= {cell: column_of_text(cell, texts.column(cell)) for cell in again}
+    return [column for column in made.values() if column is not None]
+
+
+def _typed(rows: _Rows) -> pa.Table:
+    """Read the rows into types as small as their beginning needs; where that is not enough, into usual ones.
+
+    Where every type is given, Arrow lets go of each block once it is read; to find types out, it keeps them all.
+    """
+    end = rows.head_end()
+    if end == len(rows.rest):
+        return rows.parse()
+    try:
+        begin = rows.parse(end=end)
+        return rows.parse(types={name: _small(begin.column(name)) for name in rows.header})
+    except pa.ArrowInvalid:
+        return rows.parse()
+
+
+def _small(cells: Cells) -> pa.DataType:
+    if pa.types.is_integer(cells.type):
+        return narrow(cells).type
+    if pa.types.is_floating(cells.type) or pa.types.is_date(cells.type):
+        return cells.type
+    few = pa.types.is_string(cells.type) and 20 * len(pc.unique(cells)) < len(cells)
+    return pa.dictionary(pa.int32(), pa.string()) if few else pa.string()
+
+
+def _column(name: str, cells: Cells, decimals: int) -> Column | None:
+    if pa.types.is_string(cells.type) or pa.types.is_dictionary(cells.type):
+        return column_of_text(name, cells)
+    return None if pa.types.is_time(cells.type) else column_of_values(name, cells, decimals=decimals)
+
+
+def _decimals(rows: _Rows, schema: pa.Schema) -> dict[str, int]:
+    """Return with how many decimals each column of decimal numbers is written in the beginning of the file."""
+    numbers = [name for name in rows.header if pa.types.is_floating(schema.field(name).type)]
+    if not numbers:
+        return {}
+    texts = rows.parse(types=dict.fromkeys(numbers, pa.string()), only=numbers, end=rows.head_end())
+    return {name: _most_decimals(texts.column(name)) for name in numbers}
+
+
+def _most_decimals(cells: Cells) -> int:
+    return max((decimals_of(cell.strip()) for cell in pc.unique(pc.drop_null(cells)).to_pylist()), default=0)
+
+
+def _check_header(name: str, header: list[str], columns: list[Column]) -> None:
+    """Check that the header isn't a row: most cells are numbers or stand again in their own column, one at least does.
+
+    Names rarely do, values often; a row taken for names would be shown to the model.
+    """
+    again = [_holds(column, cell) for cell, column in zip(header, columns, strict=True)]
+    values = sum(twice or is_number(cell) for twice, cell in zip(again, header, strict=True))
+    if any(again) and 2 * values > len(header):
+        raise _no_header(name, header)
+
+
+def _holds(column: Column, cell: str) -> bool:
+    if column.kind in ("integer", "number"):
+        return is_number(cell) and bool(pc.any(pc.equal(column.cells, float(cell))).as_py())
+    return bool(pc.any(pc.equal(column.cells, cell)).as_py())
+
+
+def _explained(name: str, rows: _Rows, error: Exception) -> UsageError:
+    """Return what is wrong with the rows, found by reading them one by one."""
+    text = io.TextIOWrapper(io.BytesIO(rows.rest), encoding="utf-8", newline="")
+    reader = csv.reader(text, delimiter=rows.separator, strict=True)
+    wanted = len(rows.header)
+    try:
+        for row in reader:
+            if row and len(row) != wanted:
+                line = rows.lines_before + reader.line_num
+                cut = bytes(rows.rest[-1:]) not in (b"\n", b"\r") and next(reader, None) is None
+                return UsageError(
+                    f"{name}, line {line}: {len(row)} values, and the header has {wanted} columns."
+                    + (" The file ends within this line: it may be cut off." if cut else ""),
+                    advice="Every row needs one value a column; quote values that hold the separator.",
+                )
+    except csv.Error as wrong:
+        return UsageError(f"{name} is not well-formed delimited text: {wrong}.", advice="Look for an unclosed quote.")
+    return UsageError(f"{name} can't be read as delimited text: {error}.", advice="Export the table as CSV again.")

@@ -1,0 +1,68 @@
+"""The twin in the form of the data: a program opens both under one name with one call.
+
+Delimited text, Parquet, JSON lines, SPSS, Stata and R's rds are written, and gzip and zip around them. For Excel, SAS
+and RData nothing here writes what programs read alike, so a study of such files is refused before it begins, with the
+way out.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zipfile
+from importlib import import_module
+from pathlib import PurePath
+
+from counterproof.provenance.errors import UsageError
+from counterproof.tools.reading.reader import FORMS
+
+WRITABLE = (".parquet", ".jsonl", ".ndjson", ".sav", ".dta", ".rds")
+"""Endings beside those of delimited text; their writers are imported when a twin needs one."""
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def check_writable(name: str) -> None:
+    """Check that a twin can be written in the form of a data file.
+
+    Raises:
+        UsageError: it can't.
+    """
+    ending = _ending(name)
+    if ending in FORMS and ending not in WRITABLE:
+        raise UsageError(
+            f"{name} can be read, but no synthetic stand-in can be written in the form of {ending} files.",
+            allowed=f"Delimited text, or {', '.join(WRITABLE)}; .gz or .zip behind them.",
+            advice="Save the table as CSV or Parquet, and give that file with --data.",
+        )
+
+
+def in_form_of(name: str, twin: bytes) -> bytes:
+    """Return a twin, which is delimited text, in the form that the name of the data file says.
+
+    Raises:
+        UsageError: see `check_writable`.
+    """
+    check_writable(name)
+    ending = _ending(name)
+    other = ending in WRITABLE
+    writers = import_module("counterproof.tools.reading.writers") if other else None  # lazy: half a second, mostly CSV
+    content: bytes = writers.write(ending, twin) if writers else twin
+    match PurePath(name).suffix.lower():
+        case ".gz":
+            return gzip.compress(content, mtime=0)
+        case ".zip":
+            return _zipped(PurePath(name).stem, content)
+        case _:
+            return content
+
+
+def _ending(name: str) -> str:
+    path = PurePath(name)
+    return PurePath(path.stem if path.suffix.lower() in (".gz", ".zip") else name).suffix.lower()
+
+
+def _zipped(name: str, content: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo(name, _EPOCH), content, zipfile.ZIP_DEFLATED)
+    return out.getvalue()

@@ -1,0 +1,416 @@
+"""Making a twin: one column after the other, each by a tree over the columns before it.
+
+Nothing of one person is copied. Leaves hold at least `trees.LEAF` rows; what a column may show is set by `columns`;
+identifiers are made up, with the repetitions of the real ones (`subjects`); dates of persons are moved as a whole into
+the nineteenth century, where no patient's date is; awkward cases are planted (`awkward`); and a row that would equal
+a real one is changed (`copies`).
+
+The same table, findings and seed give the same bytes on every machine: counts are whole numbers, and no linear algebra
+is done.
+
+It does not cover text beyond categories: free text is made up.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from counterproof.provenance.errors import UsageError
+from counterproof.tools.data import Column, Table
+from counterproof.tools.identifiers import Finding
+from counterproof.tools.profile import K
+from counterproof.tools.twin.awkward import plant
+from counterproof.tools.twin.columns import (
+    Classes,
+    Form,
+    Numbers,
+    Spread,
+    allowed,
+    bins_of,
+    codes_of,
+    drawn,
+    form_of,
+    snapped,
+    written,
+)
+from counterproof.tools.twin.copies import change_copies
+from counterproof.tools.twin.relations import Relation, find_relation
+from counterproof.tools.twin.subjects import subjects_of
+from counterproof.tools.twin.trees import LEAF, grow, ranks
+
+MARK = "synthetic_twin"
+_TRAINING_MAX = 20_000
+_PREDICTORS_MAX = 24
+_RELATED_MAX = 200
+"""So many columns keep their relations; those after them are drawn alone."""
+_OWN = "how high a subject's values are"
+_EPOCH = np.datetime64("1970-01-01", "D")
+_MOVED = float((np.datetime64("1800-01-01", "D") - _EPOCH).astype(np.int64))
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Twin:
+    """A twin and how it was made.
+
+    Attributes:
+        data: delimited text, marked in every row.
+        facts: JSON-able: mark, engine, its parameters, the seed, and how each column was made. No value of the data.
+    """
+
+    data: bytes
+    facts: dict[str, Any]
+
+
+def twin_name(name: str) -> str:
+    """Return the name of a twin outside of a study, where its name must say what it is."""
+    path = PurePath(name)
+    return f"{path.stem}.{MARK}{path.suffix}"
+
+
+def make_twin(table: Table, findings: list[Finding]) -> bytes:
+    """Return the twin of a table as delimited text, with as many rows; see `build_twin`."""
+    return build_twin(table, findings).data
+
+
+def build_twin(table: Table, findings: list[Finding], *, seed: int | None = None) -> Twin:
+    """Make the twin of a table, with as many rows; the same table and seed give the same bytes.
+
+    Args:
+        table: the real data, on the secure side.
+        findings: columns that may identify a person; their twins are made up.
+        seed: of the draws; None for one that follows from the digest of the table.
+
+    Raises:
+        UsageError: the table carries the mark, so it is a twin itself.
+    """
+    if any(column.name == MARK for column in table.columns):
+        raise UsageError(
+            f"{table.name} has a column {MARK!r}: it is synthetic.",
+            allowed="A study's data set must be real.",
+            advice="Give the file that this twin was made from.",
+        )
+    seed = int(table.sha256[:16], 16) if seed is None else seed
+    work = _Work(table=table, hidden={finding.column for finding in findings}, random=np.random.default_rng(seed))
+    cells = work.cells()
+    cells[MARK] = ["1"] * table.rows
+    facts = {
+        "mark": MARK,
+        "engine": "sequential CART, smoothed",
+        "leaf": LEAF,
+        "persons": K,
+        "seed": str(seed),
+        "epsilon": None,
+        "columns": work.how,
+    }
+    return Twin(data=_write(cells, table.separator), facts=facts)
+
+
+@dataclass(kw_only=True)
+class _Work:
+    """One twin in the making.
+
+    Attributes:
+        table: the real data.
+        hidden: names of the columns that may identify a person.
+        random: all chance comes from here.
+        how: how each column was made.
+        made: what was drawn for each column so far: class numbers or numbers, NaN for a missing one.
+        exact: the real numbers, dates as they are moved.
+        forms: what may show.
+        bins: each column as a predictor, real and made.
+        nominal: predictors whose bins have no order.
+        dates: the columns of dates so far.
+        moved: by how many days the dates of a column are moved.
+    """
+
+    table: Table
+    hidden: set[str]
+    random: np.random.Generator
+    how: dict[str, str] = field(default_factory=dict)
+    made: dict[str, Floats] = field(default_factory=dict)
+    exact: dict[str, Floats] = field(default_factory=dict)
+    forms: dict[str, Form | None] = field(default_factory=dict)
+    bins: dict[str, tuple[Ints, Ints]] = field(default_factory=dict)
+    nominal: set[str] = field(default_factory=set)
+    dates: list[str] = field(default_factory=list)
+    moved: dict[str, float] = field(default_factory=dict)
+
+    def cells(self) -> dict[str, list[str]]:
+        """Return the written cells of each column."""
+        self.subjects = subjects_of(self.table, self.hidden, self.random)
+        for name, real, made in self.subjects.predictors():
+            self._predict_from(name, real, made)
+        moved = self._move()
+        for at, column in enumerate(self.table.columns):
+            if column.name in self.hidden and column.kind != "date":
+                self.how[column.name] = "made up"
+                continue
+            self._column(column, related=at < _RELATED_MAX, moved=moved if column.name in self.hidden else 0.0)
+        cells = {column.name: self._written(column) for column in self.table.columns}
+        plant(cells, self.table, self.forms, self.subjects, self.random)
+        change_copies(cells, self.table, self.forms, self.random)
+        return cells
+
+    def _move(self) -> float:
+        """Return by how many days dates that may identify a person are moved, so that the first is in 1800."""
+        first = [
+            float(np.nanmin(_numbers(column)))
+            for column in self.table.columns
+            if column.kind == "date" and column.name in self.hidden
+        ]
+        # The months of chance keep the first date from being worked out.
+        return _MOVED + float(self.random.integers(0, 365)) - min(first) if first else 0.0
+
+    def _column(self, column: Column, *, related: bool, moved: float) -> None:
+        values = pd.Series(_numbers(column)) if column.kind == "date" else column.values
+        persons, rows = self.subjects.persons, self.table.rows
+        constant = self.subjects.constant(values)
+        form = form_of(column, values, persons)
+        self.forms[column.name] = form
+        numbers = values.to_numpy(dtype="float64") if column.kind != "text" else np.full(rows, np.nan)
+        relation = find_relation(numbers, self.exact) if isinstance(form, Numbers) else None
+        if column.kind != "text":
+            self.exact[column.name] = numbers + moved
+        if moved:
+            self.moved[column.name] = moved
+        if column.kind == "date":
+            self.dates.append(column.name)
+        if form is None:
+            self.how[column.name] = "made up"
+            return
+        if isinstance(form, Spread):
+            self.how[column.name] = "rounded mean and spread"
+            made = snapped(self.random.normal(form.mean, form.deviation, rows), step=form.step, low=form.low)
+            made[self._missing(np.isnan(numbers), related=False)] = np.nan
+            self.made[column.name] = made
+            return
+        before = self._before(column, numbers) if related else None
+        if before is not None and isinstance(form, Numbers):
+            self.how[column.name] = f"days after {before}, by a tree"
+            self._after(column, form, numbers, before, moved=moved)
+            return
+        if isinstance(form, Numbers) and relation is not None and relation.known(self.made):
+            self.how[column.name] = f"worked out from {relation.left} and {relation.right}"
+            self._worked_out(column, form, numbers, relation)
+            return
+        self.how[column.name] = "tree" if related else "alone"
+        if isinstance(form, Classes):
+            self._class(column, form, values, related=related, constant=constant)
+        else:
+            self._number(column, form, numbers, related=related, constant=constant)
+        if moved:
+            self.made[column.name] = self.made[column.name] + moved
+
+    def _worked_out(self, column: Column, form: Numbers, numbers: Floats, relation: Relation) -> None:
+        made = relation.of(self.made)
+        made = snapped(made, step=form.step, low=form.low, high=form.high) if form.step else made
+        made = np.where(np.isnan(made), np.nan, np.clip(made, form.low, form.high))
+        empty = np.isnan(made)
+        if not np.isnan(numbers).any() and empty.any():
+            made[empty] = drawn(form, self.random.choice(allowed(form, numbers), int(empty.sum())), self.random)
+        self.made[column.name] = made
+        self._predict_from(column.name, bins_of(form, allowed(form, numbers)), bins_of(form, made))
+
+    def _before(self, column: Column, numbers: Floats) -> str | None:
+        """Return the nearest earlier column of dates that no date of this column comes before."""
+        found = []
+        for name in self.dates[:-1] if column.kind == "date" else []:
+            apart = numbers - (self.exact[name] - self.moved.get(name, 0.0))
+            present = apart[~np.isnan(apart)]
+            if not np.isnan(self.exact[name]).any() and len(present) >= K and present.min() >= 0:
+                found.append((float(np.median(present)), name))
+        return min(found)[1] if found else None
+
+    def _after(self, column: Column, form: Numbers, numbers: Floats, before: str, *, moved: float) -> None:
+        """Draw how many days a date comes after another."""
+        apart = numbers - (self.exact[before] - self.moved.get(before, 0.0))
+        days = Column(name=column.name, kind="integer", values=pd.Series(apart))
+        within = form_of(days, days.values, self.subjects.persons)
+        if not isinstance(within, Numbers):
+            self._number(column, form, numbers, related=True, constant=False)
+            self.made[column.name] += moved
+        else:
+            self._number(days, within, apart, related=True, constant=self.subjects.constant(pd.Series(numbers)))
+            made = self.made[before] + self.made[column.name]
+            made = np.clip(made, form.low + moved, form.high + moved)
+            self.made[column.name] = self._not_before(numbers + moved, made)
+        self._predict_from(column.name, bins_of(form, numbers), bins_of(form, self.made[column.name] - moved))
+
+    def _not_before(self, numbers: Floats, made: Floats) -> Floats:
+        """Keep a date from coming before another one that it never comes before."""
+        for name in self.dates[:-1]:
+            apart = numbers - self.exact[name]
+            present = apart[~np.isnan(apart)]
+            if len(present) >= K and present.min() >= 0:
+                made = np.where(np.isnan(made), made, np.fmax(made, self.made[name]))
+        return made
+
+    def _class(self, column: Column, form: Classes, values: pd.Series, *, related: bool, constant: bool) -> None:
+        codes, rare = codes_of(values, self.subjects.persons)
+        # Rare levels together are a class of their own, when enough persons have one.
+        pooled = len(np.unique(self.subjects.real[rare > 0])) >= K
+        if pooled or not form.common:
+            codes = np.where(rare > 0, float(form.common), codes)
+        elif form.common:
+            free = np.flatnonzero(rare > 0)
+            codes[free] = self.random.choice(codes[~np.isnan(codes)], len(free))
+        missing = values.isna().to_numpy()
+        gone = self._missing(missing, related=related, constant=constant)
+        if missing.all():
+            self.made[column.name] = np.full(len(missing), np.nan)
+            return
+        target = np.nan_to_num(codes).astype(np.int64)
+        leaves, members = self._leaves(target, ~missing, form.common + 1, related=related)
+        made = self._picked(leaves, members, constant=constant)
+        out = codes[made]
+        if pooled or not form.common:
+            spread = out == form.common
+            out[spread] += self.random.integers(0, max(form.rare, 1), int(spread.sum()))
+        if self.subjects.orders(pd.Series(codes)):
+            out = np.minimum(self.subjects.ordered(out, 1.0), float(form.common - 1))
+        out[gone] = np.nan
+        self.made[column.name] = out
+        if not related:
+            return
+        capped = np.minimum(out, float(form.common))
+        self._predict_from(column.name, bins_of(form, codes), bins_of(form, capped), nominal=column.kind == "text")
+
+    def _number(self, column: Column, form: Numbers, numbers: Floats, *, related: bool, constant: bool) -> None:
+        values = allowed(form, numbers)
+        missing = np.isnan(values)
+        gone = self._missing(missing, related=related, constant=constant)
+        target = np.zeros(len(values), dtype=np.int64)
+        target[~missing] = ranks(values[~missing])
+        own = None if constant or not related else self.subjects.level(column, values, self.random)
+        if own is not None:
+            self._predict_from(_OWN, *own)
+        leaves, members = self._leaves(target, ~missing, 0, related=related)
+        self.bins.pop(_OWN, None)
+        picked = self._picked(leaves, members, constant=constant)
+        made = drawn(form, values[picked], self.random)
+        if constant:
+            made = self.subjects.alike(made)
+        elif self.subjects.orders(pd.Series(numbers)):
+            made = self.subjects.ordered(made, form.step)
+        made[gone] = np.nan
+        self.made[column.name] = made
+        if related:
+            self._predict_from(column.name, bins_of(form, values), bins_of(form, made))
+
+    def _missing(self, missing: NDArray[np.bool_], *, related: bool, constant: bool = False) -> NDArray[np.bool_]:
+        """Draw where values are missing: as the columns before say, when enough persons lack one."""
+        rows = len(missing)
+        if not missing.any():
+            return missing.copy()
+        if missing.all():
+            return missing.copy()
+        enough = min(len(np.unique(self.subjects.real[side])) for side in (missing, ~missing)) >= K
+        leaves, members = self._leaves(missing.astype(np.int64), np.ones(rows, bool), 2, related=related and enough)
+        gone: NDArray[np.bool_] = missing[self._picked(leaves, members, constant=constant)]
+        if not gone.any():
+            gone[int(self.random.integers(rows))] = True
+        if gone.all():
+            gone[int(self.random.integers(rows))] = False
+        return gone
+
+    def _leaves(
+        self, target: Ints, use: NDArray[np.bool_], classes: int, *, related: bool
+    ) -> tuple[Ints, tuple[Ints, Ints]]:
+        """Grow a tree for a target, and return the leaf of each twin row with the real rows of each leaf.
+
+        Returns:
+            Leaves, shape (rows,); and as members the rows that were used, by leaf, with the leaf of each.
+        """
+        train = np.flatnonzero(use)
+        if len(train) > _TRAINING_MAX:
+            train = np.sort(self.random.choice(train, _TRAINING_MAX, replace=False))
+        names = self._predictors(target, train) if related and len(train) >= 2 * LEAF else []
+        if not names:
+            return np.zeros(self.table.rows, dtype=np.int64), (train, np.zeros(len(train), dtype=np.int64))
+        real = np.stack([self.bins[name][0][train] for name in names])
+        made = np.stack([self.bins[name][1] for name in names])
+        tree = grow(real, target[train], classes=classes, nominal=np.array([name in self.nominal for name in names]))
+        own = tree.leaves(real)
+        order = np.argsort(own, kind="stable")
+        return tree.leaves(made), (train[order], own[order])
+
+    def _predictors(self, target: Ints, train: Ints) -> list[str]:
+        """Return the columns to split by: all of them, or those that go with the target most."""
+        names = list(self.bins)
+        if len(names) <= _PREDICTORS_MAX:
+            return names
+        score = target[train] - target[train].mean()
+        strength = []
+        for name in names:
+            of = self.bins[name][0][train].astype(np.float64)
+            of -= of.mean()
+            norm = float((of**2).sum())
+            strength.append(round(abs(float((of * score).sum())) / norm**0.5, 6) if norm else 0.0)
+        best = sorted(range(len(names)), key=lambda at: (-strength[at], at))[:_PREDICTORS_MAX]
+        return [names[at] for at in sorted(best)]
+
+    def _picked(self, leaves: Ints, members: tuple[Ints, Ints], *, constant: bool) -> Ints:
+        """Pick for each twin row a real row of its leaf, whose value is the model of what is drawn."""
+        rows, own = members
+        first = np.searchsorted(own, leaves, side="left")
+        size = np.searchsorted(own, leaves, side="right") - first
+        share = self.random.random(len(leaves))
+        if constant:
+            leaves_first, share = self.subjects.alike(first.astype(np.float64)), self.subjects.alike(share)
+            first = leaves_first.astype(np.int64)
+            size = self.subjects.alike(size.astype(np.float64)).astype(np.int64)
+        picked: Ints = rows[first + np.minimum((share * size).astype(np.int64), size - 1)]
+        return picked
+
+    def _predict_from(self, name: str, real: Ints, made: Ints, *, nominal: bool = False) -> None:
+        self.bins[name] = (real, made)
+        if nominal:
+            self.nominal.add(name)
+
+    def _written(self, column: Column) -> list[str]:
+        form, made = self.forms.get(column.name), self.made.get(column.name)
+        if made is None:
+            return self.subjects.made_up(column, missing=self._gaps(column))
+        if isinstance(form, Classes):
+            return ["" if code != code else form.names[int(code)] for code in made.tolist()]
+        present = ~np.isnan(made)
+        texts = iter(_dates(made[present]) if column.kind == "date" else written(made[present], column))
+        return [next(texts) if there else "" for there in present.tolist()]
+
+    def _gaps(self, column: Column) -> NDArray[np.bool_]:
+        missing = column.values.isna().to_numpy()
+        return missing[self.random.permutation(len(missing))] if missing.any() else missing
+
+
+def _numbers(column: Column) -> Floats:
+    """Return dates as day numbers."""
+    days = pd.to_datetime(column.values, format="%Y-%m-%d").to_numpy().astype("datetime64[D]")
+    found = days.astype(np.int64).astype(np.float64)
+    found[np.isnat(days)] = np.nan
+    return found
+
+
+def _dates(days: Floats) -> list[str]:
+    return [str(day) for day in days.astype(np.int64).astype("datetime64[D]")]
+
+
+def _write(cells: dict[str, list[str]], separator: Literal[",", "\t", ";"] | str) -> bytes:
+    file = io.StringIO(newline="")
+    # csv of Python 3.11 writes a bare CR without quotes, and readers take it for the end of a row.
+    returns = any("\r" in cell for name, column in cells.items() for cell in (name, *column))
+    writer = csv.writer(
+        file, delimiter=separator, lineterminator="\n", quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL
+    )
+    writer.writerow(cells)
+    writer.writerows(zip(*cells.values(), strict=True))
+    return file.getvalue().encode("utf-8")
