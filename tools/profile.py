@@ -130,46 +130,27 @@ def common_levels(column: Column, persons: pd.Series | None = None, *, k: int = 
     return counts[behind >= k].sort_index()
 
 
-def safe_range(column: Column, persons: pd.Series | None = None, *, k: int = K) -> tuple[float, float] | None:
-    """Return the k-th smallest and the k-th largest number, counted in persons and rounded inwards.
-
-    The step is a power of ten of about a tenth to a hundredth of the interquartile range. None for dates and
-    text, with fewer than 2·k values, or where rounding leaves nothing between the ends.
-    """
-    ends = _ends(column, persons, k)
-    if ends is None:
-        return None
-    low, high, places = ends
-    first, last = _rounded(low, places, ROUND_CEILING), _rounded(high, places, ROUND_FLOOR)
-    return (first, last) if first <= last else None
-
-
 def shown_range(column: Column, persons: pd.Series | None = None, *, k: int = K) -> tuple[float, float] | None:
     """Return the k-th smallest and the k-th largest number, counted in persons and rounded outwards.
 
-    None where `safe_range` is none for want of values, or where the k-th smallest lies above the k-th largest.
+    The step is a power of ten of about a tenth to a hundredth of the interquartile range, and ten times that with
+    fewer than 4·k persons, where so little lies between the ends that they would show a single person's value. None
+    for dates and text, with fewer than 2·k persons, or where the k-th smallest lies above the k-th largest.
     """
-    ends = _ends(column, persons, k)
-    if ends is None or ends[0] > ends[1]:
-        return None
-    low, high, places = ends
-    return _rounded(low, places, ROUND_FLOOR), _rounded(high, places, ROUND_CEILING)
-
-
-def _ends(column: Column, persons: pd.Series | None, k: int) -> tuple[float, float, int] | None:
-    """Return the k-th smallest and the k-th largest number, and to how many places they are rounded."""
     if column.kind not in ("integer", "number"):
         return None
     values = column.values.dropna()
-    present = np.sort(values.to_numpy(dtype="float64"))
     smallest, largest = _of_persons(values, persons)
-    if len(smallest) < 2 * k:
+    if len(smallest) < 2 * k or (low := float(smallest[k - 1])) > (high := float(largest[-k])):
         return None
-    low, high, size = float(smallest[k - 1]), float(largest[-k]), len(present)
-    present = np.clip(present, min(low, high), max(low, high))  # what lies beyond the ends says nothing, not even here
-    spread = float(present[3 * size // 4] - present[size // 4]) or high - low
-    places = 1 - math.floor(math.log10(spread)) if spread > 0 else column.decimals
-    return low, high, min(places, 0 if column.kind == "integer" else column.decimals)
+    present = np.sort(values.to_numpy(dtype="float64"))
+    present = np.clip(present, low, high)  # what lies beyond the ends says nothing, not even here
+    spread = float(present[3 * len(present) // 4] - present[len(present) // 4]) or high - low
+    finest = 0 if column.kind == "integer" else column.decimals
+    places = finest
+    if spread > 0:
+        places = min(1 - math.floor(math.log10(spread)), finest) - (len(smallest) < 4 * k)
+    return _rounded(low, places, ROUND_FLOOR), _rounded(high, places, ROUND_CEILING)
 
 
 def _of_persons(values: pd.Series, persons: pd.Series | None) -> tuple[Any, Any]:

@@ -41,9 +41,10 @@ SHARE = 0.05
 """Largest size of the fingerprints, as a share of the file's."""
 What = Literal["row", "column", "value", "words"]
 _SIZE_MIN = 2**20
-_A_FINGERPRINT = 4.3
+_A_FINGERPRINT = 5.3
 _WORDS = 6
 _LONG = 40
+_IN_JSON = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[^\s\[\]{}:,"]+')
 _SAMPLE = 100_000
 _BITS_MORE, _BITS_FEW = 13.0, 3.0
 _DOWN = (4, 6, 8, 12, 16, 24, 32, 48, 64)
@@ -194,7 +195,7 @@ class _Hasher:
         values = " ".join([_without_marks(text) for text in texts]).translate(_SPACE).split()
         if len(self.known) > _KNOWN_MAX:
             self.known.clear()
-        new = list({value for value in values if value not in self.known})
+        new = list(set(values).difference(self.known))
         if new:
             self.known.update(zip(new, self.of(new).tolist(), strict=True))
         found = np.fromiter(map(self.known.__getitem__, values), dtype=np.uint64, count=len(values))
@@ -264,19 +265,22 @@ class _Index:
 
     def hits(self, hashes: Hashes, *, first: bool = False) -> list[tuple[What, int]]:
         """Return what is found, and at which value each begins; with `first` no more than one."""
-        found: list[tuple[What, int]] = []
+        keyed, found = self._hasher.keyed, list[tuple[What, int]]()
         with np.errstate(over="ignore"):
-            for what, members, lengths in self._sets:
-                for length in lengths:
-                    if length > len(hashes):
-                        continue
-                    runs = self._hasher.keyed.finished(self._hasher.keyed.windows(hashes, length), length)
-                    at = np.flatnonzero(members.has(runs))
-                    if len(at):
-                        found.append((what, int(at[0])))
-                        if first:
-                            return found
+            wanted = {length for _, _, lengths in self._sets for length in lengths}
+            runs = {length: keyed.finished(made, length) for length, made in keyed.all_windows(hashes, wanted)}
+        for what, members, lengths in self._sets:
+            parts = [runs[length] for length in lengths if length in runs]
+            at = np.flatnonzero(members.has(np.concatenate(parts))).tolist() if parts else []
+            if at:
+                place = at[0]
+                for part in parts:
+                    if place < len(part):
                         break
+                    place -= len(part)
+                found.append((what, place))
+                if first:
+                    return found
         return found
 
     def _keep(self, what: What, made: Iterable[tuple[Hashes, _Lengths]], *, room: int | None = None) -> None:
@@ -438,9 +442,7 @@ def _runs(hasher: _Hasher, text: str, lengths: Iterable[int]) -> Hashes:
     hashes = hasher.hashes([text])
     with np.errstate(over="ignore"):
         found = [
-            hasher.keyed.finished(hasher.keyed.windows(hashes, length), length)
-            for length in lengths
-            if length <= len(hashes)
+            hasher.keyed.finished(windows, length) for length, windows in hasher.keyed.all_windows(hashes, lengths)
         ]
     return np.concatenate(found) if found else np.zeros(0, np.uint64)
 
@@ -493,12 +495,13 @@ def _without_marks(text: str) -> str:
 
 def _texts(body: bytes) -> list[str]:
     """Return all strings and numbers of a request in their order; where it is no JSON, the body as it stands too."""
-    found: list[str] = []
     try:
-        _collect(json.loads(body, object_pairs_hook=list), found)
+        text = body.decode("utf-8")
+        json.loads(text)
+        # Of what is JSON, these are the strings and the rest of the values; read so, no key hides another.
+        return [str(value) for value in json.loads(f"[{','.join(_IN_JSON.findall(text))}]") if value is not None]
     except (ValueError, RecursionError):
-        found.append(body.decode("utf-8", errors="replace"))
-    return found
+        return [body.decode("utf-8", errors="replace")]
 
 
 def _messages(body: bytes) -> list[str]:

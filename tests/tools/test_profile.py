@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from counterproof.tools.data import Column, read_table
 from counterproof.tools.identifiers import find_identifiers
-from counterproof.tools.profile import CODES_MAX, K, make_profile, safe_range
+from counterproof.tools.profile import CODES_MAX, K, make_profile, shown_range
 
 
 def _profile(header: str, rows: list[str]) -> dict[str, Any]:
@@ -73,45 +73,48 @@ def test_make_profile_few_whole_numbers_are_codes_and_many_are_a_range() -> None
 @pytest.mark.parametrize(
     ("cells", "ends"),
     [
-        ([f"{at}.5" for at in range(100)], (10.0, 90.0)),
-        ([f"{at * 1000 + 1}" for at in range(100)], (10000.0, 90000.0)),
-        ([f"-{at}.5" for at in range(100)], (-90.0, -10.0)),
+        ([f"{at}.5" for at in range(100)], (9.0, 91.0)),
+        ([f"{at * 1000 + 1}" for at in range(100)], (9000.0, 91000.0)),
+        ([f"-{at}.5" for at in range(100)], (-91.0, -9.0)),
         ([f"{at}e-7" for at in range(100)], (9e-7, 9e-6)),
         (["5.37"] * 100, (5.37, 5.37)),
         (["5.37"] * 90 + [f"{at}.1" for at in range(100, 109)], (5.37, 5.37)),
         ([f"{at}.5" for at in range(2 * K - 1)], None),
-        ([f"{at}.5" for at in range(2 * K)], (10.0, 10.0)),
-        ([f"{at}.123" for at in range(2 * K)], (10.0, 10.0)),
+        ([f"{at}.5" for at in range(2 * K)], (9.0, 11.0)),
+        ([f"{at}.123" for at in range(2 * K)], (9.0, 11.0)),
+        ([f"{at}.5" for at in range(4 * K)], (9.0, 31.0)),
         (["NA"] * 50 + ["1.5"] * (2 * K - 1), None),
-        ([f"{at}.{at}" for at in range(2 * K)], (9.9, 10.1)),
-        ([f"{at * 2}.5" for at in range(2 * K)], (19.0, 20.0)),
-        (["-100.5"] * 9 + ["3.3", "3.4"] + ["100.5"] * 9, None),
+        ([f"{at * 2}.5" for at in range(2 * K)], (18.0, 21.0)),
+        ([str(at * 3 + 4) for at in range(2 * K)], (30.0, 40.0)),
+        (["-100.5"] * 9 + ["3.3", "3.4"] + ["100.5"] * 9, (3.0, 4.0)),
         ([f"2020-01-{at % 28 + 1:02d}" for at in range(3 * K)], None),
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )
-def test_safe_range_table(cells: list[str], ends: tuple[float, float] | None) -> None:
-    assert safe_range(_numbers(cells)) == ends
+def test_shown_range_table(cells: list[str], ends: tuple[float, float] | None) -> None:
+    assert shown_range(_numbers(cells)) == ends
 
 
 @given(st.lists(st.decimals(-(10**6), 10**6, places=3), min_size=1, max_size=80))
 @settings(max_examples=60, deadline=None)
-def test_safe_range_has_k_rows_at_or_beyond_each_end(values: list[Any]) -> None:
+def test_shown_range_holds_all_that_lies_between_the_ends_and_hides_them_when_few_lie_there(values: list[Any]) -> None:
     column = _numbers([str(value) for value in values])
-    ends = safe_range(column)
+    ends, ordered = shown_range(column), sorted(column.values)
+    assert (ends is None) == (len(ordered) < 2 * K)
     if ends is not None:
-        assert (column.values <= ends[0]).sum() >= K
-        assert (column.values >= ends[1]).sum() >= K
-        assert ends[0] <= ends[1]
+        low, high = ordered[K - 1], ordered[-K]
+        assert ends[0] <= low <= high <= ends[1]
+        if len(ordered) < 4 * K and low < high:
+            assert max(len(str(end).partition(".")[2]) for end in ends) < 3
 
 
 @given(
     st.lists(st.floats(-1e100, 1e100, allow_nan=False) | st.floats(-1e-300, 1e-300), min_size=20, max_size=40),
 )
 @settings(max_examples=60, deadline=None)
-def test_safe_range_any_size_of_number(values: list[float]) -> None:
-    ends = safe_range(_numbers([repr(value) for value in values]))
-    assert ends is None or min(values) <= ends[0] <= ends[1] <= max(values)
+def test_shown_range_any_size_of_number(values: list[float]) -> None:
+    ends = shown_range(_numbers([repr(value) for value in values]))
+    assert ends is None or ends[0] <= ends[1]
 
 
 @given(st.integers(0, 2**32), st.integers(1, 60))
