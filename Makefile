@@ -48,6 +48,7 @@ lock:
 	@echo "setup: installing the application from its lock"
 	@$(PIP) install --require-hashes -r requirements/app.lock
 	@$(PIP) install --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m compileall -q -j 0 agents provenance sandbox scenarios tools ui
 	@touch $@
 
 .venv/.dev: .venv/.app requirements/dev.lock

@@ -14,6 +14,7 @@ import click
 
 from counterproof.provenance.errors import CounterproofError, DecisionRequired, UsageError
 from counterproof.ui import environment
+from counterproof.ui.memory import collect_seldom
 from counterproof.ui.output import discard, say
 
 VERSION = "0.1.0"
@@ -74,6 +75,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; our errors become a text and an exit code."""
+    collect_seldom()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that is not UTF-8 gets escapes, no traceback

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from counterproof.sandbox.warm import WarmSandbox
 from counterproof.ui import environment
 from counterproof.ui.isolation import sandbox, warming_sandbox
+from counterproof.ui.memory import collect_seldom
 
 if TYPE_CHECKING:
     from counterproof.sandbox.secure_side import Question
@@ -78,6 +79,7 @@ def serve_home(
 
 def main() -> None:
     """Be the gate of the process that started this one."""
+    collect_seldom()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the other process; its end is the end of this one
     control, home, warm, *secret = sys.argv[1:]
     runs_in = warming_sandbox() if warm == "warm" else sandbox()
