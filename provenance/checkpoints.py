@@ -140,15 +140,9 @@ class Checkpoints:
             UsageError: somebody decided before, the subject is another one than was seen, an edit has no new content,
                 or the reviewer may not decide this, or the signer refused.
             MachineTrouble: the signer can't work on this machine.
-            VerificationFailed: what the signer made is no signature of the registered key; nothing is recorded.
+            VerificationFailed: what the signer made is no signature of the registered key; no decision is recorded.
         """
         checkpoint = self.get(checkpoint_id)
-        if (decision == "edit") != (edited is not None):
-            raise UsageError(
-                f"The decision is {decision!r} and new content is {'given' if edited is not None else 'missing'}.",
-                allowed="An edit, and only an edit, hands in new content.",
-                advice="Give it with --file; `counterproof show CHECKPOINT --editable` prints what to start from.",
-            )
         try:
             return self._decide(
                 checkpoint, signer, reviewer=reviewer, decision=decision, comment=comment, seen=seen, edited=edited
@@ -175,6 +169,12 @@ class Checkpoints:
         seen: str,
         edited: Any,
     ) -> SignedDecision:
+        if (decision == "edit") != (edited is not None):
+            raise UsageError(
+                f"The decision is {decision!r} and new content is {'given' if edited is not None else 'missing'}.",
+                allowed="An edit, and only an edit, hands in new content.",
+                advice="Give it with --file; `counterproof show CHECKPOINT --editable` prints what to start from.",
+            )
         person = self._registry.get(reviewer)
         _scenario_only(person, self._record)
         if checkpoint.subject != seen:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 import pytest
@@ -17,9 +18,11 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from counterproof.agents.graph import StudyGraph
 from counterproof.agents.graph_store import open_graph
 from counterproof.agents.runner import Runner
-from counterproof.provenance.errors import CounterproofError
+from counterproof.provenance.checkpoints import Checkpoints
+from counterproof.provenance.errors import CounterproofError, UsageError, VerificationFailed
 from counterproof.provenance.store import Status
 from counterproof.sandbox import Environment, LocalSandbox
+from counterproof.sandbox.errors import GateRefused
 from counterproof.sandbox.gate import Gate
 from counterproof.sandbox.orders import ROLES, Order
 
@@ -127,6 +130,33 @@ class Target:
         """Nothing was computed from real data, and the gate was never opened."""
         assert self.real_runs() == []
         assert self.lab.events(self.id, "gate.opened", "results.released") == []
+
+
+@pytest.fixture(autouse=True)
+def refusals_are_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the gate or a checkpoint refuses in these tests is in the study's record, with the reason."""
+    _recorded(monkeypatch, Gate, "open", "gate.refused", GateRefused)
+    for method in ("decide", "record"):
+        _recorded(monkeypatch, Checkpoints, method, "decision.refused", UsageError | VerificationFailed)
+
+
+def _recorded(
+    monkeypatch: pytest.MonkeyPatch, owner: type, method: str, type_: str, errors: type[Exception] | UnionType
+) -> None:
+    original: Callable[..., Any] = getattr(owner, method)
+
+    def checked(self: Any, *arguments: Any, **options: Any) -> Any:
+        before = len(self._record.events())
+        try:
+            return original(self, *arguments, **options)
+        except CounterproofError as error:
+            if isinstance(error, errors):
+                new = [event.data for event in self._record.events()[before:] if event.type == type_]
+                if not any(data["why"] in str(error) for data in new):
+                    pytest.fail(f"{error} is not in the record: {new}")
+            raise
+
+    monkeypatch.setattr(owner, method, checked)
 
 
 @dataclass(frozen=True, kw_only=True)
