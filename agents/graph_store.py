@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
+from langgraph.checkpoint.base import BaseCheckpointSaver, ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 
@@ -29,7 +29,35 @@ def plain_values() -> JsonPlusSerializer:
     return JsonPlusSerializer(allowed_msgpack_modules=None)
 
 
-class FileSaver(SqliteSaver):
+class LeasedSaver(BaseCheckpointSaver[str]):
+    """Keeps checkpoints as long as the lease holds, in whatever way the class beside it does.
+
+    Attributes:
+        lease: the right to run the study.
+    """
+
+    lease: Lease
+
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Keep a checkpoint."""
+        self.lease.check()
+        return super().put(config, checkpoint, metadata, new_versions)
+
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Keep what a node left."""
+        self.lease.check()
+        super().put_writes(config, writes, task_id, task_path)
+
+
+class FileSaver(LeasedSaver, SqliteSaver):
     """Keeps checkpoints in a file, as long as the lease holds.
 
     It numbers the versions of channels shortly; LangGraph's own numbers are 49 characters and most of a checkpoint.
@@ -43,29 +71,11 @@ class FileSaver(SqliteSaver):
 
     def __init__(self, connection: sqlite3.Connection, lease: Lease) -> None:
         super().__init__(connection, serde=plain_values())
-        self._lease = lease
+        self.lease = lease
 
     def get_next_version(self, current: str | None, channel: None) -> str:  # noqa: ARG002  # the library's signature
         """Return the version after this one; they are compared as text."""
         return f"{int(current.partition('.')[0]) + 1 if current else 1:08}"
-
-    def put(
-        self,
-        config: RunnableConfig,
-        checkpoint: Checkpoint,
-        metadata: CheckpointMetadata,
-        new_versions: ChannelVersions,
-    ) -> RunnableConfig:
-        """Keep a checkpoint."""
-        self._lease.check()
-        return super().put(config, checkpoint, metadata, new_versions)
-
-    def put_writes(
-        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
-    ) -> None:
-        """Keep what a node left."""
-        self._lease.check()
-        super().put_writes(config, writes, task_id, task_path)
 
 
 @contextmanager

@@ -7,19 +7,17 @@ trouble here, never a sign that somebody changed the graph. Importing this modul
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.postgres import PostgresSaver
 from psycopg import Connection, Cursor
 from psycopg.rows import DictRow, dict_row
 
 from counterproof.agents.graph import StudyGraph, build_graph
-from counterproof.agents.graph_store import plain_values
+from counterproof.agents.graph_store import LeasedSaver, plain_values
 from counterproof.provenance.errors import MachineTrouble
 from counterproof.provenance.leases import Lease
 
@@ -29,7 +27,7 @@ _SETUP_LOCK = 0x636F756E746773
 _PATIENCE_S = 60
 
 
-class SharedSaver(PostgresSaver):
+class SharedSaver(LeasedSaver, PostgresSaver):
     """Keeps checkpoints on a server, as long as the lease holds.
 
     Args:
@@ -40,25 +38,7 @@ class SharedSaver(PostgresSaver):
     def __init__(self, connection: Connection[DictRow], lease: Lease) -> None:
         super().__init__(connection, serde=plain_values())
         self._connection = connection
-        self._lease = lease
-
-    def put(
-        self,
-        config: RunnableConfig,
-        checkpoint: Checkpoint,
-        metadata: CheckpointMetadata,
-        new_versions: ChannelVersions,
-    ) -> RunnableConfig:
-        """Keep a checkpoint."""
-        self._lease.check()
-        return super().put(config, checkpoint, metadata, new_versions)
-
-    def put_writes(
-        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
-    ) -> None:
-        """Keep what a node left."""
-        self._lease.check()
-        super().put_writes(config, writes, task_id, task_path)
+        self.lease = lease
 
     def make_tables(self) -> None:
         """Make the tables where they are missing or old, one process at a time.
