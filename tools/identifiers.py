@@ -33,6 +33,10 @@ _DIFFERENT_SHARE = 0.2
 _LOOKED_AT_MAX = 5000
 """So many different values are looked into; a text column with more is found for that."""
 _LONG_NUMBER = 10**8
+_OWN_VALUE = "every row has its own value"
+_OWN_MAX = 50
+"""Where more columns tell every row apart, most of them are measurements: nobody is numbered fifty times."""
+_GAPS_MAX, _ONE_LENGTH = 3, 6
 _OLD = 89
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _APART = re.compile(r"[^0-9A-Za-zÀ-ÿ]+")
@@ -56,7 +60,11 @@ def find_identifiers(table: Table) -> list[Finding]:
         reason = _reason(column, table.rows)
         if reason:
             found.append(Finding(column=column.name, reason=reason[0], kind=reason[1]))
-    return found
+    own = {one.column for one in found if one.reason == _OWN_VALUE}
+    if len(own) <= _OWN_MAX:
+        return found
+    given = {column.name for column in table.columns if column.name in own and _is_given_out(column)}
+    return [one for one in found if one.column not in own - given]
 
 
 def check_names(table: Table) -> None:
@@ -130,8 +138,17 @@ def _reason(column: Column, rows: int) -> tuple[str, str] | None:
     if column.kind != "number" and rows >= _ROWS_MIN and len(present) == rows and present.nunique() == rows:
         if column.kind == "text" and all(map(is_clinical_code, present)):
             return None
-        return "every row has its own value", "other number"
+        return _OWN_VALUE, "other number"
     return None
+
+
+def _is_given_out(column: Column) -> bool:
+    """Say whether different values are such as persons are numbered with; measurements of a few persons differ, too."""
+    if column.kind == "text":
+        return True
+    low, high = int(column.values.min()), int(column.values.max())
+    runs_on = high - low < _GAPS_MAX * len(column.values)
+    return low >= 0 and (runs_on or len(str(low)) == len(str(high)) >= _ONE_LENGTH)
 
 
 def _in_numbers(column: Column, present: pd.Series) -> tuple[str, str] | None:

@@ -15,6 +15,7 @@ It does not cover what the twin shows (`twin`), nor what is released (`disclosur
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
@@ -39,6 +40,9 @@ LEVEL_MAX = 60
 LEVELS_MAX = 200
 ROWS_SHOWN = 20
 """Rows of an open file that the model gets."""
+WIDE = 200
+"""Of a file with more columns, the model is told of those that are alike together."""
+_ALIKE_MIN, _NAMES_SHOWN = 20, 10
 _RELATED_MAX = 30
 """So many columns are looked at for correlations; their number grows with the square of it."""
 _RELATION_MIN = 0.3
@@ -106,10 +110,46 @@ def make_profile(
 
 
 def told(profile: dict[str, Any]) -> dict[str, Any]:
-    """Return what the model is told of a profile of several files: all but the list of what was held back."""
+    """Return what the model is told of a profile of several files.
+
+    All but the list of what was held back; and of a wide file, columns that are alike as one entry with how many they
+    are, the first of their names, and what lies between the least and the greatest of their ends.
+    """
     return {
-        "files": [{name: value for name, value in file.items() if name != "held_back"} for file in profile["files"]]
+        "files": [
+            {name: value for name, value in file.items() if name != "held_back"}
+            | {"columns": _gathered(file["columns"])}
+            for file in profile["files"]
+        ]
     }
+
+
+def _gathered(columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if len(columns) <= WIDE:
+        return columns
+    kinds: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for column in columns:
+        kinds.setdefault(_likeness(column), []).append(column)
+    return [one for kind in kinds.values() for one in (kind if len(kind) < _ALIKE_MIN else [_together(kind)])]
+
+
+def _likeness(column: dict[str, Any]) -> tuple[str, ...]:
+    shown = "range" if isinstance(column.get("range"), list) else json.dumps([*column.get("levels", column.items())])
+    return column["type"], column["missing"], shown
+
+
+def _together(columns: list[dict[str, Any]]) -> dict[str, Any]:
+    first = columns[0]
+    made = {
+        "columns_alike": len(columns),
+        "first_names": [column["name"] for column in columns[:_NAMES_SHOWN]],
+        "type": first["type"],
+        "missing": first["missing"],
+    }
+    if isinstance(first.get("range"), list):
+        ends = [column["range"] for column in columns]
+        return {**made, "range": [min(low for low, _ in ends), max(high for _, high in ends)]}
+    return {**made, "levels": [*first["levels"]]} if "levels" in first else made
 
 
 def is_coded(column: Column) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from counterproof.tools.data import read_table
@@ -71,3 +73,27 @@ def test_find_identifiers_own_values_and_dates(cells: list[str], reasons: list[s
 def test_find_identifiers_keeps_the_order_of_the_file() -> None:
     table = read_table("d.csv", b"zip,a,id\n1,2,3\n1,2,4\n")
     assert [finding.column for finding in find_identifiers(table)] == ["zip", "id"]
+
+
+def _expression(row: int, at: int) -> int:
+    return (row * 7919 + at * 104729) % 30011 - 500
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        (lambda row: 1000 + row, True),
+        (lambda row: 100003 + row * 7001, True),
+        (lambda row: -50 + row * 7001, False),
+        (lambda row: 17 + row * 7001, False),
+    ],
+    ids=["running", "one length", "below zero", "of several lengths"],
+)
+def test_in_a_file_of_many_columns_with_own_values_only_numbers_as_they_are_given_out_are_found(
+    given: Callable[[int], int], found: bool
+) -> None:
+    header = ",".join(["v", *(f"g{at}" for at in range(60))])
+    rows = [",".join(map(str, [given(row), *(_expression(row, at) for at in range(60))])) for row in range(30)]
+    table = read_table("d.csv", "\n".join([header, *rows]).encode())
+    assert all(column.values.nunique() == 30 for column in table.columns)
+    assert [one.column for one in find_identifiers(table)] == (["v"] if found else [])

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from counterproof.tools.data import Column, read_table
+from counterproof.tools.data import Column, Table, read_table
 from counterproof.tools.identifiers import find_identifiers
-from counterproof.tools.profile import CODES_MAX, K, make_profile, shown_range
+from counterproof.tools.profile import CODES_MAX, WIDE, K, make_profile, shown_range, told
 
 
 def _profile(header: str, rows: list[str]) -> dict[str, Any]:
@@ -128,3 +129,36 @@ def test_make_profile_does_not_depend_on_the_order_of_rows(seed: int, size: int)
     profile = _profile("arm,weight,grade,day", rows)
     source.shuffle(rows)
     assert _profile("arm,weight,grade,day", rows) == profile
+
+
+def _wide(columns: int, cell: Callable[[int, int], object]) -> Table:
+    header = ",".join([*(f"g{at}" for at in range(columns)), "arm"])
+    rows = [",".join([*(str(cell(at, row)) for at in range(columns)), "ab"[row % 2]]) for row in range(60)]
+    return read_table("wide.csv", "\n".join([header, *rows]).encode())
+
+
+def _measured(at: int, row: int) -> str:
+    return f"{at * row % 97}.{row:02}"
+
+
+def test_told_takes_columns_that_are_alike_together_in_a_wide_file() -> None:
+    whole = {"files": [make_profile(_wide(WIDE, _measured), [])]}
+    (file,) = told(whole)["files"]
+    together, arm = file["columns"]
+    assert together["columns_alike"] == WIDE
+    assert together["first_names"] == [f"g{at}" for at in range(10)]
+    ranges = [column["range"] for column in whole["files"][0]["columns"][:-1]]
+    assert together["range"] == [min(low for low, _ in ranges), max(high for _, high in ranges)]
+    assert arm == whole["files"][0]["columns"][-1]
+    assert len(json.dumps(file["columns"])) < 600
+
+
+def test_told_keeps_the_levels_of_columns_that_are_alike() -> None:
+    genotypes = make_profile(_wide(WIDE, lambda at, row: (at + row) % 3), [])
+    together, _arm = told({"files": [genotypes]})["files"][0]["columns"]
+    assert (together["columns_alike"], together["levels"]) == (WIDE, ["0", "1", "2"])
+
+
+def test_told_leaves_a_file_of_few_columns_as_it_is() -> None:
+    whole = {"files": [make_profile(_wide(WIDE - 1, _measured), [])]}
+    assert told(whole)["files"][0]["columns"] == whole["files"][0]["columns"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import cast
 
@@ -32,7 +33,7 @@ def command(
 
     MEANING is `identifier` (nothing of it is told but its name), `quasi-identifier` or `not one`. A study stops at its
     intake until each column that was found has one. Columns that were not found may be named, too; a word on a column
-    that there isn't is an error of the next run.
+    that there isn't is an error of the next run. COLUMN may be a pattern (`AFFX*`) of columns that wait for a word.
     """
     place = workplace(home)
     opened = open_study(place, study)
@@ -55,8 +56,28 @@ def command(
             allowed=f"Files: {', '.join(files)}.",
             advice="Name one with --file.",
         )
-    said = Said(file=file or files[0], column=column, said=cast(Meaning, meaning), why=why, by=person.id)
-    write_down(opened, said)
+    said = [
+        Said(file=file or files[0], column=name, said=cast(Meaning, meaning), why=why, by=person.id)
+        for name in _meant(
+            column, [row["column"] for row in undecided(opened.record) if row["file"] == (file or files[0])]
+        )
+    ]
+    for one in said:
+        write_down(opened, one)
     left = len(undecided(opened.record))
     say(f"{left} columns still wait for a word." if left else f"Go on with: counterproof run {study}")
-    emit(vars(said), f"{said.file}: {column}: {meaning}", as_json=as_json)
+    emit(
+        [vars(one) for one in said], "\n".join(f"{one.file}: {one.column}: {meaning}" for one in said), as_json=as_json
+    )
+
+
+def _meant(column: str, waiting: list[str]) -> list[str]:
+    """Return the columns that wait and that a pattern fits; a name that is no pattern, or is one of them, is itself."""
+    if column in waiting or not set("*?[") & set(column):
+        return [column]
+    found = [name for name in waiting if fnmatchcase(name, column)]
+    if not found:
+        raise UsageError(
+            f"No column that waits for a word fits {column!r}.", advice="Look: `counterproof identifiers STUDY`."
+        )
+    return found
