@@ -14,7 +14,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -30,7 +29,6 @@ from counterproof.agents.state import StudyState
 from counterproof.agents.study import OpenStudy, Workplace, open_study
 from counterproof.agents.third_parties import check_model, check_sandbox
 from counterproof.provenance.budgets import BudgetSpent, Ledger, Longest
-from counterproof.provenance.bundle import export_bundle, service_key
 from counterproof.provenance.conventions import AGENT, OPERATION, UNTRACED_GRAPH
 from counterproof.provenance.decisions import Checkpoint
 from counterproof.provenance.errors import CounterproofError, UsageError, VerificationFailed
@@ -39,18 +37,16 @@ from counterproof.provenance.journal import Cassette, Journal
 from counterproof.provenance.leases import Lease, LeaseLost
 from counterproof.provenance.record import Record
 from counterproof.provenance.record_checkpoints import RecordCheckpoints
+from counterproof.provenance.signing import service_key
 from counterproof.provenance.store import ENDED, Status
 from counterproof.provenance.telemetry import span
-from counterproof.provenance.timestamps import Authority
 from counterproof.provenance.trace_links import last_span
-from counterproof.provenance.withheld import Profile
 from counterproof.sandbox import Environment, Limits, Sandbox, find_environment
-from counterproof.sandbox._private import private_folder
 from counterproof.sandbox.gate import Gate
 from counterproof.sandbox.gate_client import GateClient
 from counterproof.sandbox.gate_line import File
 from counterproof.sandbox.orders import ROLES, Role
-from counterproof.sandbox.secure_side import Desk, OwnProcessSide, SecureSide, check_shared
+from counterproof.sandbox.secure_side import Desk, OwnProcessSide, SecureSide
 
 ANSWER_TOKENS = 16_384
 """What an answer is reckoned to take at most where the study sends no limit."""
@@ -76,6 +72,7 @@ class Runner:
         notify: is told of a checkpoint that waits, after it is written down that it does; tells people, and raises
             nothing.
         gate: the gate's process, which opens the real data; None to do that in this process, for replays and tests.
+        exports: whether a study that ends leaves its bundle in its folder; not where whoever runs it makes one anyway.
     """
 
     workplace: Workplace
@@ -90,6 +87,7 @@ class Runner:
     find: Callable[[str], Environment] = find_environment
     notify: Notify = lambda _record, _checkpoint: None
     gate: GateClient | None = None
+    exports: bool = True
 
     def run(self, study_id: str, *, decide: Decide = lambda _study, _checkpoint: False) -> Status:
         """Run a study until it waits for a person, is over its budget or has ended, and return where it stands.
@@ -206,8 +204,14 @@ class Runner:
             environments=environments,
             answers=study.kept_answers,
             progress=self.progress,
-            export=lambda: make_bundle(self.workplace, study, study.folder / "bundle.zip", side=side),
+            export=lambda: self._export(study, side),
         )
+
+    def _export(self, study: OpenStudy, side: SecureSide) -> None:
+        if self.exports:
+            from counterproof.agents.bundling import make_bundle  # lazy: seldom needed, and a third of a second
+
+            make_bundle(self.workplace, study, study.folder / "bundle.zip", side=side)
 
     def _place(self) -> Workplace:
         """Return the workplace; with a gate, what must be known of the data comes from there."""
@@ -279,54 +283,6 @@ class _Late:
         """
         self._guard = self._guard or self._make()
         self._guard.check(body)
-
-
-def make_bundle(
-    workplace: Workplace,
-    study: OpenStudy,
-    target: Path,
-    *,
-    profile: Profile = "full",
-    authority: Authority | None = None,
-    progress: Callable[[str], None] = lambda _line: None,
-    side: SecureSide | None = None,
-) -> None:
-    """Write the bundle of a study that has ended; the choices are those of `export_bundle`.
-
-    Data files that may go into it come from the secure side; from the vault where none is given.
-    """
-    shared = study.settings.data if study.settings.share_data else ()
-    with private_folder(study.folder) as place:
-        inputs = {
-            file.name: _brought(workplace, side, File(name=file.name, sha256=file.sha256), place / file.sha256)
-            for file in shared
-        }
-        export_bundle(
-            study.record,
-            target,
-            study=study.id,
-            service_key=service_key(workplace.store.home),
-            inputs=inputs,
-            spans=study.folder / "telemetry" / "spans.otlp.jsonl",
-            profile=profile,
-            authority=authority,
-            progress=progress,
-        )
-
-
-def _brought(workplace: Workplace, side: SecureSide | None, file: File, target: Path) -> Path:
-    """Return where a data file that may leave the secure side is in the clear; a sealed one is written to `target`.
-
-    The export compares what it reads with the record, wherever it reads it.
-    """
-    if side is not None:
-        side.copy(file, target)
-        return target
-    check_shared(workplace.vault, file)
-    if not workplace.vault.is_sealed(file.sha256):
-        return workplace.vault.path(file.sha256)
-    workplace.vault.lay(file.sha256, target, name=file.name)
-    return target
 
 
 def _state(graph: StudyGraph, config: RunnableConfig, study: str) -> Any:

@@ -43,7 +43,7 @@ from counterproof.provenance.readable import MADE_WITH, SIGNED, readable_files
 from counterproof.provenance.record import Chain, Event, Record
 from counterproof.provenance.record_checkpoints import RecordCheckpoints
 from counterproof.provenance.shown import shown_programs
-from counterproof.provenance.signing import BUNDLE_NAMESPACE, DECISION_NAMESPACE, own_key, public_line, sign
+from counterproof.provenance.signing import BUNDLE_NAMESPACE, DECISION_NAMESPACE, public_line, sign
 from counterproof.provenance.software import versions
 from counterproof.provenance.timestamps import CERTIFICATES, STAMP, Authority
 from counterproof.provenance.transparency.recorded import STATEMENT, recorded_answers, signed_statement
@@ -97,11 +97,6 @@ The signatures show who signed what, with which key. That a key belongs to a per
 | `record/withheld.json` | bodies that stayed on the secure side, by their salted commitments |
 | `telemetry/` | the OpenTelemetry spans |
 """
-
-
-def service_key(home: Path) -> Ed25519PrivateKey:
-    """Return the key with which this installation signs bundles."""
-    return own_key(home / "keys" / "service", comment="counterproof-service")
 
 
 def export_bundle(

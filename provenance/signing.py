@@ -75,6 +75,11 @@ def make_key(path: Path, *, passphrase: str | None, comment: str) -> str:
     return public
 
 
+def service_key(home: Path) -> Ed25519PrivateKey:
+    """Return the key with which an installation signs bundles and record checkpoints."""
+    return own_key(home / "keys" / "service", comment="counterproof-service")
+
+
 def own_key(path: Path, *, comment: str) -> Ed25519PrivateKey:
     """Return a key of the installation itself; made at the first use, no passphrase, mode 0600."""
     if not path.exists():

@@ -17,7 +17,9 @@ from counterproof.ui.gates import open_gate
 from counterproof.ui.isolation import analysis_environment
 
 
-def runner(place: Workplace, *, say: Callable[[str], None], gate: GateClient | None = None) -> Runner:
+def runner(
+    place: Workplace, *, say: Callable[[str], None], gate: GateClient | None = None, exports: bool = True
+) -> Runner:
     """Return what runs studies on this machine, through its gate; its model calls are traced."""
     instrument_models()
     return Runner(
@@ -27,5 +29,6 @@ def runner(place: Workplace, *, say: Callable[[str], None], gate: GateClient | N
         environment=analysis_environment(),
         api_key=environment.api_key,
         progress=say,
+        exports=exports,
         notify=Notifier(settings=read_notices(place.store.home), secret=environment.secret, say=say).tell,
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from counterproof.agents.runner import make_bundle
+from counterproof.agents.bundling import make_bundle
 from counterproof.provenance.instrumentation import instrument_models
 from counterproof.provenance.store import Status
 from counterproof.provenance.tracing import start_tracing

@@ -16,8 +16,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+from counterproof.agents.bundling import make_bundle
 from counterproof.agents.models import ModelConfig
-from counterproof.agents.runner import make_bundle
 from counterproof.agents.settings import DataFile, StudySettings
 from counterproof.agents.study import OpenStudy, Workplace, open_study, open_workplace, start_study
 from counterproof.provenance.digests import sha256_file

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from counterproof.agents.runner import Runner, make_bundle
+from counterproof.agents.bundling import make_bundle
+from counterproof.agents.runner import Runner
 from counterproof.agents.study import open_study, open_workplace
 from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.instrumentation import instrument_models

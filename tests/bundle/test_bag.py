@@ -15,7 +15,7 @@ from pathlib import Path
 import bagit
 import pytest
 
-from counterproof.agents.runner import make_bundle
+from counterproof.agents.bundling import make_bundle
 from counterproof.agents.study import OpenStudy, Workplace
 from counterproof.provenance.bag import in_memory, write_bag
 from counterproof.provenance.errors import VerificationFailed

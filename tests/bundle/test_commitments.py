@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from counterproof.agents.runner import make_bundle
+from counterproof.agents.bundling import make_bundle
 from counterproof.provenance.commitments import commits_to, study_secret
 from counterproof.provenance.interop import files as interop
 from counterproof.provenance.record import Event, read_chain

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from counterproof.agents.runner import make_bundle
+from counterproof.agents.bundling import make_bundle
 from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.errors import MachineTrouble, UsageError
 from counterproof.provenance.store import Status
@@ -165,7 +165,7 @@ def test_a_place_that_can_not_be_written_is_machine_trouble(lab: Lab, tmp_path: 
 _FULL = """
 import resource, sys
 from pathlib import Path
-from counterproof.agents.runner import make_bundle
+from counterproof.agents.bundling import make_bundle
 from counterproof.agents.study import open_study, open_workplace
 from counterproof.provenance.errors import MachineTrouble
 home, study, target, *limits = sys.argv[1:]

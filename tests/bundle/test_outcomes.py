@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from counterproof.agents.runner import make_bundle
+from counterproof.agents.bundling import make_bundle
 from counterproof.provenance.verify import verify_bundle
 from counterproof.ui.commands.verify import command as verify
 

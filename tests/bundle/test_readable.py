@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import docx
 import pytest
 
-from counterproof.agents.runner import make_bundle
+from counterproof.agents.bundling import make_bundle
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.store import Status
 from counterproof.provenance.verify import verify_bundle

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from counterproof.agents.runner import make_bundle
+from counterproof.agents.bundling import make_bundle
 from counterproof.provenance.verify import verify_bundle
 from counterproof.ui.commands.export import command as export
 from counterproof.ui.commands.replay import command as replay

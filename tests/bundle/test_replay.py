@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from counterproof.agents.runner import make_bundle
+from counterproof.agents.bundling import make_bundle
 from counterproof.provenance.errors import MachineTrouble, UsageError
 from counterproof.provenance.verify import verify_bundle
 from counterproof.sandbox import Environment, LocalSandbox

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from counterproof.agents.runner import make_bundle
+from counterproof.agents.bundling import make_bundle
 from counterproof.provenance.bundle import SIGNATURE
 from counterproof.provenance.errors import MachineTrouble, UsageError, VerificationFailed
 from counterproof.provenance.timestamps import CERTIFICATES, STAMP, Authority, check_stamp, read_stamp

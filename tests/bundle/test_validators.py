@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from counterproof.agents.runner import make_bundle
+from counterproof.agents.bundling import make_bundle
 from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.digests import digest_of
 from counterproof.provenance.interop.dsse import seal

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from counterproof.agents.runner import make_bundle
+from counterproof.agents.bundling import make_bundle
 from counterproof.agents.study import open_study
 from counterproof.provenance.digests import sha256_file
 from counterproof.provenance.labels import review_label
