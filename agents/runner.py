@@ -19,6 +19,7 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
 
+from counterproof.agents.bundling import make_bundle
 from counterproof.agents.chat import Chat
 from counterproof.agents.context import StudyContext
 from counterproof.agents.graph import RECURSION_LIMIT, StudyGraph
@@ -209,8 +210,6 @@ class Runner:
 
     def _export(self, study: OpenStudy, side: SecureSide) -> None:
         if self.exports:
-            from counterproof.agents.bundling import make_bundle  # lazy: seldom needed, and a third of a second
-
             make_bundle(self.workplace, study, study.folder / "bundle.zip", side=side)
 
     def _place(self) -> Workplace:

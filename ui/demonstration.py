@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
+from counterproof.agents.bundling import make_bundle
 from counterproof.agents.study import OpenStudy, open_study
 from counterproof.provenance.errors import VerificationFailed
+from counterproof.provenance.verify import verify_bundle
 from counterproof.sandbox.gate_client import GateClient
 from counterproof.sandbox.gate_line import File
 from counterproof.scenarios.catalogue import load_scenario
@@ -20,7 +20,6 @@ from counterproof.ui.running import runner
 from counterproof.ui.vaults import seal_new
 
 SCENARIO = "lung-survival"
-_LATER = ("counterproof.agents.bundling", "counterproof.provenance.verify")
 
 
 def demonstrate(output: Path, home: Path, *, gate: GateClient) -> tuple[dict[str, Any], str]:
@@ -39,14 +38,10 @@ def demonstrate(output: Path, home: Path, *, gate: GateClient) -> tuple[dict[str
     seal_new(place)
     study = start_scenario(place, load_scenario(SCENARIO))
     say(f"study {study}")
-    threading.Thread(target=_load, daemon=True).start()  # while this process waits for the gate and for programs
     with traced(place, study):
         run_scenario(runner(place, say=say, gate=gate, exports=False), study)
     opened = open_study(place, study)
     files = [File(name=file.name, sha256=file.sha256) for file in opened.settings.data]
-    from counterproof.agents.bundling import make_bundle  # lazy: loaded meanwhile
-    from counterproof.provenance.verify import verify_bundle  # lazy: loaded meanwhile
-
     make_bundle(place, opened, output, side=gate.side(study, record=opened.record, files=files))
     found = verify_bundle(output)
     if not found.ok:
@@ -64,11 +59,6 @@ def demonstrate(output: Path, home: Path, *, gate: GateClient) -> tuple[dict[str
         "programs_s": round(programs_s, 3),
     }
     return value, text
-
-
-def _load() -> None:
-    for module in _LATER:
-        importlib.import_module(module)  # lazy: nobody waits for it
 
 
 def _results(study: OpenStudy) -> dict[str, dict[str, Any]]:
