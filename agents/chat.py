@@ -20,7 +20,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -85,6 +85,8 @@ class _Call:
 
 
 Refused = Callable[[str, bytes, RowInRequest], None]
+Pacing = Callable[[], AbstractContextManager[None]]
+"""Holds a request back until the endpoint may be asked, and knows when it has ended."""
 _call: ContextVar[_Call] = ContextVar("counterproof_model_call")
 
 
@@ -98,6 +100,7 @@ class Chat:
         guard: refuses requests that hold something of the real data.
         refused: is told the key and the body of a request that was refused, and why.
         sleep: waits between attempts.
+        pace: surrounds each request that is sent, where an endpoint may be asked only so often.
     """
 
     def __init__(
@@ -109,9 +112,12 @@ class Chat:
         guard: Guard,
         refused: Refused = lambda _key, _body, _error: None,
         sleep: Callable[[float], None] = time.sleep,
+        pace: Pacing = nullcontext,
     ) -> None:
         self.config = config
-        self._transport = _JournalTransport(journal, guard, refused=refused, timeout_s=config.timeout_s, sleep=sleep)
+        self._transport = _JournalTransport(
+            journal, guard, refused=refused, timeout_s=config.timeout_s, sleep=sleep, pace=pace
+        )
         self._client = ChatOpenAI(
             model=config.model,
             base_url=config.base_url,
@@ -169,12 +175,14 @@ class _JournalTransport(httpx2.BaseTransport):
         refused: Refused,
         timeout_s: float,
         sleep: Callable[[float], None],
+        pace: Pacing,
     ) -> None:
         self._journal = journal
         self._guard = guard
         self._refused = refused
         self._timeout_s = timeout_s
         self._sleep = sleep
+        self._pace = pace
         self._inner: httpx2.HTTPTransport | None = None
         self._lock = threading.Lock()
 
@@ -207,7 +215,7 @@ class _JournalTransport(httpx2.BaseTransport):
             try:
                 return self._journal.perform(
                     call.key,
-                    lambda _attempt: self._send(call, request),
+                    lambda _attempt: self._paced(call, request),
                     kind="model",
                     request=body,
                     data={"path": request.url.path, "host": request.url.host},
@@ -216,6 +224,10 @@ class _JournalTransport(httpx2.BaseTransport):
                 if call.retry_after is None or call.attempts == TRIES:
                     raise
                 self._sleep(min(max(call.retry_after, 0.5 * 2 ** (call.attempts - 1)), _WAIT_MAX_S))
+
+    def _paced(self, call: _Call, request: httpx2.Request) -> Response:
+        with self._pace():
+            return self._send(call, request)
 
     def _send(self, call: _Call, request: httpx2.Request) -> Response:
         began = time.monotonic()

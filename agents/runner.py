@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +20,7 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command
 
 from counterproof.agents.bundling import make_bundle
-from counterproof.agents.chat import Chat
+from counterproof.agents.chat import Chat, Pacing
 from counterproof.agents.context import StudyContext
 from counterproof.agents.graph import RECURSION_LIMIT, StudyGraph
 from counterproof.agents.graph_store import open_graph
@@ -69,6 +69,7 @@ class Runner:
         cassette: answers model calls in a replay; None otherwise.
         clock: the time by which approvals expire.
         sleep: waits between two attempts of a model call.
+        pace: surrounds each request to the endpoint, where it may be asked only so often.
         find: returns the environment that a study names.
         notify: is told of a checkpoint that waits, after it is written down that it does; tells people, and raises
             nothing.
@@ -85,6 +86,7 @@ class Runner:
     cassette: Cassette | None = None
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     sleep: Callable[[float], None] = time.sleep
+    pace: Pacing = nullcontext
     find: Callable[[str], Environment] = find_environment
     notify: Notify = lambda _record, _checkpoint: None
     gate: GateClient | None = None
@@ -194,6 +196,7 @@ class Runner:
             guard=_Late(lambda: AskingGuard(side, intake_question(settings, study.record, policy))),
             refused=lambda key, body, error: note_refused(study.record, key, body, error),
             sleep=self.sleep,
+            pace=self.pace,
         )
         return StudyContext(
             settings=settings,

@@ -140,7 +140,7 @@ def export_bundle(
     beside = {CERTIFICATES: authority.certificates} if authority and authority.certificates else {}
     try:
         payload = _payload(record, events, profile=profile, service_key=service_key, inputs=inputs, spans=spans)
-        with _appearing(target) as new:
+        with appearing(target) as new:
             write_bag(new, study, info=info, payload=payload, sign=sign_all, beside=beside, progress=progress)
     except OSError as error:
         raise MachineTrouble(
@@ -322,7 +322,7 @@ def _signatures(key: Ed25519PrivateKey, authority: Authority | None) -> Signatur
 
 
 @contextmanager
-def _appearing(target: Path) -> Iterator[IO[bytes]]:
+def appearing(target: Path) -> Iterator[IO[bytes]]:
     """Open a file that takes the place of `target` when all went well, and vanishes otherwise."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".bundle-", delete=False) as new:

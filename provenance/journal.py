@@ -34,7 +34,8 @@ from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import CounterproofError, MachineTrouble, ToolFailed
 from counterproof.provenance.record import SYSTEM, Actor, Event, Record, Ref, Side
 
-EffectKind = Literal["model", "execution"]
+EffectKind = Literal["model", "execution", "trial"]
+"""A `trial` is an execution outside of any study, on the open data of a comparison: nobody approved it."""
 _EFFECTS = frozenset({"effect.started", "effect.finished", "effect.failed"})
 
 

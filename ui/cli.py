@@ -40,6 +40,7 @@ COMMANDS = {
     "reviewers": "Add, list and revoke those who may decide.",
     "budget": "Show what a study may use and has used; extend it with a signature.",
     "policy": "Show, check and set the rules under which people decide.",
+    "compare": "Compare models on tasks whose answers are held out.",
     "models": "List the configured models.",
     "scenarios": "List and record scenarios.",
     "worker": "Run the studies that the pages ask for.",

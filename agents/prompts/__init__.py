@@ -27,7 +27,7 @@ def fill(name: str, **parts: str) -> str:
     Raises:
         KeyError: a part that the prompt names is missing.
     """
-    return Template(_HEAD.sub("", _read(name), count=1)).substitute(parts).strip()
+    return Template(_HEAD.sub("", source_of(name), count=1)).substitute(parts).strip()
 
 
 def version(name: str) -> int:
@@ -36,13 +36,14 @@ def version(name: str) -> int:
     Raises:
         ValueError: the prompt doesn't begin with its version and reason.
     """
-    head = _HEAD.match(_read(name))
+    head = _HEAD.match(source_of(name))
     if head is None:
         raise ValueError(f"The prompt {name!r} doesn't begin with '<!-- version N', its reason and '-->'.")
     return int(head.group(1))
 
 
-def _read(name: str) -> str:
+def source_of(name: str) -> str:
+    """Return a prompt as its file has it."""
     return files("counterproof.agents.prompts").joinpath(f"{name}.md").read_text(encoding="utf-8")
 
 

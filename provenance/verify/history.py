@@ -85,6 +85,12 @@ def check_bodies(bundle: Bundle) -> list[str]:
 
 def check_effects(bundle: Bundle) -> list[str]:
     """8: every effect ended, once; second attempts are marked, and no call that gave something is missing."""
+    fail_if([f"event {event.seq} is a trial, which no study has" for event in bundle.events if _is_trial(event)])
+    return follow_effects(bundle)
+
+
+def follow_effects(bundle: Bundle) -> list[str]:
+    """Follow the effects of a record, of a study or of a cell of a comparison."""
     finished: set[str] = set()
     running: dict[str, Event] = {}
     attempts: dict[str, int] = {}
@@ -104,6 +110,10 @@ def check_effects(bundle: Bundle) -> list[str]:
     again = sum(attempts.values()) - len(attempts)
     open_ended = f", {len(running)} cut off" if running else ""
     return [f"{len(finished)} effects, each once, {again} second attempts{open_ended}"]
+
+
+def _is_trial(event: Event) -> bool:
+    return event.type.startswith("effect.") and event.data["kind"] == "trial"
 
 
 def _signed(bundle: Bundle) -> Iterator[RecordCheckpoint]:

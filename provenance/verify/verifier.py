@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from counterproof.provenance.campaign_bundle import CAMPAIGN, KIND
 from counterproof.provenance.errors import CounterproofError, MachineTrouble, UsageError, VerificationFailed
 from counterproof.provenance.labels import review_label
 from counterproof.provenance.timestamps import read_certificates
+from counterproof.provenance.verify.campaign import CAMPAIGN_STEPS
 from counterproof.provenance.verify.claims import check_copies, check_marks, check_report
 from counterproof.provenance.verify.container import check_bag, check_seal
 from counterproof.provenance.verify.history import check_bodies, check_chain, check_effects
 from counterproof.provenance.verify.oversight import check_approvals, check_decisions
-from counterproof.provenance.verify.reading import Bundle, NotApplicable, NotHere
+from counterproof.provenance.verify.reading import Bundle, NotApplicable, NotHere, fail_if
 from counterproof.provenance.withheld import Profile
 from counterproof.provenance.zips import check_canonical, open_stored
 
@@ -43,6 +48,7 @@ _STEPS: tuple[tuple[str, Callable[[Bundle], list[str]]], ...] = (
     ("copies", check_copies),
 )
 _CHAIN = 4
+_NOT_REVIEWED = "a comparison: nobody approved its programs, which ran on open data"
 
 
 Outcome = Literal["ok", "failed", "not applicable", "cannot be checked here"]
@@ -131,10 +137,45 @@ def _verify(path: Path, authority: bytes) -> Verification:
     with archive:
         top = archive.namelist()[0].partition("/")[0]
         bundle = Bundle(archive=archive, top=top, authority=authority)
-        steps = [_container(bundle, path)]
-        for number, (name, take) in enumerate(_STEPS, start=2):
+        steps, compared = [_container(bundle, path)], bundle.info(KIND) == [CAMPAIGN]
+        for number, (name, take) in enumerate((*CAMPAIGN_STEPS, _studies_step(authority)) if compared else _STEPS, 2):
             steps.append(_take(number, name, take, bundle))
-        return _summary(bundle, steps)
+        return _campaign_summary(bundle, steps) if compared else _summary(bundle, steps)
+
+
+def _studies_step(authority: bytes) -> tuple[str, Callable[[Bundle], list[str]]]:
+    """Return the last step of a comparison: the bundles of its studies hold, by the steps of a study."""
+
+    def check_studies(bundle: Bundle) -> list[str]:
+        named = bundle.of_type("campaign.ended")[-1].data["studies"]
+        if not named:
+            raise NotApplicable("no cell of the comparison is a study")
+        with tempfile.TemporaryDirectory(prefix="counterproof-verify-") as folder:
+            for key in named:
+                unpacked = Path(folder, f"{key}.zip")
+                with bundle.stream(f"studies/{key}.zip") as file, unpacked.open("wb") as out:
+                    shutil.copyfileobj(file, out)
+                found = _verify(unpacked, authority)
+                failed = [f"the study of {key}: {step.name}: {step.evidence[0]}" for step in found.steps if _bad(step)]
+                fail_if(failed)
+                unpacked.unlink()
+        return [f"{len(named)} bundles of studies, each verified by its own steps"]
+
+    return "studies", check_studies
+
+
+def _bad(step: Step) -> bool:
+    return step.outcome == "failed"
+
+
+def _campaign_summary(bundle: Bundle, steps: list[Step]) -> Verification:
+    given = {"study": bundle.top, "title": "", "ended": "", "label": "", "head": ""}
+    with suppress(*_MALFORMED, VerificationFailed):
+        created, ended = bundle.events[0].data, bundle.of_type("campaign.ended")[-1]
+        label = _NOT_REVIEWED
+        given = {"study": created["campaign"], "title": created["title"], "ended": "done", "label": label}
+        given["head"] = ended.digest
+    return Verification(**given, profile="full", steps=tuple(steps))
 
 
 def _container(bundle: Bundle, path: Path) -> Step:
