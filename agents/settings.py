@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from counterproof.agents.models import ModelConfig
 from counterproof.sandbox import Language
 from counterproof.sandbox.orders import Role
+from counterproof.tools.codebooks import Variable
 from counterproof.tools.exposure import EXPOSURES, IN_WORDS, DataRules, Exposure, ThirdParties, strictest
 
 QUESTION_MAX = 20_000
@@ -60,7 +61,9 @@ class StudySettings(_Model):
     data: tuple[DataFile, ...] = Field(min_length=1)
     """The data set."""
     codebook: str = ""
-    """What the columns mean, in the words of whoever knows."""
+    """What the columns mean, in the words of whoever knows; of one that has a form, a line a variable."""
+    variables: tuple[Variable, ...] = ()
+    """What the codebook says of columns, where it has a form: then the model is told it column by column."""
     model: ModelConfig
     """The model and its endpoint."""
     language: Language = "python"

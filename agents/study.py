@@ -39,6 +39,7 @@ from counterproof.provenance.vault_keys import VaultKeys
 from counterproof.sandbox import Language, Limits, Mount
 from counterproof.sandbox.gate_line import File
 from counterproof.tools import Table, read_file
+from counterproof.tools.codebooks import Variable
 from counterproof.tools.exposure import EXPOSURES, DataRules, strictest
 from counterproof.tools.identifiers import check_names
 from counterproof.tools.reading.writing import check_writable
@@ -142,6 +143,7 @@ def new_study(
     model: ModelConfig,
     title: str = "",
     codebook: str = "",
+    variables: Sequence[Variable] = (),
     scenario: str = "",
     share_data: bool = False,
     rules: Mapping[str, DataRules] | None = None,
@@ -171,7 +173,11 @@ def new_study(
     """
     asked = check_question(question)
     if len(codebook) > CODEBOOK_MAX:
-        raise UsageError(f"The codebook has {len(codebook):,} characters.", allowed=f"At most {CODEBOOK_MAX:,}.")
+        raise UsageError(
+            f"The codebook has {len(codebook):,} characters.",
+            allowed=f"At most {CODEBOOK_MAX:,}.",
+            advice="Leave out variables that the data don't have.",
+        )
     for path in data:
         check_writable(path.name)
     files = [read_file(path) for path in data]
@@ -209,6 +215,7 @@ def new_study(
         exposure=strictest(file.exposure for file in about),
         data=tuple(about),
         codebook=codebook,
+        variables=tuple(variables),
         model=model,
         language=language,
         environment=environment or language,

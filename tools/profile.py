@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from itertools import combinations
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,7 @@ _RELATED_MAX = 30
 """So many columns are looked at for correlations; their number grows with the square of it."""
 _RELATION_MIN = 0.3
 _EXACT = Context(prec=1000)
+_NOTHING: Mapping[str, dict[str, Any]] = MappingProxyType({})
 
 
 def make_profile(
@@ -57,6 +59,7 @@ def make_profile(
     quasi: Collection[str] = (),
     rules: Suppression = RULES,
     exposure: Exposure = "metadata",
+    codebook: Mapping[str, dict[str, Any]] = _NOTHING,
 ) -> dict[str, Any]:
     """Describe a table for the model.
 
@@ -67,10 +70,12 @@ def make_profile(
         quasi: columns that single persons out together: no correlation of them is shown.
         rules: where suppression begins.
         exposure: what the model may see of this file.
+        codebook: what a person wrote of columns, by their names.
 
     Returns:
-        JSON-able: `file`, `rows`, `columns` (each with `name`, `type`, `missing`, and `levels`, `range` or `span`),
-        perhaps `persons`, `correlations` and `first_rows`, and `held_back`, the list of what was suppressed and why.
+        JSON-able: `file`, `rows`, `columns` (each with `name`, `type`, `missing`, and `levels`, `range` or `span`, and
+        perhaps `codebook`), perhaps `persons`, `correlations` and `first_rows`, and `held_back`, the list of what was
+        suppressed and why.
     """
     hidden = {finding.column: finding.reason for finding in findings}
     held_back = [{"column": name, "what": "everything but its name", "why": why} for name, why in hidden.items()]
@@ -86,6 +91,8 @@ def make_profile(
             described, withheld = _open(column)
         else:
             described, withheld = _describe(column, table.rows, persons, rules)
+        if column.name in codebook:
+            described["codebook"] = codebook[column.name]
         columns.append({**_named(column.name, at), **described})
         held_back += withheld
     made: dict[str, Any] = {"file": table.name, "rows": table.rows, "columns": columns}
