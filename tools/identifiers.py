@@ -24,6 +24,7 @@ from counterproof.provenance.errors import UsageError
 from counterproof.tools.data import Column, Table
 from counterproof.tools.identifier_text import find_in_text, is_clinical_code
 from counterproof.tools.identifier_words import COLUMN_WORDS, SUBJECT_WORDS, WHOLE_NAME_ONLY, Kind
+from counterproof.tools.reading.date_forms import holds_dates
 
 LONG_TEXT = 40
 """Longer values are free text."""
@@ -130,7 +131,7 @@ def _reason(column: Column, rows: int) -> tuple[str, str] | None:
     if kind:
         return "its name is that of an identifier", kind
     present = column.values.dropna()
-    if column.kind == "date":
+    if holds_dates(column):
         return "it holds dates of single persons", "date"
     found = _in_text(present, rows) if column.kind == "text" else _in_numbers(column, present)
     if found:

@@ -35,6 +35,8 @@ def read_define(name: str, data: bytes) -> tuple[Variable, ...]:
 
 
 def _root(name: str, data: bytes) -> Any:
+    if b"<!DOCTYPE" in data:
+        raise _document_type(name)
     parser = etree.XMLParser(
         resolve_entities=False, no_network=True, load_dtd=False, dtd_validation=False, huge_tree=False
     )
@@ -47,13 +49,17 @@ def _root(name: str, data: bytes) -> Any:
             f"{where}: it is no well-formed XML ({str(error).partition(', line')[0]}).",
             advice="Copy the file again; one that ends within a line is cut off.",
         ) from error
-    if root.getroottree().docinfo.doctype:
-        raise UsageError(
-            f"{name} has a document type ({root.getroottree().docinfo.doctype[:60]!r}), which may define entities.",
-            allowed="A define.xml without a DOCTYPE line.",
-            advice="Take the line out.",
-        )
+    if root.getroottree().docinfo.doctype:  # in another encoding
+        raise _document_type(name)
     return root
+
+
+def _document_type(name: str) -> UsageError:
+    return UsageError(
+        f"{name} has a document type, which may define entities.",
+        allowed="A define.xml without a DOCTYPE line.",
+        advice="Take the line out.",
+    )
 
 
 class _Parts:

@@ -2,64 +2,31 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pandas as pd
 
 from counterproof.tools.data import Column
 from counterproof.tools.noticed.noticed import Behind, Mask, Noticed
-
-_LOOKED_AT = 200
-_MOSTLY = 0.9
-_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec|mai|okt|dez|mär)[a-z]*\.?"
-_TIME = r"(?:[T ]\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?[AaPp][Mm])?(?:Z|[+-]\d{2}:?\d{2})?)?"
-_FORMS: dict[str, re.Pattern[str]] = {
-    "YYYY-MM-DD": re.compile(r"(?:1[89]|20)\d{2}-\d{2}-\d{2}"),
-    "YYYY-MM-DD with a time": re.compile(r"(?:1[89]|20)\d{2}-\d{2}-\d{2}" + _TIME),
-    "YYYY/MM/DD": re.compile(r"(?:1[89]|20)\d{2}[/.]\d{1,2}[/.]\d{1,2}" + _TIME),
-    "YYYYMMDD": re.compile(r"(?:1[89]|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])"),
-    "YYYY-MM": re.compile(r"(?:1[89]|20)\d{2}-(?:0[1-9]|1[0-2])"),
-    "DD Mon YYYY": re.compile(r"\d{1,2}[ -]?" + _MONTH + r"[ -,]*(?:\d{2}|\d{4})" + _TIME, re.IGNORECASE),
-    "Mon DD, YYYY": re.compile(_MONTH + r"[ -]\d{1,2},? *\d{4}" + _TIME, re.IGNORECASE),
-}
-_SPLIT = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4}|\d{2})" + _TIME)
+from counterproof.tools.reading.date_forms import MOSTLY, SPLIT, form_of, holds_dates
 
 
 def forms_of_dates(column: Column, behind: Behind) -> list[Noticed]:
     """Return in which forms a text column holds dates; nothing where it holds none, or days as YYYY-MM-DD alone."""
-    if column.kind == "date":
+    if column.kind == "date" or not holds_dates(column):
         return []
-    if column.kind != "text":
-        return _as_numbers(column)
-    some = column.cells.slice(0, 20_000).unique().drop_null()[:_LOOKED_AT].to_pylist()
-    if not some or sum(form_of(str(value)) is not None for value in some) < _MOSTLY * len(some):
-        return []
+    if column.kind == "integer":
+        text = "whole numbers that read as dates YYYYMMDD"
+        return [Noticed(kind="form of dates", columns=(column.name,), text=text)]
     values = column.values
     forms: pd.Series = values.map({value: form_of(str(value)) for value in values.dropna().unique()})
     present = int(values.notna().sum())
-    if forms.notna().sum() < _MOSTLY * present:
+    if forms.notna().sum() < MOSTLY * present:
         return []
     named, held = _named(forms, values, behind)
     order = _order(values, forms, behind)
     text = f"dates as text, {'in several forms' if len(named) + held > 1 else 'in the form'}: {', '.join(named)}"
     text += (", " if named else "") + f"forms of {behind.few} each" if held else ""
     return [Noticed(kind="form of dates", columns=(column.name,), text=text + order)]
-
-
-def form_of(value: str) -> str | None:
-    """Return the form of a date, by its parts; None for what is no date."""
-    text = value.strip()
-    for name, pattern in _FORMS.items():
-        if pattern.fullmatch(text):
-            return name
-    split = _SPLIT.fullmatch(text)
-    if split is None or not (1 <= int(split[1]) <= 31 and 1 <= int(split[3]) <= 31):
-        return None
-    if int(split[1]) > 12 and int(split[3]) > 12:
-        return None
-    year = "YYYY" if len(split[4]) == 4 else "YY"
-    return f"nn{split[2]}nn{split[2]}{year}"
 
 
 def _named(forms: pd.Series, values: pd.Series, behind: Behind) -> tuple[list[str], int]:
@@ -92,15 +59,5 @@ def _order(values: pd.Series, forms: pd.Series, behind: Behind) -> str:
 
 def _above_12(values: pd.Series, group: int) -> Mask:
     """Return where one of the two numbers before the year can't be a month."""
-    numbers = pd.to_numeric(values.str.strip().str.extract(_SPLIT.pattern)[group], errors="coerce")
+    numbers = pd.to_numeric(values.str.strip().str.extract(SPLIT.pattern)[group], errors="coerce")
     return np.asarray(numbers.gt(12).to_numpy(), dtype=np.bool_)
-
-
-def _as_numbers(column: Column) -> list[Noticed]:
-    """Return whether whole numbers read as YYYYMMDD; one that is none decides."""
-    if column.kind != "integer":
-        return []
-    some = column.cells.slice(0, 20_000).unique().drop_null()[:_LOOKED_AT].to_pylist()
-    if len(some) < 2 or not all(_FORMS["YYYYMMDD"].fullmatch(f"{value:.0f}") for value in some):
-        return []
-    return [Noticed(kind="form of dates", columns=(column.name,), text="whole numbers that read as dates YYYYMMDD")]
