@@ -54,7 +54,7 @@ def intake_question(settings: StudySettings, record: Record, policy: Policy) -> 
     asked = Asked(
         rules=rules,
         said=words,
-        exempt=f"{settings.question}\n{settings.codebook}",
+        exempt=f"{settings.question}\n{settings.whole_codebook}",
         codebook=settings.variables,
     )
     return canonical_json(asked.model_dump(mode="json"))

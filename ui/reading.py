@@ -12,6 +12,7 @@ from typing import Any, assert_never
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.tools.codebooks import Variable, readable_codebook
 from counterproof.ui.rendering import finding_text
 from counterproof.ui.subjects import (
     CodePart,
@@ -70,7 +71,13 @@ def _plan(subject: dict[str, Any]) -> PlanPart:
             Listing(title=f"What the model is told about {file['file']} ({file['rows']} rows)", rows=_t(shown))
         )
         listings.append(Listing(title=f"Held back from the model: {file['file']}", rows=_t(held), empty="Nothing."))
-    return PlanPart(markdown=subject["readable"], listings=tuple(listings), codebook=subject["codebook"])
+    return PlanPart(markdown=subject["readable"], listings=tuple(listings), codebook=_codebook(subject))
+
+
+def _codebook(subject: dict[str, Any]) -> str:
+    """Return the codebook in words, and a line a variable where it has a form."""
+    variables = [Variable.model_validate(one) for one in subject["variables"]]
+    return "\n\n".join(filter(None, [subject["codebook"], readable_codebook(variables)]))
 
 
 def noticed_listing(rows: list[dict[str, Any]]) -> Listing:
@@ -316,8 +323,22 @@ def _signoff(subject: dict[str, Any]) -> SignoffPart:
 
 
 def _data(files: list[dict[str, Any]], *, title: str = "Data") -> Listing:
-    rows = [{"file": file["name"], "bytes": f"{file['size']:,}", "SHA-256": file["sha256"]} for file in files]
+    made = any(file.get("original") for file in files)
+    rows = [
+        {
+            "file": file["name"],
+            "bytes": f"{file['size']:,}",
+            "SHA-256": file["sha256"],
+            **({"made from": _original(file)} if made else {}),
+        }
+        for file in files
+    ]
     return Listing(title=title, rows=_t(rows))
+
+
+def _original(file: dict[str, Any]) -> str:
+    original = file.get("original")
+    return f"{original['name']}, SHA-256 {original['sha256']}" if original else ""
 
 
 def _number(value: float | None, form: str) -> str:

@@ -123,8 +123,14 @@ def _plan(subject: dict[str, Any]) -> list[str]:
         *(held or ["- nothing"]),
         "",
         "Data:",
-        *[f"- {file['name']}, {file['size']} bytes, sha256 {file['sha256']}" for file in subject["data"]],
+        *[f"- {_data(file)}" for file in subject["data"]],
     ]
+
+
+def _data(file: dict[str, Any]) -> str:
+    original = file["original"]
+    made_from = f"; made from {original['name']}, sha256 {original['sha256']}" if original else ""
+    return f"{file['name']}, {file['size']} bytes, sha256 {file['sha256']}{made_from}"
 
 
 def _noticed(rows: list[dict[str, Any]]) -> list[str]:

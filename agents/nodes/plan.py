@@ -58,4 +58,5 @@ def plan_subject(ctx: StudyContext, state: StudyState, document: dict[str, Any])
         "identifiers": intake.data["identifiers"],
         "quasi_identifiers": intake.data["quasi_identifiers"],
         "codebook": ctx.settings.codebook,
+        "variables": [one.model_dump(mode="json") for one in ctx.settings.variables],
     }

@@ -58,10 +58,11 @@ def quoted(text: str) -> str:
 
 
 def codebook_told(settings: StudySettings) -> str:
-    """Return what stands under "Codebook": its text, or where it is, if the profile holds it column by column."""
-    if settings.variables:
-        return "Its words stand with each column of the profile, under `codebook`; they came with the data, too."
-    return quoted(settings.codebook) or "None was given."
+    """Return what stands under "Codebook": its text, and where more is, if the profile holds some column by column."""
+    there = (
+        "In the profile, with each column, under `codebook`; it came with the data, too." if settings.variables else ""
+    )
+    return "\n\n".join(filter(None, [quoted(settings.codebook), there])) or "None was given."
 
 
 def _visible(text: str) -> str:

@@ -11,7 +11,7 @@ from pathlib import PurePath
 
 from counterproof.provenance.errors import UsageError
 from counterproof.tools.codebooks import define_xml, dictionary, redcap
-from counterproof.tools.codebooks.variable import Codebook, Form, Variable, readable_codebook
+from counterproof.tools.codebooks.variable import Codebook, Form, Variable
 
 _DELIMITED = (".csv", ".tsv")
 _BINARY = (".xlsx", ".xls", ".ods", ".docx", ".pdf")
@@ -40,7 +40,7 @@ def read_codebook(name: str, data: bytes) -> Codebook:
 
 
 def _structured(form: Form, variables: tuple[Variable, ...]) -> Codebook:
-    return Codebook(form=form, text=readable_codebook(variables), variables=variables)
+    return Codebook(form=form, variables=variables)
 
 
 def _text(name: str, ending: str, data: bytes) -> str:

@@ -83,16 +83,16 @@ class Codebook:
 
     Attributes:
         form: which form it has.
-        text: what people read and the model may be told: the text itself, or one line a variable.
+        text: the text, where it is one and says of no column in particular what it says.
         variables: what it says of each column; none where it is a text.
     """
 
     form: Form
-    text: str
+    text: str = ""
     variables: tuple[Variable, ...] = ()
 
 
-NO_CODEBOOK = Codebook(form="text", text="")
+NO_CODEBOOK = Codebook(form="text")
 
 
 def make_variable(
