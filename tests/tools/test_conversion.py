@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import gzip
-import io
-import zipfile
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import pandas as pd
 import pyreadr
@@ -22,6 +19,8 @@ from counterproof.tools.reading.conversion import converted
 from counterproof.tools.reading.reader import read_table
 from counterproof.tools.reading.table import Column, Table
 
+from ..workbook import workbook
+
 FRAME = pd.DataFrame(
     {
         "age": [41.0, 52.0, None, 9.0],
@@ -30,42 +29,6 @@ FRAME = pd.DataFrame(
     }
 )
 DAYS = pd.to_datetime(pd.Series(["1980-01-31", "1971-05-01", "1990-12-24", "2000-02-29"]))
-_SHEET = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-_REL = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-_PACKAGE = "http://schemas.openxmlformats.org/package/2006"
-
-
-def workbook(frame: pd.DataFrame) -> bytes:
-    """Return an Excel workbook with one sheet, written by hand."""
-    rows = [list(frame.columns), *frame.itertuples(index=False)]
-    cells = "".join(f"<row>{''.join(map(_cell, row))}</row>" for row in rows)
-    types = "application/vnd.openxmlformats-officedocument.spreadsheetml"
-    parts = {
-        "[Content_Types].xml": f'<Types xmlns="{_PACKAGE}/content-types"><Default Extension="rels" ContentType='
-        '"application/vnd.openxmlformats-package.relationships+xml"/><Override PartName="/xl/workbook.xml" '
-        f'ContentType="{types}.sheet.main+xml"/><Override PartName="/xl/s.xml" ContentType="{types}.worksheet+xml"/>'
-        "</Types>",
-        "_rels/.rels": f'<Relationships xmlns="{_PACKAGE}/relationships"><Relationship Id="r1" '
-        f'Type="{_REL}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        "xl/workbook.xml": f'<workbook xmlns="{_SHEET}" xmlns:r="{_REL}"><sheets><sheet name="data" sheetId="1" '
-        'r:id="r1"/></sheets></workbook>',
-        "xl/_rels/workbook.xml.rels": f'<Relationships xmlns="{_PACKAGE}/relationships"><Relationship Id="r1" '
-        f'Type="{_REL}/worksheet" Target="s.xml"/></Relationships>',
-        "xl/s.xml": f'<worksheet xmlns="{_SHEET}"><sheetData>{cells}</sheetData></worksheet>',
-    }
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        for name, text in parts.items():
-            archive.writestr(name, text)
-    return out.getvalue()
-
-
-def _cell(value: object) -> str:
-    if value is None or value != value:
-        return "<c/>"
-    if isinstance(value, float):
-        return f"<c><v>{value!r}</v></c>"
-    return f'<c t="inlineStr"><is><t>{escape(str(value))}</t></is></c>'
 
 
 def _write(path: Path) -> None:
