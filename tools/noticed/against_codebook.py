@@ -50,8 +50,7 @@ def _other_codes(column: Column, variable: Variable, behind: Behind) -> list[Not
     if not variable.levels or variable.levels_cut or column.kind == "date":
         return []
     allowed = {_comparable(code) for code in (*variable.levels, *variable.missing)}
-    values = column.values.dropna()
-    different = values.unique()
+    different = list(column.counts().index)
     others = [value for value in different if _comparable(value) not in allowed]
     if not others or len(others) >= len(different) / 2 + 1:
         return []

@@ -71,14 +71,14 @@ def _suspected(column: Column, known: Sequence[float], behind: Behind) -> list[N
     return [Noticed(kind="code for missing", columns=(column.name,), text="; ".join(parts))] if parts else []
 
 
-def _equal(column: Column, code: float) -> Mask:
+def _equal(column: Column, code: float | str) -> Mask:
     return np.asarray(pc.fill_null(pc.equal(column.cells, code), False).to_numpy(), dtype=np.bool_)
 
 
 def _in_text(column: Column, declared: Sequence[str], behind: Behind) -> list[Noticed]:
-    if column.distinct() > DIFFERENT_MAX:
+    counts = column.counts()
+    if len(counts) > DIFFERENT_MAX:
         return []
-    counts = column.values.value_counts()
     words = [str(value) for value in counts.index if value in declared or value in _MARKS or is_unknown(str(value))]
     numbers = int(sum(count for value, count in counts.items() if is_number(str(value))))
     if numbers < counts.sum() and numbers >= _MOSTLY * counts.sum():
@@ -95,7 +95,7 @@ def _named(column: Column, values: Sequence[str], behind: Behind) -> str:
     """Return the values that k persons have with their shares, and that there are others."""
     parts, held = [], 0
     for value in values:
-        rows = (column.values == value).to_numpy(dtype=np.bool_)
+        rows = _equal(column, value)
         if behind.enough(rows):
             parts.append(f"{shown(value)} ({behind.share(rows)})")
         else:

@@ -49,16 +49,15 @@ def _in_numbers(column: Column, behind: Behind) -> list[Noticed]:
 
 
 def _written(column: Column, behind: Behind) -> list[Noticed]:
-    if column.distinct() > DIFFERENT_MAX:
+    counts = column.counts()
+    if len(counts) > DIFFERENT_MAX:
         return []
-    values = column.values
-    counts = values.value_counts()
     unit_of = {
         value: found.group(1) for value in counts.index if (found := _WITH_UNIT.fullmatch(str(value))) is not None
     }
     if len(set(unit_of.values())) < 2 or counts[list(unit_of)].sum() < _MOSTLY * counts.sum():
         return []
-    units: pd.Series = values.map(unit_of)
+    units: pd.Series = column.values.map(unit_of)
     parts, held = [], False
     for unit in dict.fromkeys(unit_of.values()):
         rows = (units == unit).to_numpy(dtype=np.bool_)
