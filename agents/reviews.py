@@ -51,7 +51,12 @@ def intake_question(settings: StudySettings, record: Record, policy: Policy) -> 
         for file in settings.data
     }
     words = tuple(Word(**vars(one)) for one in said_of(record))
-    asked = Asked(rules=rules, said=words, exempt=f"{settings.question}\n{settings.codebook}")
+    asked = Asked(
+        rules=rules,
+        said=words,
+        exempt=f"{settings.question}\n{settings.whole_codebook}",
+        codebook=settings.variables,
+    )
     return canonical_json(asked.model_dump(mode="json"))
 
 

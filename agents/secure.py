@@ -25,9 +25,12 @@ from counterproof.provenance.digests import canonical_json
 from counterproof.sandbox.gate_line import Told
 from counterproof.sandbox.secure_side import Question, SecureFiles, SecureSide
 from counterproof.tools import MARK, Table, make_profile, make_twin, read_table, review_outputs
+from counterproof.tools.codebooks import Variable
 from counterproof.tools.disclosure.carrying import pack_items, unpack_outputs
 from counterproof.tools.exposure import EXPOSURES, DataRules, Exposure, Suppression
 from counterproof.tools.looking import Looked, Meaning, Said, look
+from counterproof.tools.noticed import Noticed, notice
+from counterproof.tools.noticed.against_codebook import variable_of
 from counterproof.tools.profile import rounded_share
 from counterproof.tools.reading.writing import in_form_of
 from counterproof.tools.rowguard import Guarded, Hit, RowGuard, RowInRequest
@@ -76,6 +79,8 @@ class Asked(_Model):
     """What was said of columns."""
     exempt: str = ""
     """Question and codebook, which a person wrote for the model."""
+    codebook: tuple[Variable, ...] = ()
+    """What the codebook says of columns, where it has a form."""
 
     def of(self, file: str) -> FileRules:
         """Return what is set for a file."""
@@ -137,7 +142,7 @@ def _exposure(files: SecureFiles, asked: Asked, name: str) -> Exposure:
 
 def _looked(files: SecureFiles, asked: Asked) -> list[Looked]:
     words = [Said(**word.model_dump()) for word in asked.said]
-    key = f"looked {asked.model_dump_json(include={'rules', 'said'})}"
+    key = f"looked {asked.model_dump_json(include={'rules', 'said', 'codebook'})}"
     looked: list[Looked] = files.remember(
         key,
         lambda: [
@@ -146,6 +151,7 @@ def _looked(files: SecureFiles, asked: Asked) -> list[Looked]:
                 words,
                 rules=DataRules(subject=asked.of(table.name).subject),
                 suppression=_suppression(asked, table.name),
+                marked=_marked(table, asked.codebook),
             )
             for table in _tables(files)
         ],
@@ -170,25 +176,51 @@ def _intake(files: SecureFiles, argument: bytes) -> Told:
     if undecided:
         return Told(answer=canonical_json({"undecided": undecided}))
     profiles: list[dict[str, Any]] = []
-    noted: dict[str, Any] = {"identifiers": [], "quasi_identifiers": [], "synthetic_mark": MARK, "rows": {}}
+    noted: dict[str, Any] = {
+        "identifiers": [],
+        "quasi_identifiers": [],
+        "noticed": [],
+        "synthetic_mark": MARK,
+        "rows": {},
+    }
     twins: dict[str, bytes] = {}
     for table, one in zip(tables, looked, strict=True):
-        profiles.append(
-            make_profile(
-                table,
-                list(one.hidden),
-                subject=one.subject,
-                quasi=one.quasi.columns,
-                rules=_suppression(asked, table.name),
-                exposure=_exposure(files, asked, table.name),
-            )
+        noticed = notice(table, one, codebook=asked.codebook, rules=_suppression(asked, table.name))
+        described = make_profile(
+            table,
+            list(one.hidden),
+            subject=one.subject,
+            quasi=one.quasi.columns,
+            rules=_suppression(asked, table.name),
+            exposure=_exposure(files, asked, table.name),
+            codebook=_said(table, asked.codebook),
         )
+        profiles.append({**described, **_told(noticed)})
+        noted["noticed"] += [{"file": table.name, **found.told(), "hidden": found.hidden} for found in noticed]
         twins[table.name] = in_form_of(table.name, make_twin(table, list(one.hidden)))
         noted["identifiers"] += _listed(table.name, one, asked.said)
         noted["quasi_identifiers"] += _quasi(table.name, one, asked.of(table.name).k)
         noted["rows"][table.name] = table.rows
     answer = {"undecided": [], "profile": {"files": profiles}, "noted": noted}
     return Told(answer=canonical_json(answer), bodies=twins)
+
+
+def _marked(table: Table, codebook: Sequence[Variable]) -> set[str]:
+    """Return the columns that the codebook marks as identifiers."""
+    of = {column.name: variable_of(column.name, table.name, codebook) for column in table.columns}
+    return {name for name, one in of.items() if one is not None and one.identifies}
+
+
+def _said(table: Table, codebook: Sequence[Variable]) -> dict[str, dict[str, Any]]:
+    """Return what the codebook says of each column that it describes."""
+    of = {column.name: variable_of(column.name, table.name, codebook) for column in table.columns}
+    return {name: one.told() for name, one in of.items() if one is not None and one.told()}
+
+
+def _told(noticed: Sequence[Noticed]) -> dict[str, Any]:
+    """Return what a profile says of what was noticed; nothing where nothing was."""
+    rows = [one.told() for one in noticed if not one.hidden]
+    return {"noticed": rows} if rows else {}
 
 
 def _disclosure(files: SecureFiles, packed: bytes) -> Told:

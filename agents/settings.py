@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from counterproof.agents.models import ModelConfig
 from counterproof.sandbox import Language
 from counterproof.sandbox.orders import Role
+from counterproof.tools.codebooks import Variable, readable_codebook
 from counterproof.tools.exposure import EXPOSURES, IN_WORDS, DataRules, Exposure, ThirdParties, strictest
 
 QUESTION_MAX = 20_000
@@ -16,6 +17,15 @@ QUESTION_MAX = 20_000
 
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Original(_Model):
+    """The file that a data file was made from."""
+
+    name: str
+    """Its name."""
+    sha256: str
+    """Digest of its bytes."""
 
 
 class DataFile(_Model):
@@ -33,6 +43,8 @@ class DataFile(_Model):
     """Who else may see what the exposure allows."""
     subject: str = ""
     """The column that tells persons apart; "" to go by the names of the columns."""
+    original: Original | None = None
+    """What it was made from, where that has a form which programs don't read; None where it is that file itself."""
 
     @property
     def rules(self) -> DataRules:
@@ -61,6 +73,8 @@ class StudySettings(_Model):
     """The data set."""
     codebook: str = ""
     """What the columns mean, in the words of whoever knows."""
+    variables: tuple[Variable, ...] = ()
+    """What codebooks that have a form, and the data files themselves, say of columns."""
     model: ModelConfig
     """The model and its endpoint."""
     language: Language = "python"
@@ -86,6 +100,11 @@ class StudySettings(_Model):
         if self.exposure != allowed:
             raise ValueError(f"the study's exposure is {self.exposure!r}, and that of its files allows {allowed!r}")
         return self
+
+    @property
+    def whole_codebook(self) -> str:
+        """What is said of the columns, as a text: the words of whoever knows, then a line a variable."""
+        return "\n\n".join(filter(None, [self.codebook, readable_codebook(self.variables)]))
 
     def language_of(self, role: Role) -> Language:
         """Return the language of one of the programs; the check program is in Python."""

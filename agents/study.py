@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from counterproof.agents.models import ModelConfig
-from counterproof.agents.settings import QUESTION_MAX, DataFile, StudySettings
+from counterproof.agents.settings import QUESTION_MAX, DataFile, Original, StudySettings
 from counterproof.agents.software import software
 from counterproof.agents.third_parties import check_model
 from counterproof.provenance.blobs import Blobs
@@ -38,9 +38,12 @@ from counterproof.provenance.vault import Vault, stored_protector
 from counterproof.provenance.vault_keys import VaultKeys
 from counterproof.sandbox import Language, Limits, Mount
 from counterproof.sandbox.gate_line import File
-from counterproof.tools import Table, read_file
+from counterproof.tools import Table, take_file
+from counterproof.tools.codebooks import Variable, readable_codebook
+from counterproof.tools.data import Taken
 from counterproof.tools.exposure import EXPOSURES, DataRules, strictest
 from counterproof.tools.identifiers import check_names
+from counterproof.tools.noticed.against_codebook import variable_of
 from counterproof.tools.reading.writing import check_writable
 
 BODY_KEYS = "body-keys"
@@ -142,6 +145,7 @@ def new_study(
     model: ModelConfig,
     title: str = "",
     codebook: str = "",
+    variables: Sequence[Variable] = (),
     scenario: str = "",
     share_data: bool = False,
     rules: Mapping[str, DataRules] | None = None,
@@ -170,18 +174,14 @@ def new_study(
         MachineTrouble: the store can't be written.
     """
     asked = check_question(question)
-    if len(codebook) > CODEBOOK_MAX:
-        raise UsageError(f"The codebook has {len(codebook):,} characters.", allowed=f"At most {CODEBOOK_MAX:,}.")
-    for path in data:
-        check_writable(path.name)
-    files = [read_file(path) for path in data]
-    for _, table in files:
-        check_names(table)
-        _check_subject(table, (rules or {}).get(table.name, DataRules()))
-    given = {**dict.fromkeys([table.name for _, table in files], DataRules()), **(rules or {})}
-    about = [
-        DataFile(name=table.name, sha256=table.sha256, size=table.size, **vars(given[table.name])) for _, table in files
-    ]
+    files = [take_file(path) for path in data]
+    set_of = _set_of(files, rules or {})
+    for taken in files:
+        check_names(taken.table)
+        _check_subject(taken.table, set_of[taken.table.name])
+    about = [_of_file(taken, set_of[taken.table.name]) for taken in files]
+    variables = _with_labels(variables, files)
+    _check_codebook(codebook, variables)
     about += [_of_entry(entry, (rules or {}).get(entry.name, DataRules())) for entry in entered]
     if not about:
         raise UsageError("No data file was given.", advice="Name at least one with --data.")
@@ -191,6 +191,7 @@ def new_study(
         )
     names = [file.name for file in about]
     for name in names:
+        check_writable(name)
         Mount(host=Path(name), target=name)
         if names.count(name) > 1:
             raise UsageError(f"Two data files are called {name!r}.", advice="Rename one: programs tell them by name.")
@@ -209,6 +210,7 @@ def new_study(
         exposure=strictest(file.exposure for file in about),
         data=tuple(about),
         codebook=codebook,
+        variables=tuple(variables),
         model=model,
         language=language,
         environment=environment or language,
@@ -217,8 +219,8 @@ def new_study(
         checks_on_data=checks_on_data,
         limits=limits or {},
     )
-    for (content, _), file in zip(files, about, strict=False):
-        workplace.vault.put(content)
+    for taken, file in zip(files, about, strict=False):
+        workplace.vault.put(taken.content)
         _enter(workplace.vault, file, share=share_data, by=by)
     return start_study(workplace, make_id(), settings.model_dump(mode="json"), policy=under)
 
@@ -274,6 +276,34 @@ def _under(policy: bytes, data: Sequence[DataFile]) -> bytes:
     return write_policy(read.model_copy(update={"data": {**read.data, **more}})) if more else policy
 
 
+def _check_codebook(codebook: str, variables: Sequence[Variable]) -> None:
+    size = len(codebook) + len(readable_codebook(variables))
+    if size > CODEBOOK_MAX:
+        raise UsageError(
+            f"The codebook has {size:,} characters.",
+            allowed=f"At most {CODEBOOK_MAX:,}.",
+            advice="Leave out variables that the data don't have.",
+        )
+
+
+def _set_of(files: Sequence[Taken], rules: Mapping[str, DataRules]) -> dict[str, DataRules]:
+    """Return what was set for each file; a person knows one that was converted by the name that it had."""
+    names = {file.table.name: (file.original or file.table).name for file in files}
+    return {name: rules.get(name, rules.get(given, DataRules())) for name, given in names.items()}
+
+
+def _of_file(file: Taken, rules: DataRules) -> DataFile:
+    made_from = Original(name=file.original.name, sha256=file.original.sha256) if file.original else None
+    table = file.table
+    return DataFile(name=table.name, sha256=table.sha256, size=table.size, original=made_from, **vars(rules))
+
+
+def _with_labels(variables: Sequence[Variable], files: Sequence[Taken]) -> list[Variable]:
+    """Return what a codebook says of columns, and what the files themselves say of those that it leaves out."""
+    more = [one for file in files for one in file.variables]
+    return [*variables, *(one for one in more if variable_of(one.name, one.dataset, variables) is None)]
+
+
 def _check_subject(table: Table, rules: DataRules) -> None:
     if rules.subject and all(column.name != rules.subject for column in table.columns):
         raise UsageError(
@@ -296,7 +326,8 @@ def _of_entry(entry: Entry, rules: DataRules) -> DataFile:
         raise UsageError(
             f"The data file {entry.name} was added for no third party.", advice="Leave --third-parties allowed away."
         )
-    return DataFile(name=entry.name, sha256=entry.sha256, size=entry.size, **vars(rules))
+    made_from = Original(name=entry.original, sha256=entry.original_sha256) if entry.original else None
+    return DataFile(name=entry.name, sha256=entry.sha256, size=entry.size, original=made_from, **vars(rules))
 
 
 def _author(workplace: Workplace, author: str, policy: bytes) -> str:
@@ -370,7 +401,15 @@ def _enter(vault: Vault, file: DataFile, *, share: bool, by: str) -> None:
     """Write into the vault's ledger what a study was made with; terms that are there are kept, but for sharing."""
     known = vault.ledger.entries().get(file.sha256)
     if known is None or known.forgotten_at:
-        known = Entry(sha256=file.sha256, name=file.name, size=file.size, share=share)
+        original = file.original or Original(name="", sha256="")
+        known = Entry(
+            sha256=file.sha256,
+            name=file.name,
+            size=file.size,
+            share=share,
+            original=original.name,
+            original_sha256=original.sha256,
+        )
     most = max(known.exposure, file.exposure, key=EXPOSURES.index)
     vault.ledger.added(msgspec.structs.replace(known, share=known.share or share, exposure=most), by=by)
 

@@ -34,6 +34,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         share: whether the file itself may go into a bundle.
         source: where it is from, and under which agreement.
         licence: its licence, SPDX where there is one.
+        original: name of the file that it was made from; "" where it is that file itself.
+        original_sha256: digest of that file, or "".
         added_by: who added it.
         added_at: when (UTC).
         forgotten_at: when it was forgotten; "" while it is there.
@@ -49,6 +51,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     share: bool = False
     source: str = ""
     licence: str = ""
+    original: str = ""
+    original_sha256: str = ""
     added_by: str = ""
     added_at: str = ""
     forgotten_at: str = ""

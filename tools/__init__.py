@@ -4,7 +4,7 @@ Reading and profiling data, the twin, static and statistical checks, replication
 Nothing here calls a model, decides, or writes to the record.
 """
 
-from counterproof.tools.data import Column, Table, read_file, read_table
+from counterproof.tools.data import Column, Table, read_file, read_table, take_file
 from counterproof.tools.disclosure import (
     DisclosureFinding,
     Item,
@@ -66,4 +66,5 @@ __all__ = [
     "result_item",
     "review_outputs",
     "table_item",
+    "take_file",
 ]

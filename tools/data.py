@@ -1,18 +1,52 @@
 """Reading a data set: files become columns, or an error that says what is wrong with the file.
 
 The bytes of the file are what is hashed, stored and mounted; reading never changes them. Which reader is asked is said
-by the ending of the name (`tools.reading`).
+by the ending of the name (`tools.reading`). A form that programs don't read is converted before (`take_file`).
 """
 
 from __future__ import annotations
 
 import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 from counterproof.provenance.errors import UsageError
+from counterproof.tools.codebooks.variable import Variable
 from counterproof.tools.reading import MISSING, Column, Kind, Table, read_table
+from counterproof.tools.reading.conversion import converted, converted_name, described, is_converted
 
-__all__ = ["MISSING", "Column", "Kind", "Table", "read_file", "read_table"]
+__all__ = ["MISSING", "Column", "Kind", "Table", "Taken", "read_file", "read_table", "take_file"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """A data file as it goes into the vault, and what it was made from.
+
+    Attributes:
+        content: the bytes that are stored and that programs read.
+        table: what they hold.
+        original: the file that they were made from; None where it is that file itself.
+        variables: what the file itself says of its columns.
+    """
+
+    content: bytes
+    table: Table
+    original: Table | None
+    variables: tuple[Variable, ...]
+
+
+def take_file(path: Path) -> Taken:
+    """Read a data file from disk, and convert it where programs don't read its form.
+
+    Raises:
+        UsageError: see `read_file`.
+    """
+    content, table = read_file(path)
+    if not is_converted(table.name):
+        return Taken(content=content, table=table, original=None, variables=described(table))
+    made = converted(table)
+    again = read_table(converted_name(table.name), made)
+    return Taken(content=made, table=again, original=table, variables=described(table))
 
 
 def read_file(path: Path) -> tuple[bytes, Table]:

@@ -19,11 +19,13 @@ from itertools import pairwise
 from pathlib import PurePath
 
 import pandas as pd
+import pyarrow.compute as pc
 
 from counterproof.provenance.errors import UsageError
 from counterproof.tools.data import Column, Table
 from counterproof.tools.identifier_text import find_in_text, is_clinical_code
 from counterproof.tools.identifier_words import COLUMN_WORDS, SUBJECT_WORDS, WHOLE_NAME_ONLY, Kind
+from counterproof.tools.reading.date_forms import holds_dates
 
 LONG_TEXT = 40
 """Longer values are free text."""
@@ -96,8 +98,8 @@ def subject_column(table: Table, named: str = "") -> Column | None:
     """
     if named:
         return next(column for column in table.columns if column.name == named)
-    known = [column for column in table.columns if _names_subject(column.name) and column.values.notna().all()]
-    return min(known, key=lambda column: column.values.nunique(), default=None)
+    known = [column for column in table.columns if _names_subject(column.name) and not column.missing]
+    return min(known, key=Column.distinct, default=None)
 
 
 def words_of(name: str) -> list[str]:
@@ -129,17 +131,24 @@ def _reason(column: Column, rows: int) -> tuple[str, str] | None:
     kind = _kind_of(column.name)
     if kind:
         return "its name is that of an identifier", kind
-    present = column.values.dropna()
-    if column.kind == "date":
+    if holds_dates(column):
         return "it holds dates of single persons", "date"
-    found = _in_text(present, rows) if column.kind == "text" else _in_numbers(column, present)
+    found = _in_text(column, rows) if column.kind == "text" else _in_numbers(column)
     if found:
         return found
-    if column.kind != "number" and rows >= _ROWS_MIN and len(present) == rows and present.nunique() == rows:
-        if column.kind == "text" and all(map(is_clinical_code, present)):
+    if column.kind != "number" and rows >= _ROWS_MIN and _tells_rows_apart(column):
+        if column.kind == "text" and all(map(is_clinical_code, column.values)):
             return None
         return _OWN_VALUE, "other number"
     return None
+
+
+def _tells_rows_apart(column: Column) -> bool:
+    """Say whether every row has a value of its own; mostly its beginning shows that it is not so."""
+    begin = column.cells.slice(0, _LOOKED_AT_MAX)
+    if column.missing or len(begin.unique()) < len(begin):
+        return False
+    return column.distinct() == len(column.cells)
 
 
 def _is_given_out(column: Column) -> bool:
@@ -151,16 +160,20 @@ def _is_given_out(column: Column) -> bool:
     return low >= 0 and (runs_on or len(str(low)) == len(str(high)) >= _ONE_LENGTH)
 
 
-def _in_numbers(column: Column, present: pd.Series) -> tuple[str, str] | None:
-    if column.kind == "integer" and len(present) and present.abs().median() >= _LONG_NUMBER:
+def _in_numbers(column: Column) -> tuple[str, str] | None:
+    ends = pc.min_max(column.cells).as_py()
+    if ends["min"] is None:
+        return None
+    long = column.kind == "integer" and max(abs(ends["min"]), abs(ends["max"])) >= _LONG_NUMBER
+    if long and column.values.abs().median() >= _LONG_NUMBER:
         return "it holds whole numbers of nine and more digits", "other number"
-    if "age" in words_of(column.name) and (present > _OLD).any() and (present < 130).all():
+    if "age" in words_of(column.name) and _OLD < ends["max"] < 130:
         return f"it holds ages over {_OLD}", "date"
     return None
 
 
-def _in_text(present: pd.Series, rows: int) -> tuple[str, str] | None:
-    different = pd.Series(present.unique())
+def _in_text(column: Column, rows: int) -> tuple[str, str] | None:
+    different = pd.Series(column.different().to_pylist(), dtype="object")
     if not len(different):
         return None
     if (different.str.len() > LONG_TEXT).any():

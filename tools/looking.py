@@ -11,7 +11,7 @@ It does not cover writing down what a person said (`agents.reviews`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -63,7 +63,14 @@ class Looked:
     quasi: Anonymity
 
 
-def look(table: Table, said: Sequence[Said] = (), *, rules: DataRules, suppression: Suppression) -> Looked:
+def look(
+    table: Table,
+    said: Sequence[Said] = (),
+    *,
+    rules: DataRules,
+    suppression: Suppression,
+    marked: Collection[str] = (),
+) -> Looked:
     """Look at a file.
 
     Args:
@@ -71,6 +78,7 @@ def look(table: Table, said: Sequence[Said] = (), *, rules: DataRules, suppressi
         said: what persons said of its columns; the last word on a column counts.
         rules: what a person set for the file.
         suppression: where suppression begins.
+        marked: columns that the codebook marks as identifiers.
 
     Raises:
         UsageError: a person spoke of a column that there isn't.
@@ -86,6 +94,13 @@ def look(table: Table, said: Sequence[Said] = (), *, rules: DataRules, suppressi
         )
     word = {name: one for name, one in word.items() if name in there}
     found = find_identifiers(table)
+    by_form = {one.column for one in found}
+    reason = "the codebook marks it as an identifier"
+    found += [
+        Finding(column=column.name, reason=reason)
+        for column in table.columns
+        if column.name in marked and column.name not in by_form
+    ]
     named = {one.column for one in found}
     also = [
         Finding(column=name, reason=f"{one.by} says that it identifies persons")

@@ -17,13 +17,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from itertools import combinations
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from counterproof.tools.data import Column, Table
 from counterproof.tools.exposure import Exposure, Suppression
@@ -45,8 +48,11 @@ WIDE = 200
 _ALIKE_MIN, _NAMES_SHOWN = 20, 10
 _RELATED_MAX = 30
 """So many columns are looked at for correlations; their number grows with the square of it."""
+_RELATED_ROWS = 50_000
+"""Of more rows every n-th is looked at for correlations: they are told to one decimal."""
 _RELATION_MIN = 0.3
 _EXACT = Context(prec=1000)
+_NOTHING: Mapping[str, dict[str, Any]] = MappingProxyType({})
 
 
 def make_profile(
@@ -57,6 +63,7 @@ def make_profile(
     quasi: Collection[str] = (),
     rules: Suppression = RULES,
     exposure: Exposure = "metadata",
+    codebook: Mapping[str, dict[str, Any]] = _NOTHING,
 ) -> dict[str, Any]:
     """Describe a table for the model.
 
@@ -67,10 +74,12 @@ def make_profile(
         quasi: columns that single persons out together: no correlation of them is shown.
         rules: where suppression begins.
         exposure: what the model may see of this file.
+        codebook: what a person wrote of columns, by their names.
 
     Returns:
-        JSON-able: `file`, `rows`, `columns` (each with `name`, `type`, `missing`, and `levels`, `range` or `span`),
-        perhaps `persons`, `correlations` and `first_rows`, and `held_back`, the list of what was suppressed and why.
+        JSON-able: `file`, `rows`, `columns` (each with `name`, `type`, `missing`, and `levels`, `range` or `span`, and
+        perhaps `codebook`), perhaps `persons`, `correlations` and `first_rows`, and `held_back`, the list of what was
+        suppressed and why.
     """
     hidden = {finding.column: finding.reason for finding in findings}
     held_back = [{"column": name, "what": "everything but its name", "why": why} for name, why in hidden.items()]
@@ -86,6 +95,8 @@ def make_profile(
             described, withheld = _open(column)
         else:
             described, withheld = _describe(column, table.rows, persons, rules)
+        if column.name in codebook:
+            described["codebook"] = codebook[column.name]
         columns.append({**_named(column.name, at), **described})
         held_back += withheld
     made: dict[str, Any] = {"file": table.name, "rows": table.rows, "columns": columns}
@@ -154,7 +165,7 @@ def _together(columns: list[dict[str, Any]]) -> dict[str, Any]:
 
 def is_coded(column: Column) -> bool:
     """Say whether a column holds categories: text, or few different whole numbers."""
-    return column.kind == "text" or (column.kind == "integer" and column.values.nunique() <= CODES_MAX)
+    return column.kind == "text" or (column.kind == "integer" and column.distinct() <= CODES_MAX)
 
 
 def common_levels(column: Column, persons: pd.Series | None = None, *, k: int = K) -> pd.Series[int]:
@@ -165,7 +176,7 @@ def common_levels(column: Column, persons: pd.Series | None = None, *, k: int = 
         persons: tells persons apart, one value a row; None where each row is a person.
         k: fewest persons.
     """
-    counts = column.values.value_counts()
+    counts = column.counts()
     behind = counts if persons is None else persons.groupby(column.values).nunique().reindex(counts.index, fill_value=0)
     return counts[behind >= k].sort_index()
 
@@ -179,17 +190,26 @@ def shown_range(column: Column, persons: pd.Series | None = None, *, k: int = K)
     """
     if column.kind not in ("integer", "number"):
         return None
-    values = column.values.dropna()
-    smallest, largest = _of_persons(values, persons)
-    if len(smallest) < 2 * k or (low := float(smallest[k - 1])) > (high := float(largest[-k])):
+    values = pc.drop_null(column.cells).cast(pa.float64()).to_numpy()
+    behind = len(values) if persons is None else int(persons[column.values.notna()].nunique())
+    if behind < 2 * k:
         return None
-    present = np.sort(values.to_numpy(dtype="float64"))
-    present = np.clip(present, low, high)  # what lies beyond the ends says nothing, not even here
-    spread = float(present[3 * len(present) // 4] - present[len(present) // 4]) or high - low
+    quarters = [len(values) // 4, 3 * len(values) // 4]
+    present = np.partition(values, sorted({k - 1, len(values) - k, *quarters}))
+    if persons is None:
+        low, high = float(present[k - 1]), float(present[-k])
+    else:
+        smallest, largest = _of_persons(column.values.dropna(), persons)
+        low, high = float(smallest[k - 1]), float(largest[-k])
+    if low > high:
+        return None
+    # What lies beyond the ends says nothing, not even here.
+    below, above = np.clip(present[quarters], low, high)
+    spread = float(above - below) or high - low
     finest = 0 if column.kind == "integer" else column.decimals
     places = finest
     if spread > 0:
-        places = min(1 - math.floor(math.log10(spread)), finest) - (len(smallest) < 4 * k)
+        places = min(1 - math.floor(math.log10(spread)), finest) - (behind < 4 * k)
     return _rounded(low, places, ROUND_FLOOR), _rounded(high, places, ROUND_CEILING)
 
 
@@ -207,7 +227,7 @@ def _describe(
 ) -> tuple[dict[str, Any], list[dict[str, str]]]:
     described: dict[str, Any] = {
         "type": column.kind,
-        "missing": rounded_share(column.values.isna().sum() / rows, rules),
+        "missing": rounded_share(column.missing / rows, rules),
     }
     if column.kind == "date":
         return _span(column, persons, described, rules)
@@ -228,7 +248,7 @@ def _levels(
     levels = common_levels(column, persons, k=rules.k)
     kept = levels if len(levels) <= LEVELS_MAX else levels.nlargest(LEVELS_MAX).sort_index()
     described["levels"] = {_level(level): rounded_share(count / rows, rules) for level, count in kept.items()}
-    rare = column.values.nunique() - len(levels)
+    rare = column.distinct() - len(levels)
     held = []
     if rare:
         described["other_levels"] = "held back"
@@ -255,7 +275,7 @@ def _span(
 
 def _open(column: Column) -> tuple[dict[str, Any], list[dict[str, str]]]:
     """Describe a column of an open file: everything, as it is."""
-    described: dict[str, Any] = {"type": column.kind, "missing": int(column.values.isna().sum())}
+    described: dict[str, Any] = {"type": column.kind, "missing": column.missing}
     present = column.values.dropna()
     if is_coded(column):
         levels = present.value_counts()
@@ -293,7 +313,8 @@ def _correlations(
     numeric = [column for column in columns if column.kind in ("integer", "number")][:_RELATED_MAX]
     if len(numeric) < 2:
         return [], 0
-    frame = pd.DataFrame({str(at): column.values for at, column in enumerate(numeric)})
+    step = 1 + len(numeric[0].cells) // _RELATED_ROWS
+    frame = pd.DataFrame({str(at): column.cells.to_numpy()[::step].copy() for at, column in enumerate(numeric)})
     found = frame.rank().corr(min_periods=4 * rules.k).to_numpy()
     shown, small = [], 0
     for one, two in combinations(range(len(numeric)), 2):

@@ -12,7 +12,9 @@ from counterproof.agents.study import Workplace, open_study
 from counterproof.provenance.labels import mode_notice
 from counterproof.provenance.record import Event
 from counterproof.provenance.store import ENDED, Status
+from counterproof.ui.reading import noticed_listing
 from counterproof.ui.seen import messages_seen
+from counterproof.ui.subjects import Listing
 from counterproof.ui.views import InboxRow, inbox
 
 
@@ -57,6 +59,8 @@ class StudyView:
     timeline: tuple[TimelineRow, ...]
     exposure: str
     """What the model may see of the data, in words."""
+    noticed: Listing | None
+    """What was noticed about the data; None before the intake is over."""
     seen: tuple[dict[str, Any], ...]
     """Every message that the model was sent, with its sources."""
 
@@ -78,6 +82,7 @@ def study_view(workplace: Workplace, study_id: str, *, now: datetime | None = No
     study = open_study(workplace, study_id)
     waiting = [wait for wait in inbox(workplace, now=now) if wait.study == study_id]
     status, scenario = Status(row["status"]), study.settings.mode == "scenario"
+    intake = study.record.of_type("intake.finished")
     bundle = study.folder / "bundle.zip"
     return StudyView(
         id=study_id,
@@ -94,6 +99,7 @@ def study_view(workplace: Workplace, study_id: str, *, now: datetime | None = No
         notice=mode_notice(study.record.of_type("study.created")[0]),
         timeline=tuple(_timeline_row(event) for event in _shown(study.record.events())),
         exposure=f"Exposure {study.settings.exposure}: {exposure_in_words(study.settings)}.",
+        noticed=noticed_listing(intake[-1].data["noticed"]) if intake else None,
         seen=tuple(messages_seen(study.record)),
     )
 

@@ -12,6 +12,7 @@ from typing import Any, assert_never
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.tools.codebooks import Variable, readable_codebook
 from counterproof.ui.rendering import finding_text
 from counterproof.ui.subjects import (
     CodePart,
@@ -56,15 +57,47 @@ def _read(kind: CheckpointKind, subject: dict[str, Any], blobs: Blobs) -> Part:
 
 
 def _plan(subject: dict[str, Any]) -> PlanPart:
-    listings = [_data(subject["data"]), _identifiers(subject["identifiers"]), _quasi(subject["quasi_identifiers"])]
+    listings = [
+        _data(subject["data"]),
+        noticed_listing(subject["noticed"]),
+        _identifiers(subject["identifiers"]),
+        _quasi(subject["quasi_identifiers"]),
+    ]
     for file in subject["profile"]["files"]:
-        shown = [_column(column) for column in file["columns"]]
+        described = any("codebook" in column for column in file["columns"])
+        shown = [_column(column, described=described) for column in file["columns"]]
         held = [{"column": row["column"], "held back": row["what"], "why": row["why"]} for row in file["held_back"]]
         listings.append(
             Listing(title=f"What the model is told about {file['file']} ({file['rows']} rows)", rows=_t(shown))
         )
         listings.append(Listing(title=f"Held back from the model: {file['file']}", rows=_t(held), empty="Nothing."))
-    return PlanPart(markdown=subject["readable"], listings=tuple(listings), codebook=subject["codebook"])
+    return PlanPart(markdown=subject["readable"], listings=tuple(listings), codebook=_codebook(subject))
+
+
+def _codebook(subject: dict[str, Any]) -> str:
+    """Return the codebook in words, and a line a variable where it has a form."""
+    variables = [Variable.model_validate(one) for one in subject["variables"]]
+    return "\n\n".join(filter(None, [subject["codebook"], readable_codebook(variables)]))
+
+
+def noticed_listing(rows: list[dict[str, Any]]) -> Listing:
+    """Return what was noticed about the data before there was a plan."""
+    return Listing(
+        title="Noticed about the data at the intake",
+        rows=_t(
+            [
+                {
+                    "file": row["file"],
+                    "columns": ", ".join(row["columns"]),
+                    "kind": row["kind"],
+                    "what": row["text"],
+                    "told to": "people" if row["hidden"] else "people and the model",
+                }
+                for row in rows
+            ]
+        ),
+        empty="Nothing was noticed by code. That does not mean that all is in order.",
+    )
 
 
 def _identifiers(found: list[dict[str, str]]) -> Listing:
@@ -105,7 +138,7 @@ def _quasi(found: list[dict[str, Any]]) -> Listing:
     )
 
 
-def _column(column: dict[str, Any]) -> dict[str, str]:
+def _column(column: dict[str, Any], *, described: bool) -> dict[str, str]:
     levels, ends = column.get("levels"), column.get("range", "")
     values = ", ".join(f"{level} ({share})" for level, share in levels.items()) if levels else ""
     if isinstance(ends, list):
@@ -117,7 +150,17 @@ def _column(column: dict[str, Any]) -> dict[str, str]:
         "type": column["type"],
         "missing": str(column["missing"]),
         "levels or range": values or ends,
+        **({"codebook": _described(column.get("codebook", {}))} if described else {}),
     }
+
+
+def _described(said: dict[str, Any]) -> str:
+    """Return what the codebook says of a column, in one line."""
+    parts = [str(said[key]) for key in ("label", "type") if key in said]
+    parts += [f"[{said['unit']}]"] if "unit" in said else []
+    parts += [", ".join(f"{code} = {text}" if text else code for code, text in said.get("codes", {}).items())]
+    parts += [f"missing: {', '.join(said['missing'])}"] if "missing" in said else []
+    return "; ".join(filter(None, parts))
 
 
 def _code(subject: dict[str, Any]) -> CodePart:
@@ -280,8 +323,22 @@ def _signoff(subject: dict[str, Any]) -> SignoffPart:
 
 
 def _data(files: list[dict[str, Any]], *, title: str = "Data") -> Listing:
-    rows = [{"file": file["name"], "bytes": f"{file['size']:,}", "SHA-256": file["sha256"]} for file in files]
+    made = any(file.get("original") for file in files)
+    rows = [
+        {
+            "file": file["name"],
+            "bytes": f"{file['size']:,}",
+            "SHA-256": file["sha256"],
+            **({"made from": _original(file)} if made else {}),
+        }
+        for file in files
+    ]
     return Listing(title=title, rows=_t(rows))
+
+
+def _original(file: dict[str, Any]) -> str:
+    original = file.get("original")
+    return f"{original['name']}, SHA-256 {original['sha256']}" if original else ""
 
 
 def _number(value: float | None, form: str) -> str:

@@ -56,6 +56,9 @@ def study_text(row: dict[str, Any], events: list[Event], checks: list[dict[str, 
     lines += [f"Exposure: {level}: {IN_WORDS.get(cast(Exposure, level), level)}"]
     lines += [*filter(None, [mode_notice(event) for event in events[:1]]), ""]
     lines += [f"{event.seq:>4}  {event.ts[:19]}  {_event(event)}" for event in events]
+    noticed = [row for event in events if event.type == "intake.finished" for row in event.data["noticed"]]
+    if noticed:
+        lines += ["", "Noticed about the data at the intake", *_noticed(noticed)]
     if checks:
         lines += ["", "Checks (secure side: may hold numbers that are not released)"]
         lines += _checks(checks)
@@ -110,6 +113,9 @@ def _plan(subject: dict[str, Any]) -> list[str]:
         "Columns that may identify a person (of an identifier the model is told the name only):",
         *(found or ["- none was found; that is no proof"]),
         "",
+        "Noticed at the intake:",
+        *(_noticed(subject["noticed"]) or ["- nothing; that is no proof"]),
+        "",
         "Quasi-identifiers (no correlation of them is told):",
         *(quasi or ["- none was found; that is no proof"]),
         "",
@@ -117,8 +123,26 @@ def _plan(subject: dict[str, Any]) -> list[str]:
         *(held or ["- nothing"]),
         "",
         "Data:",
-        *[f"- {file['name']}, {file['size']} bytes, sha256 {file['sha256']}" for file in subject["data"]],
+        *[f"- {_data(file)}" for file in subject["data"]],
     ]
+
+
+def _data(file: dict[str, Any]) -> str:
+    original = file["original"]
+    made_from = f"; made from {original['name']}, sha256 {original['sha256']}" if original else ""
+    return f"{file['name']}, {file['size']} bytes, sha256 {file['sha256']}{made_from}"
+
+
+def _noticed(rows: list[dict[str, Any]]) -> list[str]:
+    """Return what was noticed about the data before there was a plan, one line each."""
+    return [f"- {noticed_text(row)}" for row in rows]
+
+
+def noticed_text(row: dict[str, Any]) -> str:
+    """Return one thing that was noticed about the data, in one line."""
+    where = f"{row['file']}: {', '.join(row['columns'])}" if row["columns"] else str(row["file"])
+    unseen = " (the model is not told)" if row["hidden"] else ""
+    return f"{where}: {row['kind']}: {row['text']}{unseen}"
 
 
 def _code(subject: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Intake: look at the data, find identifiers, write the profile, make the twin. No model yet.
+"""Intake: look at the data, find identifiers and what is awkward, write the profile, make the twin. No model yet.
 
 All of it happens where the data are (`agents.secure`); here its answer is written down. Where a column may identify a
 person and nobody has said what it is, the study stops here: nothing is made of its data, and no model is asked.
@@ -34,6 +34,8 @@ def intake(_state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]
             file.name: ctx.record.put(f"twin:{file.name}", told.bodies[file.name], media="text/csv")
             for file in ctx.settings.data
         }
+    for row in found["noted"]["noticed"]:
+        ctx.progress(f"intake: noticed in {row['file']}, {', '.join(row['columns']) or 'its rows'}: {row['text']}")
     profile = ctx.put_json("profile", found["profile"])
     ctx.note_once("intake.finished", found["noted"], [profile, *twins.values()])
     return {"profile": profile.sha256, "twin": {name: ref.sha256 for name, ref in twins.items()}}

@@ -10,7 +10,7 @@ from langgraph.runtime import Runtime
 from counterproof.agents.answers import ask
 from counterproof.agents.context import StudyContext
 from counterproof.agents.nodes._checkpoint import put_up
-from counterproof.agents.prompts import fill, quoted, shown
+from counterproof.agents.prompts import codebook_told, fill, shown
 from counterproof.agents.reasons import answered, pending, with_answers
 from counterproof.agents.state import StudyState
 from counterproof.provenance.reviewers import CheckpointKind
@@ -27,7 +27,7 @@ def plan(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
     task = fill(
         "planner_task",
         question=ctx.settings.question,
-        codebook=quoted(ctx.settings.codebook) or "None was given.",
+        codebook=codebook_told(ctx.settings),
         profile=shown(profile_told(ctx.json(state["profile"]))),
         feedback=ctx.text(state["feedback"]) if state.get("feedback") else "",
         schema=shown(with_answers(Plan.model_json_schema(), len(reasons))),
@@ -54,7 +54,9 @@ def plan_subject(ctx: StudyContext, state: StudyState, document: dict[str, Any])
         "readable": readable_plan(Plan.model_validate(document)),
         "data": [file.model_dump(mode="json") for file in ctx.settings.data],
         "profile": ctx.json(state["profile"]),
+        "noticed": intake.data["noticed"],
         "identifiers": intake.data["identifiers"],
         "quasi_identifiers": intake.data["quasi_identifiers"],
         "codebook": ctx.settings.codebook,
+        "variables": [one.model_dump(mode="json") for one in ctx.settings.variables],
     }

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from counterproof.agents.answers import Structured, ask
 from counterproof.agents.context import StudyContext
 from counterproof.agents.executions import PROGRAM_MEDIA
-from counterproof.agents.prompts import fill, quoted, shown
+from counterproof.agents.prompts import codebook_told, fill, shown
 from counterproof.agents.reasons import answered, pending
 from counterproof.agents.state import StudyState
 from counterproof.provenance.reviewers import CheckpointKind
@@ -93,7 +93,7 @@ def _write_one(ctx: StudyContext, state: StudyState, role: Role, turns: list[str
         "programmer_task",
         plan=shown(ctx.json(state["plan"])),
         profile=shown(profile_told(ctx.json(state["profile"]))),
-        codebook=quoted(ctx.settings.codebook) or "None was given.",
+        codebook=codebook_told(ctx.settings),
         feedback="",
     )
     language = ctx.settings.language_of(role)

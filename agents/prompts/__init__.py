@@ -16,7 +16,8 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-_HEAD = re.compile(r"<!-- version ([0-9]+)\n[^>]+\n-->\n")
+from counterproof.agents.settings import StudySettings
+
 _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 _HEAD = re.compile(r"<!-- version ([0-9]+)\n[^>]+\n-->\n")
 
@@ -55,6 +56,14 @@ def shown(value: Any) -> str:
 def quoted(text: str) -> str:
     """Return a text that came with the data, line by line behind a bar: none of it can pose as words of ours."""
     return "\n".join(f"| {_visible(line)}" for line in text.splitlines())
+
+
+def codebook_told(settings: StudySettings) -> str:
+    """Return what stands under "Codebook": its text, and where more is, if the profile holds some column by column."""
+    there = (
+        "In the profile, with each column, under `codebook`; it came with the data, too." if settings.variables else ""
+    )
+    return "\n\n".join(filter(None, [quoted(settings.codebook), there])) or "None was given."
 
 
 def _visible(text: str) -> str:

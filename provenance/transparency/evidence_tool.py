@@ -218,6 +218,9 @@ def context(story: Story) -> Finding:
     if codebook:
         digest = sha256_bytes(codebook.encode("utf-8", "surrogatepass"))
         found.append(shown(f"Codebook of {counted(len(codebook), 'character')}, {short(digest)}.", [0]))
+    variables = story.created.get("variables", [])
+    if variables:
+        found.append(shown(f"Codebook that describes {counted(len(variables), 'column')}, in the profile.", [0]))
     for event in story.of_type("intake.finished"):
         profile = event.ref("profile").sha256
         found.append(shown(f"Suppressed profile of the data, {short(profile)}.", [event.seq]))

@@ -102,6 +102,8 @@ def _check_subject(bundle: Bundle, event: Event) -> None:
     if facts["kind"] == CheckpointKind.PLAN:
         intake = bundle.of_type("intake.finished")[-1]
         facts |= {"data": created["data"], "codebook": created["codebook"], "identifiers": intake.data["identifiers"]}
+        facts["variables"] = created["variables"]
+        facts["noticed"] = intake.data["noticed"]
         facts["quasi_identifiers"] = intake.data["quasi_identifiers"]
         facts["profile"] = bundle.body(intake, "profile")
     if facts["kind"] == CheckpointKind.CODE:

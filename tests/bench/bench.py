@@ -33,6 +33,8 @@ How each cost grows:
                                      the data
     guard_fingerprints_share         not above a twentieth of the file; what there is no room for is sampled
     guard_build_mb_per_s             the time with rows times columns, and with the different texts
+    intake_time_ratio                the time of both with rows times columns, and with the different texts
+    intake_memory_ratio              with the size of the file, which is held beside the table
     step_ms_sqlite_sync              with the size of the state, which holds ids and digests only; not with the steps
     checkpoint_bytes_per_step        with the size of the state
 
@@ -96,7 +98,7 @@ from counterproof.tools.rowguard import RowGuard
 from counterproof.ui import environment
 
 from ..agents.stepping import step_in_file
-from . import guard_figures, sandbox_figures
+from . import guard_figures, intake_figures, sandbox_figures
 
 _KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 SCRIPT = Path(sys.executable).with_name("counterproof")
@@ -415,7 +417,16 @@ def guard() -> list[Figure]:
     ]
 
 
-PARTS = (start, demo, replayer, record, reading, export, sandbox, tap, steps, guard)
+def intake() -> list[Figure]:
+    """The intake of a file of a million rows and fifty columns, against polars."""
+    found = intake_figures.figures()
+    return [
+        Figure(name="intake_time_ratio", value=found.time_ratio, unit="times", goal=2),
+        Figure(name="intake_memory_ratio", value=found.memory_ratio, unit="times", goal=2),
+    ]
+
+
+PARTS = (start, demo, replayer, record, reading, export, sandbox, tap, steps, guard, intake)
 
 
 def main() -> None:

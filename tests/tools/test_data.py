@@ -212,3 +212,13 @@ def test_read_table_any_bytes_give_a_table_or_a_usage_error(content: bytes) -> N
         return
     assert isinstance(table, Table)
     assert all(len(column.values) == table.rows >= 1 for column in table.columns)
+
+
+@pytest.mark.parametrize("repeats", [1, 50])
+def test_counts_and_different_values_are_those_of_the_series(repeats: int) -> None:
+    rows = ["1,a ,2.5", "2,a,", "2,,2.5", "1, a,-1"] * repeats
+    for column in read_table("d.csv", "\n".join(["x,y,z", *rows]).encode()).columns:
+        expected = column.values.value_counts()
+        assert dict(column.counts()) == dict(expected)
+        assert column.different().to_pylist() == list(column.values.dropna().unique())
+        assert column.distinct() == len(expected)

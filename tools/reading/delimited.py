@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -225,13 +226,20 @@ class _Rows:
         self, *, types: Mapping[str, pa.DataType] = _NO_TYPES, only: Sequence[str] = (), end: int | None = None
     ) -> pa.Table:
         """Read the rows up to `end`; columns that are named in `only` alone, those that are in `types` as such."""
-        return arrow_csv.read_csv(
-            pa.py_buffer(self.rest[:end]),
-            read_options=arrow_csv.ReadOptions(
+        return arrow_csv.read_csv(pa.py_buffer(self.rest[:end]), **self._options(types, only))
+
+    def parse_all(self, types: Mapping[str, pa.DataType]) -> pa.Table:
+        """Read the rows, with every type given: block after block, so that little stands beside the table."""
+        with arrow_csv.open_csv(pa.BufferReader(self.rest), **self._options(types, ())) as reader:
+            return reader.read_all()
+
+    def _options(self, types: Mapping[str, pa.DataType], only: Sequence[str]) -> dict[str, Any]:
+        return {
+            "read_options": arrow_csv.ReadOptions(
                 column_names=self.header, block_size=max(_BLOCK, _CELL * len(self.header))
             ),
-            parse_options=arrow_csv.ParseOptions(delimiter=self.separator, newlines_in_values=self.quoted),
-            convert_options=arrow_csv.ConvertOptions(
+            "parse_options": arrow_csv.ParseOptions(delimiter=self.separator, newlines_in_values=self.quoted),
+            "convert_options": arrow_csv.ConvertOptions(
                 null_values=sorted(MISSING),
                 strings_can_be_null=True,
                 true_values=[],
@@ -241,7 +249,7 @@ class _Rows:
                 include_columns=list(only),
                 column_types=dict(types),
             ),
-        )
+        }
 
 
 def _columns(name: str, rows: _Rows) -> list[Column]:
@@ -266,14 +274,14 @@ def _columns(name: str, rows: _Rows) -> list[Column]:
 def _typed(rows: _Rows) -> pa.Table:
     """Read the rows into types as small as their beginning needs; where that is not enough, into usual ones.
 
-    Where every type is given, Arrow lets go of each block once it is read; to find types out, it keeps them all.
+    To find types out, Arrow keeps every block until the end; where each is given, it need not.
     """
     end = rows.head_end()
     if end == len(rows.rest):
         return rows.parse()
     try:
         begin = rows.parse(end=end)
-        return rows.parse(types={name: _small(begin.column(name)) for name in rows.header})
+        return rows.parse_all({name: _small(begin.column(name)) for name in rows.header})
     except pa.ArrowInvalid:
         return rows.parse()
 

@@ -108,10 +108,32 @@ class Column:
 
     def distinct(self) -> int:
         """Return how many different values there are."""
-        cells = self._cells
-        if pa.types.is_dictionary(cells.type):
-            cells = cells.cast(pa.string())
-        return int(pc.count_distinct(cells, mode="only_valid").as_py()) if len(cells) else 0
+        return len(self.different())
+
+    def different(self) -> pa.Array:
+        """Return the different values, in the order in which they come; none for a missing one."""
+        if not len(self._cells):
+            return pa.array([], type=self._cells.type)
+        found = self._cells.unify_dictionaries().unique()
+        return (found.dictionary_decode().unique() if pa.types.is_dictionary(found.type) else found).drop_null()
+
+    def counts(self) -> pd.Series[int]:
+        """Return in how many rows each value stands, by the value as in `values`."""
+        if not len(self._cells):
+            nothing: list[int] = []
+            return pd.Series(nothing, dtype="int64")
+        found = pc.value_counts(self._cells.unify_dictionaries())
+        values, counts = found.field("values"), found.field("counts")
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        if self.kind in ("integer", "number"):
+            values = values.cast(pa.float64())
+        there = values.is_valid()
+        numbers = self.kind in ("integer", "number")
+        named = pd.Index(values.filter(there).to_pylist(), dtype="float64" if numbers else "object")
+        rows: pd.Series[int] = pd.Series(counts.filter(there).to_numpy(), index=named, dtype="int64")
+        # Texts that differ by blanks around them alone may stand twice in a dictionary.
+        return rows if named.is_unique else rows.groupby(level=0, sort=False).sum()
 
 
 @dataclass(frozen=True, kw_only=True)

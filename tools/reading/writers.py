@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as arrow_parquet
-import pyreadr
 import pyreadstat
 
 from counterproof.tools.reading.reader import read_table
@@ -66,7 +65,5 @@ WRITERS: dict[str, Callable[[pd.DataFrame], bytes]] = {
     ".parquet": _parquet,
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
-    ".sav": _by_path(".sav", pyreadstat.write_sav),
     ".dta": _by_path(".dta", pyreadstat.write_dta),
-    ".rds": _by_path(".rds", lambda frame, path: pyreadr.write_rds(path, frame, compress="gzip")),
 }

@@ -1,8 +1,7 @@
 """The twin in the form of the data: a program opens both under one name with one call.
 
-Delimited text, Parquet, JSON lines, SPSS, Stata and R's rds are written, and gzip and zip around them. For Excel, SAS
-and RData nothing here writes what programs read alike, so a study of such files is refused before it begins, with the
-way out.
+Delimited text, Parquet, JSON lines and Stata are written, and gzip and zip around them. Files of other forms are
+converted to delimited text before they get into the vault (`conversion`).
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import PurePath
 from counterproof.provenance.errors import UsageError
 from counterproof.tools.reading.reader import FORMS
 
-WRITABLE = (".parquet", ".jsonl", ".ndjson", ".sav", ".dta", ".rds")
+WRITABLE = (".parquet", ".jsonl", ".ndjson", ".dta")
 """Endings beside those of delimited text; their writers are imported when a twin needs one."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -30,9 +29,9 @@ def check_writable(name: str) -> None:
     ending = _ending(name)
     if ending in FORMS and ending not in WRITABLE:
         raise UsageError(
-            f"{name} can be read, but no synthetic stand-in can be written in the form of {ending} files.",
+            f"{name} is in the vault as it was added, and programs in Python and R don't both read {ending} files.",
             allowed=f"Delimited text, or {', '.join(WRITABLE)}; .gz or .zip behind them.",
-            advice="Save the table as CSV or Parquet, and give that file with --data.",
+            advice="Add it again (`counterproof data add`): it is converted then.",
         )
 
 

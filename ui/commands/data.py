@@ -19,7 +19,7 @@ from counterproof.provenance.vault_keys import (
     passphrase_protector,
 )
 from counterproof.sandbox import Mount
-from counterproof.tools import read_file
+from counterproof.tools import take_file
 from counterproof.ui.common import home_option, workplace
 from counterproof.ui.environment import user_name
 from counterproof.ui.output import emit, json_option, say
@@ -61,11 +61,12 @@ def add(
     """Put FILE into the vault, under the SHA-256 of its bytes; adding it again changes its terms."""
     place = workplace(home)
     vault = place.vault
-    content, table = read_file(file)
+    taken = take_file(file)
+    table, original = taken.table, taken.original
     Mount(host=file, target=table.name)
     seal_new(place)
     entry = Entry(
-        sha256=vault.put(content),
+        sha256=vault.put(taken.content),
         name=table.name,
         size=table.size,
         exposure=exposure,
@@ -73,9 +74,13 @@ def add(
         share=share,
         source=source,
         licence=licence,
+        original=original.name if original else "",
+        original_sha256=original.sha256 if original else "",
     )
     made = vault.ledger.added(entry, by=user_name())
     say(f"{made.name}: {table.rows} rows, {len(table.columns)} columns, {'sealed' if vault.sealed else 'not sealed'}.")
+    if original:
+        say(f"It was made from {original.name}, which programs don't read; labels in it need a codebook (`new`).")
     emit(msgspec.to_builtins(made), made.sha256, as_json=as_json)
 
 
@@ -186,5 +191,6 @@ def _line(entry: Entry) -> str:
     terms += ["third parties allowed"] if entry.third_party else []
     terms += ["may be shared"] if entry.share else []
     terms += [entry.licence] if entry.licence else []
+    terms += [f"made from {entry.original}"] if entry.original else []
     terms += [f"forgotten {entry.forgotten_at[:10]}: {entry.reason}"] if entry.forgotten_at else []
     return f"{entry.sha256[:12]}  {entry.size:>12,}  {entry.name}  ({', '.join(terms)})"

@@ -13,6 +13,7 @@ from counterproof.provenance.errors import UsageError
 from counterproof.provenance.ledger import Entry, find_entry
 from counterproof.provenance.policy import SINGLE_USER
 from counterproof.sandbox import Language, language_of
+from counterproof.tools.codebooks import NO_CODEBOOK, read_codebook
 from counterproof.ui.common import home_option, workplace
 from counterproof.ui.data_rules import data_rules
 from counterproof.ui.environment import has_variable, user_name
@@ -29,7 +30,12 @@ _LANGUAGES = click.Choice(get_args(Language))
     "--data-set", "entered", multiple=True, help="Data file of the vault (`counterproof data list`); may be repeated."
 )
 @click.option("--question", required=True, help="The question, or @FILE.")
-@click.option("--codebook", type=click.Path(path_type=Path), help="Text file that says what the columns mean.")
+@click.option(
+    "--codebook",
+    "codebook_file",
+    type=click.Path(path_type=Path),
+    help="What the columns mean: a text, a dictionary (.csv), REDCap's, or define.xml.",
+)
 @click.option("--title", default="", help="Short title; default: the first line of the question.")
 @click.option("--model", help="Name of a model in models.toml, or with --base-url the endpoint's name for it.")
 @click.option("--base-url", help="Address of an OpenAI-compatible endpoint, like http://127.0.0.1:8000/v1.")
@@ -60,7 +66,7 @@ def command(
     data: tuple[Path, ...],
     entered: tuple[str, ...],
     question: str,
-    codebook: Path | None,
+    codebook_file: Path | None,
     title: str,
     model: str | None,
     base_url: str | None,
@@ -91,6 +97,7 @@ def command(
     chosen = _model(model, base_url, api_key_env, models_file or home / "models.toml")
     primary = _runs_in(language, environment)
     replication = _runs_in(replication_language, replication_environment)
+    codebook = read_codebook(codebook_file.name, _bytes(codebook_file)) if codebook_file else NO_CODEBOOK
     policy = _rules(policy_file, author=author, single_user=single_user)
     study = new_study(
         place,
@@ -100,7 +107,8 @@ def command(
         by=user_name(),
         model=chosen,
         title=" ".join(title.split()),
-        codebook=_file(codebook) if codebook else "",
+        codebook=codebook.text,
+        variables=codebook.variables,
         share_data=share_data,
         rules=data_rules(
             [*(path.name for path in data), *(entry.name for entry in entries)], exposure, third_parties, subject
@@ -191,8 +199,15 @@ def _text(question: str) -> str:
 
 def _file(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return _bytes(path).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"The file {path} can't be read as UTF-8 text: {error}.") from error
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except FileNotFoundError as error:
         raise UsageError(f"The file {path} does not exist.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"The file {path} can't be read as UTF-8 text: {error}.") from error
+    except OSError as error:
+        raise UsageError(f"The file {path} can't be read: {error}.") from error

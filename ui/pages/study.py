@@ -53,6 +53,8 @@ def _standing(workplace: Workplace, view: StudyView, go: Go) -> None:
     if view.bundle is not None:
         st.success("The bundle is written. Anybody can check it offline with `counterproof verify`.")
         st.code(str(view.bundle), language=None, wrap_lines=True)
+    if view.noticed is not None:
+        show_listing(view.noticed)
     rows = [
         {"#": str(row.seq), "time (UTC)": row.at, "who": row.who, "event": row.event, "what": row.what}
         for row in view.timeline

@@ -32,9 +32,9 @@ class Fit:
     kind: str
     line: int
     names: list[str]
-    x: np.ndarray
-    y: np.ndarray
-    time: np.ndarray | None = None
+    x: np.ndarray[Any, Any]
+    y: np.ndarray[Any, Any]
+    time: np.ndarray[Any, Any] | None = None
     entry: bool = False
     clustered: bool = False
     robust: bool = False
@@ -73,8 +73,8 @@ class Scored:
 
     name: str
     line: int
-    truth: np.ndarray
-    guess: np.ndarray
+    truth: np.ndarray[Any, Any]
+    guess: np.ndarray[Any, Any]
     value: float
 
 
@@ -153,7 +153,7 @@ def not_applicable(id_: str, title: str, why: str) -> Finding:
     return {"id": id_, "title": title, "verdict": "not_applicable", "evidence": [why]}
 
 
-def numeric(frame: pd.DataFrame, column: str) -> np.ndarray:
+def numeric(frame: pd.DataFrame, column: str) -> np.ndarray[Any, Any]:
     """Return the numbers of a column without missing ones; empty where it holds no numbers."""
     return pd.to_numeric(frame[column], errors="coerce").dropna().to_numpy(float)
 

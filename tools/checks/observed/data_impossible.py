@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 
@@ -67,7 +68,7 @@ def check_impossible_values(seen: Seen) -> Finding:
     return judged(*about, fail=fail, looked_at=f"{columns} columns of numbers that the program uses")
 
 
-def mixed_units(values: np.ndarray) -> float:
+def mixed_units(values: np.ndarray[Any, Any]) -> float:
     """Return the border between two groups of positive numbers that look like two units; 0 where there is none."""
     positive = np.sort(values[values > 0])
     if len(positive) < 50 or len(np.unique(positive)) < 12:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from counterproof.tools.checks.observed._seen import Finding, Seen, judged, kept, not_applicable, numeric
 
-_CODES = (9, 99, 999, 9999, 99999, 88, 888, 8888, 77, 777, 98, 998, -1, -7, -8, -9, -99, -999, -9999)
+CODES = (9, 99, 999, 9999, 99999, 88, 888, 8888, 77, 777, 98, 998, -1, -7, -8, -9, -99, -999, -9999)
+ROWS_MIN = 10
 
 
 def check_sentinels(seen: Seen) -> Finding:
@@ -41,14 +44,14 @@ def check_sentinels(seen: Seen) -> Finding:
     return judged(*about, fail=fail, looked_at=f"{columns} columns that the program uses")
 
 
-def sentinel_codes(values: np.ndarray) -> list[float]:
+def sentinel_codes(values: np.ndarray[Any, Any]) -> list[float]:
     """Return the codes among some numbers (no missing ones among them), highest end first."""
     found: list[float] = []
-    if len(values) < 10:
+    if len(values) < ROWS_MIN:
         return found
     distinct = np.unique(values)
     for end in (-1, 0):
-        while len(distinct) >= 3 and distinct[end] in _CODES:
+        while len(distinct) >= 3 and distinct[end] in CODES:
             rest = distinct[:-1] if end == -1 else distinct[1:]
             gap = abs(distinct[end] - rest[end])
             if gap < rest[-1] - rest[0] or gap < 1.5:

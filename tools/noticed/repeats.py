@@ -1,0 +1,45 @@
+"""Several rows a person, and rows that stand twice."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from counterproof.tools.data import Column, Table
+from counterproof.tools.noticed.noticed import Behind, Noticed
+
+_ROOM = 1000
+"""The columns can tell persons apart where they could tell apart so many times more; as in the check on duplicates."""
+
+
+def repeated_rows(subject: Column | None, behind: Behind) -> list[Noticed]:
+    """Return whether persons have several rows each."""
+    if subject is None:
+        return []
+    sizes = subject.values.value_counts()
+    several = int((sizes > 1).sum())
+    if not several:
+        return []
+    if several < behind.rules.k:
+        text = f"some persons have several rows, {behind.few}: rows are not independent"
+    else:
+        text = f"several rows a person (median {sizes.median():g}): rows are not independent"
+    return [Noticed(kind="repeated rows", columns=(subject.name,), text=text)]
+
+
+def duplicate_rows(table: Table, subject: Column | None, behind: Behind) -> list[Noticed]:
+    """Return whether rows equal another in every column, where the columns can tell persons apart."""
+    frame = pl.from_arrow(pa.table({str(at): column.cells for at, column in enumerate(table.columns)}))
+    assert isinstance(frame, pl.DataFrame)
+    hashes = frame.hash_rows()
+    if hashes.n_unique() == table.rows:
+        return []
+    room = 1.0
+    for column in table.columns:
+        room *= max(1, column.distinct())
+    if subject is None and room <= _ROOM * table.rows:
+        return []
+    twice = ~np.asarray(hashes.is_first_distinct().to_numpy(), dtype=np.bool_)
+    text = f"rows that equal another one in every column: {behind.share(twice)}"
+    return [Noticed(kind="duplicate rows", columns=(), text=text)]
