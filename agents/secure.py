@@ -24,13 +24,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from counterproof.provenance.digests import canonical_json
 from counterproof.sandbox.gate_line import Told
 from counterproof.sandbox.secure_side import Question, SecureFiles, SecureSide
-from counterproof.tools import MARK, Table, make_profile, make_twin, read_table, review_outputs
+from counterproof.tools import MARK, Table, Twin, build_twin, make_profile, read_table, review_outputs
 from counterproof.tools.disclosure.carrying import pack_items, unpack_outputs
 from counterproof.tools.exposure import EXPOSURES, DataRules, Exposure, Suppression
 from counterproof.tools.looking import Looked, Meaning, Said, look
 from counterproof.tools.profile import rounded_share
 from counterproof.tools.reading.writing import in_form_of
 from counterproof.tools.rowguard import Guarded, Hit, RowGuard, RowInRequest
+from counterproof.tools.twin.private import Privacy, private_twin
 
 INTAKE, GUARD, DISCLOSURE = "intake", "guard", "disclosure"
 
@@ -50,6 +51,8 @@ class FileRules(_Model):
     """Fewest persons behind anything that is shown."""
     share_percent: int = Field(default=5, ge=1, le=50)
     """Shares are rounded to a multiple of this."""
+    privacy: Privacy | None = None
+    """What differential privacy of its twin is asked for."""
 
 
 class Word(_Model):
@@ -170,7 +173,13 @@ def _intake(files: SecureFiles, argument: bytes) -> Told:
     if undecided:
         return Told(answer=canonical_json({"undecided": undecided}))
     profiles: list[dict[str, Any]] = []
-    noted: dict[str, Any] = {"identifiers": [], "quasi_identifiers": [], "synthetic_mark": MARK, "rows": {}}
+    noted: dict[str, Any] = {
+        "identifiers": [],
+        "quasi_identifiers": [],
+        "synthetic_mark": MARK,
+        "rows": {},
+        "twins": [],
+    }
     twins: dict[str, bytes] = {}
     for table, one in zip(tables, looked, strict=True):
         profiles.append(
@@ -183,12 +192,20 @@ def _intake(files: SecureFiles, argument: bytes) -> Told:
                 exposure=_exposure(files, asked, table.name),
             )
         )
-        twins[table.name] = in_form_of(table.name, make_twin(table, list(one.hidden)))
+        twin = _twin(table, one, asked.of(table.name))
+        twins[table.name] = in_form_of(table.name, twin.data)
         noted["identifiers"] += _listed(table.name, one, asked.said)
         noted["quasi_identifiers"] += _quasi(table.name, one, asked.of(table.name).k)
         noted["rows"][table.name] = table.rows
+        noted["twins"].append({"file": table.name, **twin.facts})
     answer = {"undecided": [], "profile": {"files": profiles}, "noted": noted}
     return Told(answer=canonical_json(answer), bodies=twins)
+
+
+def _twin(table: Table, looked: Looked, rules: FileRules) -> Twin:
+    if rules.privacy is None:
+        return build_twin(table, list(looked.hidden), k=rules.k)
+    return private_twin(table, {found.column for found in looked.hidden}, looked.subject, rules.privacy)
 
 
 def _disclosure(files: SecureFiles, packed: bytes) -> Told:

@@ -12,6 +12,7 @@ from typing import Any, assert_never
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.provenance.twins import guarantee, some
 from counterproof.ui.rendering import finding_text
 from counterproof.ui.subjects import (
     CodePart,
@@ -57,6 +58,7 @@ def _read(kind: CheckpointKind, subject: dict[str, Any], blobs: Blobs) -> Part:
 
 def _plan(subject: dict[str, Any]) -> PlanPart:
     listings = [_data(subject["data"]), _identifiers(subject["identifiers"]), _quasi(subject["quasi_identifiers"])]
+    listings.append(_twins(subject["twins"]))
     for file in subject["profile"]["files"]:
         shown = [_column(column) for column in file["columns"]]
         held = [{"column": row["column"], "held back": row["what"], "why": row["why"]} for row in file["held_back"]]
@@ -103,6 +105,21 @@ def _quasi(found: list[dict[str, Any]]) -> Listing:
         ),
         empty="None was found by their names. That does not mean that there is none.",
     )
+
+
+def _twins(found: list[dict[str, Any]]) -> Listing:
+    rows = [
+        {
+            "file": row["file"],
+            "engine": f"{row['engine']} (version {row['version']})",
+            "what keeps persons out": guarantee(row),
+            "seed": row["seed"],
+            "columns": "; ".join(f"{part['how']}: {some(part['columns'])}" for part in row["made"]),
+            "sha256": row["sha256"],
+        }
+        for row in found
+    ]
+    return Listing(title="Synthetic twins, on which programs are tried", rows=_t(rows))
 
 
 def _column(column: dict[str, Any]) -> dict[str, str]:
