@@ -27,7 +27,7 @@ PRIVATE = write_policy(
     Policy(
         data={
             "trial.csv": DataPolicy(
-                epsilon=3,
+                epsilon=12,
                 columns={
                     "arm": ColumnPolicy(levels=("0", "1"), missing=False),
                     "score": ColumnPolicy(bounds=(0, 100), missing=False),
@@ -105,9 +105,9 @@ def test_epsilon_of_the_policy_is_in_record_statement_and_bundle_and_the_bundle_
         assert lab.run(study, endpoint.base_url, "approve", "approve", "approve", "approve") is Status.DONE
     (made,) = lab.events(study, "intake.finished")
     (row,) = made.data["twins"]
-    assert (row["epsilon"], row["k"]) == (3.0, None)
+    assert (row["epsilon"], row["k"]) == (12.0, None)
     assert {"how": "made up", "columns": ["site"]} in row["made"]
-    said = "differentially private, epsilon = 3, for any one row, put in the place of any other"
+    said = "differentially private, epsilon = 12, for any one row, put in the place of any other"
     assert said in _page(lab, study)
     statement = lab.text(lab.events(study, "statement.made")[-1].ref("statement.json").sha256, study)
     assert said in statement
