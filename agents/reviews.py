@@ -15,10 +15,11 @@ from counterproof.agents.settings import StudySettings
 from counterproof.agents.study import OpenStudy
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import UsageError
-from counterproof.provenance.policy import Policy
+from counterproof.provenance.policy import DataPolicy, Policy
 from counterproof.provenance.record import Actor, Record
 from counterproof.tools.looking import MEANINGS, Said
 from counterproof.tools.rowguard import RowInRequest
+from counterproof.tools.twin.private import Domain, Privacy
 
 REVIEWED = "identifiers.reviewed"
 FOUND = "identifiers.found"
@@ -47,6 +48,7 @@ def intake_question(settings: StudySettings, record: Record, policy: Policy) -> 
             subject=file.subject,
             k=policy.of_file(file.name).k,
             share_percent=min(policy.of_file(file.name).rounding, 50),
+            privacy=_privacy(policy.of_file(file.name)),
         )
         for file in settings.data
     }
@@ -58,6 +60,13 @@ def intake_question(settings: StudySettings, record: Record, policy: Policy) -> 
         codebook=settings.variables,
     )
     return canonical_json(asked.model_dump(mode="json"))
+
+
+def _privacy(rules: DataPolicy) -> Privacy | None:
+    if not rules.epsilon:
+        return None
+    domains = {name: Domain(**one.model_dump()) for name, one in rules.columns.items()}
+    return Privacy(epsilon=rules.epsilon, rows_per_person=rules.rows_per_person, domains=domains)
 
 
 def note_refused(record: Record, key: str, body: bytes, error: RowInRequest) -> None:

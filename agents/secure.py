@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from counterproof.provenance.digests import canonical_json
 from counterproof.sandbox.gate_line import Told
 from counterproof.sandbox.secure_side import Question, SecureFiles, SecureSide
-from counterproof.tools import MARK, Table, make_profile, make_twin, read_table, review_outputs
+from counterproof.tools import MARK, Table, Twin, build_twin, make_profile, read_table, review_outputs
 from counterproof.tools.codebooks import Variable
 from counterproof.tools.disclosure.carrying import pack_items, unpack_outputs
 from counterproof.tools.exposure import EXPOSURES, DataRules, Exposure, Suppression
@@ -34,6 +34,7 @@ from counterproof.tools.noticed.against_codebook import variable_of
 from counterproof.tools.profile import rounded_share
 from counterproof.tools.reading.writing import in_form_of
 from counterproof.tools.rowguard import Guarded, Hit, RowGuard, RowInRequest
+from counterproof.tools.twin.private import Privacy, private_twin
 
 INTAKE, GUARD, DISCLOSURE = "intake", "guard", "disclosure"
 
@@ -53,6 +54,8 @@ class FileRules(_Model):
     """Fewest persons behind anything that is shown."""
     share_percent: int = Field(default=5, ge=1, le=50)
     """Shares are rounded to a multiple of this."""
+    privacy: Privacy | None = None
+    """What differential privacy of its twin is asked for."""
 
 
 class Word(_Model):
@@ -182,6 +185,7 @@ def _intake(files: SecureFiles, argument: bytes) -> Told:
         "noticed": [],
         "synthetic_mark": MARK,
         "rows": {},
+        "twins": [],
     }
     twins: dict[str, bytes] = {}
     for table, one in zip(tables, looked, strict=True):
@@ -197,10 +201,12 @@ def _intake(files: SecureFiles, argument: bytes) -> Told:
         )
         profiles.append({**described, **_told(noticed)})
         noted["noticed"] += [{"file": table.name, **found.told(), "hidden": found.hidden} for found in noticed]
-        twins[table.name] = in_form_of(table.name, make_twin(table, list(one.hidden)))
+        twin = _twin(table, one, asked.of(table.name))
+        twins[table.name] = in_form_of(table.name, twin.data)
         noted["identifiers"] += _listed(table.name, one, asked.said)
         noted["quasi_identifiers"] += _quasi(table.name, one, asked.of(table.name).k)
         noted["rows"][table.name] = table.rows
+        noted["twins"].append({"file": table.name, **twin.facts})
     answer = {"undecided": [], "profile": {"files": profiles}, "noted": noted}
     return Told(answer=canonical_json(answer), bodies=twins)
 
@@ -221,6 +227,12 @@ def _told(noticed: Sequence[Noticed]) -> dict[str, Any]:
     """Return what a profile says of what was noticed; nothing where nothing was."""
     rows = [one.told() for one in noticed if not one.hidden]
     return {"noticed": rows} if rows else {}
+
+
+def _twin(table: Table, looked: Looked, rules: FileRules) -> Twin:
+    if rules.privacy is None:
+        return build_twin(table, list(looked.hidden), k=rules.k)
+    return private_twin(table, {found.column for found in looked.hidden}, looked.subject, rules.privacy)
 
 
 def _disclosure(files: SecureFiles, packed: bytes) -> Told:

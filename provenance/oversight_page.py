@@ -17,6 +17,7 @@ from counterproof.provenance.policy import (
     Budgets,
     CheckpointPolicies,
     CheckpointPolicy,
+    ColumnPolicy,
     DataPolicy,
     Policy,
 )
@@ -96,6 +97,7 @@ def oversight_page() -> str:
         *_fields(CheckpointPolicy, "checkpoints.*."),
         *_fields(Budgets, "budgets."),
         *_fields(DataPolicy, 'data."FILE".'),
+        *_fields(ColumnPolicy, 'data."FILE".columns."COLUMN".'),
     ]
     return "\n".join(parts) + "\n"
 

@@ -83,6 +83,17 @@ class CheckpointPolicies(_Model):
         return found
 
 
+class ColumnPolicy(_Model):
+    """What is publicly known of a column, for a twin with differential privacy: levels or bounds."""
+
+    levels: tuple[str, ...] = ()
+    """Its levels, as the file writes them."""
+    bounds: tuple[float | str, ...] = Field(default=(), max_length=2)
+    """Its smallest and largest value, dates as "YYYY-MM-DD"."""
+    missing: bool = True
+    """Whether values may be missing."""
+
+
 class DataPolicy(_Model):
     """What of a data file may be seen, and by whom."""
 
@@ -94,6 +105,12 @@ class DataPolicy(_Model):
     """Counts below this are suppressed in what the model sees and in what is released."""
     rounding: int = Field(default=5, ge=1, le=1000)
     """Counts that the model sees are rounded to multiples of this; 1 for not at all."""
+    epsilon: float = Field(default=0.0, ge=0, le=20)
+    """Makes the twin differentially private, with this epsilon; 0 for a twin that rests on k."""
+    rows_per_person: int = Field(default=1, ge=1, le=10_000)
+    """How many rows one person has at most; epsilon holds for all of them."""
+    columns: dict[str, ColumnPolicy] = Field(default_factory=dict)
+    """What is publicly known of columns, by name; in a twin with an epsilon all others are made up."""
 
 
 class Budgets(_Model):
@@ -263,7 +280,9 @@ def _looser_data(study: Policy, installation: Policy) -> Iterator[str]:
             yield f'data."{file}".exposure is {mine.exposure}, and {allowed.exposure} is allowed'
         if mine.third_party and not allowed.third_party:
             yield f'data."{file}".third_party is true'
-        for name in ("k", "rounding"):
+        if allowed.epsilon and not 0 < mine.epsilon <= allowed.epsilon:
+            yield f'data."{file}".epsilon is {mine.epsilon:g}; allowed is more than 0 and at most {allowed.epsilon:g}'
+        for name in ("k", "rounding", *(("rows_per_person",) if allowed.epsilon else ())):
             if getattr(mine, name) < getattr(allowed, name):
                 yield f'data."{file}".{name} is {getattr(mine, name)}, and {getattr(allowed, name)} is asked for'
 

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 Hashes = NDArray[np.uint64]
 _A_BUCKET = 16
 _BITS_A_MEMBER = 4
+_BLOCK = 2**15
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
 
@@ -45,7 +46,9 @@ class Keyed:
 
     def numbers(self, values: NDArray[np.float64]) -> Hashes:
         """Hash numbers; minus zero is zero."""
-        return _mixed((values + 0.0).view(np.uint64) ^ self._number_key)
+        hashes: Hashes = (values + 0.0).view(np.uint64)
+        hashes ^= self._number_key
+        return _mixed(hashes)
 
     def joined(self, first: Hashes, second: Hashes, lengths: NDArray[np.int64]) -> Hashes:
         """Return the hashes of sequences followed by others of these lengths."""
@@ -142,8 +145,12 @@ class FingerprintSet:
 
 
 def _mixed(hashes: Hashes) -> Hashes:
-    """Mix 64 bits (the finaliser of SplitMix64)."""
-    hashes = (hashes ^ (hashes >> np.uint64(30))) * _MIX_1
-    hashes = (hashes ^ (hashes >> np.uint64(27))) * _MIX_2
-    mixed: Hashes = hashes ^ (hashes >> np.uint64(31))
-    return mixed
+    """Mix 64 bits (the finaliser of SplitMix64), in place, block by block: what is in between stays in the cache."""
+    for at in range(0, len(hashes), _BLOCK):
+        block = hashes[at : at + _BLOCK]
+        block ^= block >> np.uint64(30)
+        block *= _MIX_1
+        block ^= block >> np.uint64(27)
+        block *= _MIX_2
+        block ^= block >> np.uint64(31)
+    return hashes

@@ -24,10 +24,11 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from math import log2
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from counterproof.provenance.errors import ToolFailed
@@ -60,7 +61,7 @@ _BETWEEN = (
 )
 _VALUE_MAX = 12
 """Longer values are known by runs of their words."""
-_APART = frozenset(" \t\r\n\f\v\x1c\x1d\x1e\x1f<\\") | {chr(one) for one in _SPACE}
+_APART = b" \t\r\n\f\v\x1c\x1d\x1e\x1f<\\" + bytes(_SPACE)
 _NUMBERS = frozenset("0123456789+-.iInN")
 """How a text begins that may be a number."""
 _MIXED = re.compile(r"(?=.*[^\W\d_])(?=.*\d)")
@@ -222,7 +223,9 @@ class _Cells:
         lengths: shape (rows,): how many values it has.
         bits: how telling a cell is: minus the log of the chance that two rows have the same.
         single: whether each cell is one value.
+        numbers: shape (rows,): of a column of numbers, its cells; NaN where empty.
         texts: of a column of text, its different values, and an empty one at the end for cells without one.
+        sizes: shape (texts,): how many characters each has.
         codes: shape (rows,): which of them a cell is.
     """
 
@@ -230,8 +233,10 @@ class _Cells:
     lengths: _Lengths
     bits: float
     single: bool = False
-    texts: tuple[str, ...] = ()
-    codes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    numbers: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    texts: Sequence[str] = ()
+    sizes: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    codes: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
 
 
 class _Index:
@@ -254,7 +259,7 @@ class _Index:
             half = max(self._room // 2, self._room - sum(len(hashes) for hashes, _ in values))
             self._keep("row", rows, room=half)
             self._keep("value", values)
-            self._keep("words", [self._words(cell.texts) for cell in cells])
+            self._keep("words", [self._words(cell) for cell in cells])
             if not guarded.open:
                 self._keep("column", self._down(table, cells))
                 self._keep("row", self._rows(cells, starts=range(1, len(cells))))
@@ -351,13 +356,12 @@ class _Index:
         if column.kind == "date":
             telling = np.zeros(len(cell.hashes), dtype=np.bool_)
         elif column.kind == "text":
-            telling = _are_telling(cell.texts, hidden=hidden)[cell.codes]
+            telling = _are_telling(cell, hidden=hidden)[cell.codes]
         else:
-            values = column.values.to_numpy(dtype=np.float64)
             telling = (
-                (np.abs(values) >= 10_000) & (values % 1 == 0)
+                (np.abs(cell.numbers) >= 10_000) & (cell.numbers % 1 == 0)
                 if hidden
-                else _has_digits(values, 8, decimals=column.decimals)
+                else _has_digits(cell.numbers, 8, decimals=column.decimals)
             )
         at = np.flatnonzero(telling & (cell.lengths > 0) & (cell.lengths <= _VALUE_MAX))
         hashes, lengths = _rare(cell.hashes[at], cell.lengths[at], below=None if hidden else K)
@@ -366,13 +370,11 @@ class _Index:
             hashes, lengths = hashes[kept], lengths[kept]
         return hashes, lengths
 
-    def _words(self, texts: Sequence[str]) -> tuple[Hashes, _Lengths]:
+    def _words(self, cell: _Cells) -> tuple[Hashes, _Lengths]:
         """Return runs of words of the long ones among the texts of a column."""
         runs = []
-        for text in texts:
-            if len(text) < _LONG:
-                continue
-            hashes = self._hasher.hashes([text])
+        for at in np.flatnonzero(cell.sizes >= _LONG).tolist():
+            hashes = self._hasher.hashes([cell.texts[at]])
             if len(hashes) >= _WORDS:
                 runs.append(self._hasher.keyed.windows(hashes, _WORDS))
         joined = np.concatenate(runs) if runs else np.zeros(0, np.uint64)
@@ -382,27 +384,72 @@ class _Index:
 def _cells(column: Column, hasher: _Hasher) -> _Cells:
     """Hash a column's cells; a value that occurs often is hashed once."""
     if column.kind in ("integer", "number"):
-        values = column.values.to_numpy(dtype=np.float64)
+        values = column.cells.cast(pa.float64()).to_numpy()
         there = ~np.isnan(values)
-        hashes = np.where(there, hasher.keyed.numbers(np.where(there, values, 0.0)) | np.uint64(1), np.uint64(0))
-        return _Cells(hashes=hashes, lengths=there.astype(np.int64), bits=_bits(hashes), single=bool(there.all()))
-    codes, unique = pd.factorize(column.values)
-    texts = unique.tolist()
-    of, size = _of_texts(texts, hasher)
+        hashes = hasher.keyed.numbers(values)
+        hashes |= np.uint64(1)
+        whole = bool(there.all())
+        if not whole:
+            hashes[~there] = 0
+        lengths = _ones(len(values)) if whole else there.astype(np.int64)
+        return _Cells(hashes=hashes, lengths=lengths, bits=_bits(hashes), single=whole, numbers=values)
+    coded = _coded(column)
+    whole = coded.null_count == 0
+    codes = (coded.indices if whole else coded.indices.fill_null(-1)).to_numpy(zero_copy_only=False)
+    texts = coded.dictionary.to_pylist()
+    single = _are_single(coded.dictionary, texts, hasher)
+    sizes = np.append(pc.utf8_length(coded.dictionary).to_numpy(zero_copy_only=False).astype(np.int64), 0)
+    of, size = _of_singles(texts, hasher) if single else _of_texts(texts, hasher)
     of, size = np.append(of, np.uint64(0)), np.append(size, 0)  # code -1: missing
     hashes = of[codes]
-    lengths = size[codes]
-    single = bool((lengths == 1).all())
-    return _Cells(hashes=hashes, lengths=lengths, bits=_bits(hashes), single=single, texts=(*texts, ""), codes=codes)
+    lengths = _ones(len(codes)) if single and whole else size[codes]
+    texts.append("")
+    return _Cells(
+        hashes=hashes,
+        lengths=lengths,
+        bits=_bits(hashes),
+        single=(single and whole) or bool((lengths == 1).all()),
+        texts=texts,
+        sizes=sizes,
+        codes=codes,
+    )
+
+
+def _coded(column: Column) -> pa.DictionaryArray:
+    """Return a column of text as its different values and which of them each cell is."""
+    cells: Any = column.cells.cast(pa.string()) if pa.types.is_dictionary(column.cells.type) else column.cells
+    joined = pa.concat_arrays(cells.chunks) if cells.num_chunks else pa.array([], type=cells.type)
+    coded: pa.DictionaryArray = pc.dictionary_encode(joined)
+    return coded
+
+
+def _are_single(different: pa.Array, texts: list[str], hasher: _Hasher) -> bool:
+    """Say whether all texts are single words that are no numbers; looking at all of them at once is quick."""
+    together = "".join(texts)
+    if not together.isascii() or "np." in together:
+        return False
+    raw = together.encode()
+    if len(raw.translate(None, delete=_APART)) < len(raw):
+        return False
+    begins = pc.unique(pc.utf8_slice_codeunits(different, 0, 1)).to_pylist()
+    passed_over = pa.array(sorted(hasher.passed_over), type=different.type)
+    return _NUMBERS.isdisjoint(begins) and not pc.any(pc.is_in(different, value_set=passed_over)).as_py()
+
+
+def _of_singles(texts: list[str], hasher: _Hasher) -> tuple[Hashes, _Lengths]:
+    """Return hash and length of each text that is one word."""
+    hashes = hasher.keyed.texts(texts)
+    hashes |= np.uint64(1)
+    return hashes, _ones(len(texts))
+
+
+def _ones(size: int) -> _Lengths:
+    """Return ones that take no memory, for reading."""
+    return np.broadcast_to(np.int64(1), size)
 
 
 def _of_texts(texts: list[str], hasher: _Hasher) -> tuple[Hashes, _Lengths]:
     """Return hash and length of each text, as a run of values."""
-    together = "".join(texts)
-    # Looking at all texts at once is quick; most columns hold single words that are no numbers.
-    alike = together.isascii() and _APART.isdisjoint(together) and "np." not in together
-    if alike and _NUMBERS.isdisjoint({text[:1] for text in texts}) and hasher.passed_over.isdisjoint(texts):
-        return hasher.keyed.texts(texts) | np.uint64(1), np.ones(len(texts), dtype=np.int64)
     split = [_plain_values(text) for text in texts]
     flat = [value for values in split for value in values]
     hashed = hasher.of(flat) if flat else np.zeros(0, np.uint64)
@@ -430,9 +477,12 @@ def _bits(hashes: Hashes) -> float:
 
 def _rare(hashes: Hashes, lengths: _Lengths, *, below: int | None = K) -> tuple[Hashes, _Lengths]:
     """Return each run once that fewer than `below` rows share; None for all."""
-    order = np.argsort(hashes)
-    hashes, lengths = hashes[order], lengths[order]
-    first = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]])) if len(hashes) else order
+    if len(lengths) and (lengths == lengths[0]).all():  # the common case: sorting is quicker than finding an order
+        hashes = np.sort(hashes)
+    else:
+        order = np.argsort(hashes)
+        hashes, lengths = hashes[order], lengths[order]
+    first = np.flatnonzero(np.concatenate([[True], hashes[1:] != hashes[:-1]])) if len(hashes) else lengths
     if below is not None:
         first = first[np.diff(np.append(first, len(hashes))) < below]
     return hashes[first], lengths[first]
@@ -458,14 +508,13 @@ def _has_digits(values: NDArray[np.float64], digits: int, *, decimals: int) -> N
     return more
 
 
-def _are_telling(texts: Sequence[str], *, hidden: bool) -> NDArray[np.bool_]:
+def _are_telling(cell: _Cells, *, hidden: bool) -> NDArray[np.bool_]:
     if hidden:
-        sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-        telling = sizes > 3
-        for at in np.flatnonzero(sizes == 4):
-            telling[at] = not texts[at].isdigit()
+        telling: NDArray[np.bool_] = cell.sizes > 3
+        for at in np.flatnonzero(cell.sizes == 4).tolist():
+            telling[at] = not cell.texts[at].isdigit()
         return telling
-    return np.fromiter(map(_is_telling, texts), dtype=np.bool_, count=len(texts))
+    return np.fromiter(map(_is_telling, cell.texts), dtype=np.bool_, count=len(cell.texts))
 
 
 def _is_telling(text: str) -> bool:

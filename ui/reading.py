@@ -12,6 +12,7 @@ from typing import Any, assert_never
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.provenance.twins import guarantee, some
 from counterproof.tools.codebooks import Variable, readable_codebook
 from counterproof.ui.rendering import finding_text
 from counterproof.ui.subjects import (
@@ -62,6 +63,7 @@ def _plan(subject: dict[str, Any]) -> PlanPart:
         noticed_listing(subject["noticed"]),
         _identifiers(subject["identifiers"]),
         _quasi(subject["quasi_identifiers"]),
+        _twins(subject["twins"]),
     ]
     for file in subject["profile"]["files"]:
         described = any("codebook" in column for column in file["columns"])
@@ -136,6 +138,21 @@ def _quasi(found: list[dict[str, Any]]) -> Listing:
         ),
         empty="None was found by their names. That does not mean that there is none.",
     )
+
+
+def _twins(found: list[dict[str, Any]]) -> Listing:
+    rows = [
+        {
+            "file": row["file"],
+            "engine": f"{row['engine']} (version {row['version']})",
+            "what keeps persons out": guarantee(row),
+            "seed": row["seed"],
+            "columns": "; ".join(f"{part['how']}: {some(part['columns'])}" for part in row["made"]),
+            "sha256": row["sha256"],
+        }
+        for row in found
+    ]
+    return Listing(title="Synthetic twins, on which programs are tried", rows=_t(rows))
 
 
 def _column(column: dict[str, Any], *, described: bool) -> dict[str, str]:

@@ -12,6 +12,7 @@ from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.labels import mode_notice
 from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import CheckpointKind, meaning_of
+from counterproof.provenance.twins import twin_lines, twin_rows
 from counterproof.tools.exposure import IN_WORDS, Exposure
 from counterproof.ui.output import json_text, plain
 
@@ -54,7 +55,9 @@ def study_text(row: dict[str, Any], events: list[Event], checks: list[dict[str, 
     lines = [f"{row['id']}: {row['title']}", f"Status: {row['status']} {row['detail']}".rstrip()]
     level = str(events[0].data.get("exposure", "metadata"))
     lines += [f"Exposure: {level}: {IN_WORDS.get(cast(Exposure, level), level)}"]
-    lines += [*filter(None, [mode_notice(event) for event in events[:1]]), ""]
+    twins = [row for event in events if event.type == "intake.finished" for row in twin_rows(event)]
+    lines += [*filter(None, [mode_notice(event) for event in events[:1]])]
+    lines += [*(["Synthetic twin:"] if twins else []), *[f"  {line}" for line in twin_lines(twins)], ""]
     lines += [f"{event.seq:>4}  {event.ts[:19]}  {_event(event)}" for event in events]
     noticed = [row for event in events if event.type == "intake.finished" for row in event.data["noticed"]]
     if noticed:
@@ -121,6 +124,9 @@ def _plan(subject: dict[str, Any]) -> list[str]:
         "",
         "Held back from the model:",
         *(held or ["- nothing"]),
+        "",
+        "Synthetic twins (on which programs are tried):",
+        *[f"- {line}" if not line.startswith(" ") else line for line in twin_lines(subject["twins"])],
         "",
         "Data:",
         *[f"- {_data(file)}" for file in subject["data"]],

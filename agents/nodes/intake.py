@@ -17,8 +17,10 @@ from counterproof.agents.secure import INTAKE
 from counterproof.agents.state import StudyState
 from counterproof.provenance.errors import DecisionRequired
 from counterproof.provenance.telemetry import execute_tool
+from counterproof.tools.reading.writing import media_of
 
 _SHOWN = 20
+_FINISHED = "intake.finished"
 
 
 def intake(_state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
@@ -30,15 +32,26 @@ def intake(_state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]
     found = json.loads(told.answer)
     _stop_at_undecided(ctx, found["undecided"])
     with execute_tool("twin"):
+        bodies = {**told.bodies, **_private_again(ctx, found["noted"])}
         twins = {
-            file.name: ctx.record.put(f"twin:{file.name}", told.bodies[file.name], media="text/csv")
+            file.name: ctx.record.put(f"twin:{file.name}", bodies[file.name], media=media_of(file.name))
             for file in ctx.settings.data
         }
     for row in found["noted"]["noticed"]:
         ctx.progress(f"intake: noticed in {row['file']}, {', '.join(row['columns']) or 'its rows'}: {row['text']}")
     profile = ctx.put_json("profile", found["profile"])
-    ctx.note_once("intake.finished", found["noted"], [profile, *twins.values()])
+    ctx.note_once(_FINISHED, found["noted"], [profile, *twins.values()])
     return {"profile": profile.sha256, "twin": {name: ref.sha256 for name, ref in twins.items()}}
+
+
+def _private_again(ctx: StudyContext, noted: dict[str, Any]) -> dict[str, bytes]:
+    """Return the differentially private twins that the record has already, of this study or of the one replayed.
+
+    They can't be made again: their noise is drawn anew each time, and is kept nowhere.
+    """
+    private = [row["file"] for row in noted["twins"] if row["epsilon"] is not None]
+    known = ctx.journal.noted(_FINISHED, noted) if private else None
+    return {name: known[f"twin:{name}"] for name in private} if known is not None else {}
 
 
 def _stop_at_undecided(ctx: StudyContext, undecided: list[dict[str, str]]) -> None:

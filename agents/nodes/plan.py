@@ -14,6 +14,7 @@ from counterproof.agents.prompts import codebook_told, fill, shown
 from counterproof.agents.reasons import answered, pending, with_answers
 from counterproof.agents.state import StudyState
 from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.provenance.twins import twin_rows
 from counterproof.tools import Plan, readable_plan
 from counterproof.tools.profile import told as profile_told
 
@@ -57,6 +58,7 @@ def plan_subject(ctx: StudyContext, state: StudyState, document: dict[str, Any])
         "noticed": intake.data["noticed"],
         "identifiers": intake.data["identifiers"],
         "quasi_identifiers": intake.data["quasi_identifiers"],
+        "twins": twin_rows(intake),
         "codebook": ctx.settings.codebook,
         "variables": [one.model_dump(mode="json") for one in ctx.settings.variables],
     }

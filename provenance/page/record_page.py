@@ -19,6 +19,7 @@ from counterproof.provenance.page.programs import checks, programs, runs
 from counterproof.provenance.page.results import figures, flow, report, results
 from counterproof.provenance.page.timeline import timeline
 from counterproof.provenance.page.trace import waterfall
+from counterproof.provenance.page.twins import twins
 from counterproof.provenance.record import Event
 from counterproof.provenance.transparency.bodies import Reader
 from counterproof.provenance.transparency.markup import Html, document, el, join
@@ -74,6 +75,7 @@ def render(story: Story, *, spans: bytes = b"", steps: Sequence[overview.Checked
         ("plan", "Plan", plan(story)),
         ("programs", "Programs", programs(story)),
         ("runs", "Runs", runs(story)),
+        ("twins", "Synthetic twins", twins(story)),
         ("checks", "Checks", checks(story)),
         ("model", "What the model saw", calls(story)),
         ("costs", "Tokens", costs(story)),

@@ -19,6 +19,7 @@ from counterproof.provenance.transparency.evidence import (
 )
 from counterproof.provenance.transparency.runs import Run
 from counterproof.provenance.transparency.story import Story
+from counterproof.provenance.twins import guarantee, twin_rows
 
 _EQUATOR = {
     "randomised_trial": "CONSORT",
@@ -63,6 +64,9 @@ def privacy(story: Story) -> Finding:
         columns = [f"{row['file']}: {row['column']}" for row in map(as_dict, as_list(event.data.get("identifiers")))]
         text = f"Columns found that may identify a person: {listed(columns) or 'none (which is no proof)'}."
         found.append(shown(text, [event.seq]))
+        for row in twin_rows(event):
+            made = f"Synthetic twin of {row['file']}, {short(str(row['sha256']))}: {row['engine']}, {guarantee(row)}."
+            found.append(shown(made, [event.seq]))
     shared = "are" if story.created.get("share_data") else "are not"
     found.append(shown(f"The data files themselves {shared} part of the bundle.", [0]))
     back_ends = listed(str(run.isolation.get("back_end", "")) for run in story.runs)

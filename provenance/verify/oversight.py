@@ -12,6 +12,7 @@ from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind, Reviewer
 from counterproof.provenance.shown import shown_programs
+from counterproof.provenance.twins import twin_rows
 from counterproof.provenance.verify.reading import Bundle, NotApplicable
 from counterproof.provenance.verify.rules import check_age, check_rules
 
@@ -105,6 +106,7 @@ def _check_subject(bundle: Bundle, event: Event) -> None:
         facts["variables"] = created["variables"]
         facts["noticed"] = intake.data["noticed"]
         facts["quasi_identifiers"] = intake.data["quasi_identifiers"]
+        facts["twins"] = twin_rows(intake)
         facts["profile"] = bundle.body(intake, "profile")
     if facts["kind"] == CheckpointKind.CODE:
         facts["reads"] = created["data"]

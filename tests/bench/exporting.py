@@ -59,7 +59,7 @@ def ended_study(home: Path, data: Path, *, body: bool = False) -> tuple[Workplac
         model=ModelConfig(model="none", base_url="http://127.0.0.1:9/v1", api_key_env=""),
     )
     study = open_study(place, start_study(place, "study-bench", settings.model_dump(mode="json")))
-    lists: dict[str, object] = {name: [] for name in ("identifiers", "quasi_identifiers", "noticed")}
+    lists: dict[str, object] = {name: [] for name in ("identifiers", "quasi_identifiers", "noticed", "twins")}
     found = {**lists, "synthetic_mark": "SYNTHETIC", "rows": {"large.bin": 0}}
     ended = {"ended": "cannot_conclude", "reason": "a measurement", "plan": "", "released": "", "report": ""}
     refs = [study.record.put("profile", b"{}")]

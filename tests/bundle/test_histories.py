@@ -180,6 +180,11 @@ def _other_identifiers(story: Story) -> None:
     story.first("intake.finished")["data"]["identifiers"].append(found)
 
 
+def _other_twins(story: Story) -> None:
+    """The twin is said to be differentially private, and was shown as one that is not."""
+    story.first("intake.finished")["data"]["twins"][0] |= {"epsilon": 1.0, "protects": "any one row"}
+
+
 def _program_run(story: Story) -> None:
     """Another program than the approved one ran."""
     _, _, end = _run(story, "primary")
@@ -436,6 +441,7 @@ REVIEWED: dict[str, tuple[Attack, str]] = {
     "data changed": (_other_data, "decisions"),
     "profile changed": (_other_profile, "decisions"),
     "identifiers changed": (_other_identifiers, "decisions"),
+    "making of the twin changed": (_other_twins, "decisions"),
     "rejection said to be an approval": (_decide_otherwise, "decisions"),
     "decision comment edited": (_edit_comment, "decisions"),
     "decision comment edited and signed by a stranger": (_edit_comment_and_sign, "decisions"),

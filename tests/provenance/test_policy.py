@@ -20,6 +20,7 @@ from counterproof.provenance.policy import (
     Budgets,
     CheckpointPolicies,
     CheckpointPolicy,
+    ColumnPolicy,
     DataPolicy,
     Policy,
     loosened,
@@ -112,6 +113,7 @@ def test_a_looser_policy_is_named(text: str, says: str) -> None:
         ("[checkpoints.code]\ncomment_min = 9", "checkpoints.code.comment_min is 1, and 9 is asked for"),
         ("[checkpoints.plan]\nauthor_may_approve = false", "checkpoints.plan.author_may_approve is true"),
         ("[budgets]\nprice_in = 2.5", "budgets.price_in is lower than 2.5"),
+        ("[data.'a.csv']\nepsilon = 2.0", 'data."a.csv".epsilon is 0; allowed is more than 0 and at most 2'),
         ("[data.'a.csv']\nrounding = 100", 'data."a.csv".rounding is 5, and 100 is asked for'),
     ],
 )
@@ -127,12 +129,21 @@ _CHECKPOINT = st.builds(
     author_may_approve=st.booleans(),
     comment_min=st.integers(1, 50),
 )
+_COLUMNS = st.dictionaries(
+    st.sampled_from(["age", 'the "arm"', "ä.b"]),
+    st.builds(ColumnPolicy, levels=st.sampled_from([(), ("a", 'b"')]), bounds=st.sampled_from([(), (0, 1.5)])),
+    max_size=2,
+)
+_DATA = st.builds(DataPolicy, k=st.integers(3, 99), epsilon=st.sampled_from([0.0, 0.5, 3.0]), columns=_COLUMNS)
 _POLICIES = st.builds(
     Policy,
     valid_days=st.integers(1, 365),
     checkpoints=st.builds(CheckpointPolicies, plan=_CHECKPOINT, code=_CHECKPOINT),
     budgets=st.builds(Budgets, model_calls=st.integers(1, 1000), price_in=st.floats(0, 9)),
-    data=st.dictionaries(st.sampled_from(["*", "a.csv", 'b".csv']), st.builds(DataPolicy, k=st.integers(3, 99))),
+    data=st.dictionaries(
+        st.sampled_from(["*", "a.csv", 'b".csv']),
+        st.builds(DataPolicy, k=st.integers(3, 99), epsilon=st.sampled_from([0.0, 0.5, 3.0]), columns=_COLUMNS),
+    ),
 )
 
 

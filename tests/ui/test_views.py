@@ -151,7 +151,14 @@ def test_a_subject_of_another_form_is_refused(stages: dict[str, Site]) -> None:
     with pytest.raises(VerificationFailed, match=r"not of the form .*'readable'.* with the version"):
         part_of(
             CheckpointKind.PLAN,
-            {"data": [], "noticed": [], "identifiers": [], "quasi_identifiers": [], "profile": {"files": []}},
+            {
+                "data": [],
+                "noticed": [],
+                "identifiers": [],
+                "quasi_identifiers": [],
+                "twins": [],
+                "profile": {"files": []},
+            },
             blobs,
         )
 

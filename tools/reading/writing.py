@@ -17,6 +17,18 @@ from counterproof.tools.reading.reader import FORMS
 
 WRITABLE = (".parquet", ".jsonl", ".ndjson", ".dta")
 """Endings beside those of delimited text; their writers are imported when a twin needs one."""
+_MEDIA = {
+    ".csv": "text/csv",
+    ".tsv": "text/tab-separated-values",
+    ".parquet": "application/vnd.apache.parquet",
+    ".jsonl": "application/jsonl",
+    ".ndjson": "application/jsonl",
+    ".sav": "application/x-spss-sav",
+    ".dta": "application/x-stata-dta",
+    ".rds": "application/x-r-data",
+    ".gz": "application/gzip",
+    ".zip": "application/zip",
+}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -53,6 +65,11 @@ def in_form_of(name: str, twin: bytes) -> bytes:
             return _zipped(PurePath(name).stem, content)
         case _:
             return content
+
+
+def media_of(name: str) -> str:
+    """Return the media type of a data file, or of its twin, by the ending of its name."""
+    return _MEDIA.get(PurePath(name).suffix.lower(), "text/plain")
 
 
 def _ending(name: str) -> str:

@@ -1,10 +1,12 @@
 """What of one column may appear in a twin, and how it is written.
 
-A *class* is a category that at least `K` persons share; all others are one class "rare", which is written under made-up
-names. A *number* lies between the K-th smallest and the K-th largest person's value, on the grid of the column (its
-decimals, or a larger step that all values keep); a value that at least K persons share (zero, a limit of detection, a
-sentinel code) may appear as it is, every other one is drawn anew between the values of its neighbours. With too few
-persons for that, a column is drawn from its rounded mean and spread, or made up.
+A *class* is a category that at least `k` persons share; all others are one class "rare", which is written under made-up
+names. A *number* lies between two ends, on the grid of the column (its decimals, or a larger step that all values
+keep). An end is the mean of the values of the `k` persons who come after the `k - 1` most extreme ones (of fewer than
+`k`, where there are not so many, of at least two): like all else that a twin shows it comes from many, and no outlier
+moves it. A value that at least k persons share (zero, a limit of detection, a sentinel code) may appear as it is, every
+other one is drawn anew between the values of its neighbours. With too few persons for that, a column is drawn from its
+rounded mean and spread, or made up.
 
 It does not cover which values go together (`engine`).
 """
@@ -20,18 +22,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from counterproof.tools.data import Column
-from counterproof.tools.profile import K, is_coded
+from counterproof.tools.profile import is_coded
 
 RARE = "SYNTHETIC-RARE"
 _RARE_NAMES_MAX = 3
 _RARE_ONLY_MAX = 20
 _DECIMALS_MAX = 6
 """Numbers with more decimal places than this are written with fifteen significant digits."""
-_ENDS = 2
-"""How many values an end of a column is the mean of."""
+_ENDS_MIN = 2
+"""Fewest persons whose values an end of a column is the mean of."""
 _BINS = 32
-_NEIGHBOURS = 5
-"""A number is drawn between so many neighbours below and above: from values of more than K rows."""
 SENTINELS = {
     float(sign * code): float(sign * other)
     for sign in (1, -1)
@@ -65,8 +65,9 @@ class Numbers:
         sorted: shape (values,); the values that are no atoms, within the bounds, ascending.
         low: smallest value that may appear.
         high: largest value that may appear.
-        atoms: values that at least K persons share.
+        atoms: values that at least k persons share.
         step: the grid; 0 for none.
+        neighbours: a number is drawn between so many values below and above: from those of more than k rows.
         edges: between the bins of this column as a predictor.
     """
 
@@ -75,6 +76,7 @@ class Numbers:
     high: float
     atoms: Floats
     step: float
+    neighbours: int
     edges: Floats
 
 
@@ -92,18 +94,19 @@ Form = Classes | Numbers | Spread
 How = Literal["classes", "numbers", "spread", "made up"]
 
 
-def form_of(column: Column, values: pd.Series, persons: Ints | None) -> Form | None:
+def form_of(column: Column, values: pd.Series, persons: Ints | None, *, k: int) -> Form | None:
     """Describe what may appear of a column; None where nothing may.
 
     Args:
         column: the column.
         values: its values, dates as day numbers.
         persons: shape (rows,); which rows are of one person; None where each row is of another.
+        k: fewest persons behind anything that shows.
     """
-    classes = _classes(column, values, persons) if is_coded(column) else None
+    classes = _classes(column, values, persons, k=k) if is_coded(column) else None
     if classes is not None or column.kind == "text":
         return classes
-    return _numbers(column, values.to_numpy(dtype="float64"), persons)
+    return _numbers(column, values.to_numpy(dtype="float64"), persons, k=k)
 
 
 def persons_per(values: pd.Series, persons: Ints | None) -> pd.Series:
@@ -123,6 +126,19 @@ def written(values: Floats, column: Column) -> list[str]:
     return [format(value, form) for value in values.tolist()]
 
 
+def day_numbers(column: Column) -> Floats:
+    """Return dates as day numbers, NaN for a missing one."""
+    days = pd.to_datetime(column.values, format="%Y-%m-%d").to_numpy().astype("datetime64[D]")
+    found = days.astype(np.int64).astype(np.float64)
+    found[np.isnat(days)] = np.nan
+    return found
+
+
+def written_days(days: Floats) -> list[str]:
+    """Write day numbers as dates."""
+    return [str(day) for day in days.astype(np.int64).astype("datetime64[D]")]
+
+
 def snapped(values: Floats, *, step: float, low: float, high: float = math.inf) -> Floats:
     """Put values on the grid, without leaving the bounds."""
     if not step:
@@ -139,8 +155,8 @@ def drawn(form: Numbers, members: Floats, random: np.random.Generator) -> Floats
     if free.any() and len(form.sorted):
         last = len(form.sorted) - 1
         at = np.searchsorted(form.sorted, members[free], side="left")
-        below = form.sorted[np.clip(at - _NEIGHBOURS, 0, last)]
-        above = form.sorted[np.clip(at + _NEIGHBOURS, 0, last)]
+        below = form.sorted[np.clip(at - form.neighbours, 0, last)]
+        above = form.sorted[np.clip(at + form.neighbours, 0, last)]
         share = random.random(int(free.sum()))
         out[free] = snapped(below + share * (above - below), step=form.step, low=form.low, high=form.high)
     return out
@@ -157,10 +173,10 @@ def bins_of(form: Form | None, values: Floats) -> Ints:
     return np.where(np.isnan(values), 0, found)
 
 
-def _classes(column: Column, values: pd.Series, persons: Ints | None) -> Classes | None:
+def _classes(column: Column, values: pd.Series, persons: Ints | None, *, k: int) -> Classes | None:
     counts = persons_per(values, persons)
-    common = counts[counts >= K]
-    rare = counts[counts < K]
+    common = counts[counts >= k]
+    rare = counts[counts < k]
     names = [_level(level, column) for level in common.index]
     if not len(common) and column.kind != "text":
         return None
@@ -191,30 +207,30 @@ def _level(level: object, column: Column) -> str:
     return str(level) if column.kind == "text" else written(np.array([level], dtype="float64"), column)[0]
 
 
-def codes_of(values: pd.Series, persons: Ints | None) -> tuple[Floats, Floats]:
+def codes_of(values: pd.Series, persons: Ints | None, *, k: int) -> tuple[Floats, Floats]:
     """Return the class of each row, NaN for a missing one, and whether a row has a rare level."""
     counts = persons_per(values, persons)
-    place = {level: float(at) for at, level in enumerate(counts[counts >= K].index)}
+    place = {level: float(at) for at, level in enumerate(counts[counts >= k].index)}
     codes = values.map(place).to_numpy(dtype="float64")
     rare = values.notna().to_numpy() & np.isnan(codes)
     return codes, rare.astype("float64")
 
 
-def _numbers(column: Column, values: Floats, persons: Ints | None) -> Numbers | Spread | None:
+def _numbers(column: Column, values: Floats, persons: Ints | None, *, k: int) -> Numbers | Spread | None:
     present = ~np.isnan(values)
     have, who = values[present], None if persons is None else persons[present]
-    if (len(have) if who is None else len(np.unique(who))) < K:
+    if (len(have) if who is None else len(np.unique(who))) < k:
         return None
     if who is None:
         levels, counts = np.unique(have, return_counts=True)
-        atoms = levels[counts >= K]
+        atoms = levels[counts >= k]
     else:
         per = persons_per(pd.Series(have), who)
-        atoms = per.index[per >= K].to_numpy(dtype="float64")
+        atoms = per.index[per >= k].to_numpy(dtype="float64")
     free = ~np.isin(have, atoms)
     grid = have[~np.isin(have, list(SENTINELS))]
     step = _step(grid if len(grid) else have, column)
-    low, high = _bounds(have[free], None if who is None else who[free])
+    low, high = _bounds(have[free], None if who is None else who[free], k=k)
     if low is None or high is None:
         if not len(atoms):
             return _spread(have, step)
@@ -223,7 +239,7 @@ def _numbers(column: Column, values: Floats, persons: Ints | None) -> Numbers | 
         smooth = np.sort(np.clip(have[free], low, high))
     inside = np.concatenate([smooth, have[~free]])
     edges = np.unique(np.quantile(inside, np.linspace(0, 1, _BINS)[1:-1], method="nearest"))
-    return Numbers(sorted=smooth, low=low, high=high, atoms=atoms, step=step, edges=edges)
+    return Numbers(sorted=smooth, low=low, high=high, atoms=atoms, step=step, neighbours=(k + 1) // 2, edges=edges)
 
 
 def allowed(form: Numbers, values: Floats) -> Floats:
@@ -237,8 +253,8 @@ def allowed(form: Numbers, values: Floats) -> Floats:
     return out
 
 
-def _bounds(values: Floats, who: Ints | None) -> tuple[float | None, float | None]:
-    """Return the means of the K-th smallest of the persons' smallest values and its next, and of those from above.
+def _bounds(values: Floats, who: Ints | None, *, k: int) -> tuple[float | None, float | None]:
+    """Return the mean of the k-th smallest of the persons' smallest values and the next ones, and that from above.
 
     A single value at the end would be one person's, and values of the twin pile up there.
     """
@@ -246,10 +262,11 @@ def _bounds(values: Floats, who: Ints | None) -> tuple[float | None, float | Non
     if who is not None:
         by = pd.Series(values).groupby(who)
         least, most = np.sort(by.min().to_numpy()), np.sort(by.max().to_numpy())
-    if len(least) < K + _ENDS:
+    many = min(k, len(least) - k)
+    if many < _ENDS_MIN:
         return None, None
-    low = float(least[K - 1 : K - 1 + _ENDS].mean())
-    high = float(most[len(most) - K + 1 - _ENDS : len(most) - K + 1].mean())
+    low = float(least[k - 1 : k - 1 + many].mean())
+    high = float(most[len(most) - k + 1 - many : len(most) - k + 1].mean())
     return (low, high) if low < high else (None, None)
 
 

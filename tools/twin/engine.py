@@ -1,11 +1,11 @@
 """Making a twin: one column after the other, each by a tree over the columns before it.
 
-Nothing of one person is copied. Leaves hold at least `trees.LEAF` rows; what a column may show is set by `columns`;
-identifiers are made up, with the repetitions of the real ones (`subjects`); dates of persons are moved as a whole into
-the nineteenth century, where no patient's date is; awkward cases are planted (`awkward`); and a row that would equal
-a real one is changed (`copies`).
+Nothing of one person is copied. Leaves hold at least `trees.LEAF` rows, and k; what a column may show is set by
+`columns`; identifiers are made up, with the repetitions of the real ones (`subjects`); dates of persons are moved as a
+whole into the nineteenth century, where no patient's date is; awkward cases are planted (`awkward`); and a row that
+would equal a real one is changed (`copies`).
 
-The same table, findings and seed give the same bytes on every machine: counts are whole numbers, and no linear algebra
+The same table, findings and k give the same bytes on every machine: counts are whole numbers, and no linear algebra
 is done.
 
 It does not cover text beyond categories: free text is made up.
@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePath
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -36,10 +36,12 @@ from counterproof.tools.twin.columns import (
     allowed,
     bins_of,
     codes_of,
+    day_numbers,
     drawn,
     form_of,
     snapped,
     written,
+    written_days,
 )
 from counterproof.tools.twin.copies import change_copies
 from counterproof.tools.twin.relations import Relation, find_relation
@@ -47,6 +49,9 @@ from counterproof.tools.twin.subjects import subjects_of
 from counterproof.tools.twin.trees import LEAF, grow, ranks
 
 MARK = "synthetic_twin"
+ENGINE = "sequential CART, smoothed"
+VERSION = 2
+"""Counts up whenever the same table would get another twin."""
 _TRAINING_MAX = 20_000
 _PREDICTORS_MAX = 24
 _RELATED_MAX = 200
@@ -64,17 +69,13 @@ class Twin:
 
     Attributes:
         data: delimited text, marked in every row.
-        facts: JSON-able: mark, engine, its parameters, the seed, and how each column was made. No value of the data.
+        facts: JSON-able, without a value of the data: `engine` and its `version`, `seed` (where the draws begin), `k`
+            (fewest persons behind anything that shows), `epsilon` (of differential privacy; None without), `protects`
+            (what epsilon holds for), `made` (how each column was made).
     """
 
     data: bytes
     facts: dict[str, Any]
-
-
-def twin_name(name: str) -> str:
-    """Return the name of a twin outside of a study, where its name must say what it is."""
-    path = PurePath(name)
-    return f"{path.stem}.{MARK}{path.suffix}"
 
 
 def make_twin(table: Table, findings: list[Finding]) -> bytes:
@@ -82,16 +83,38 @@ def make_twin(table: Table, findings: list[Finding]) -> bytes:
     return build_twin(table, findings).data
 
 
-def build_twin(table: Table, findings: list[Finding], *, seed: int | None = None) -> Twin:
-    """Make the twin of a table, with as many rows; the same table and seed give the same bytes.
+def build_twin(table: Table, findings: list[Finding], *, k: int = K) -> Twin:
+    """Make the twin of a table, with as many rows; the same table, findings and k give the same bytes.
 
     Args:
         table: the real data, on the secure side.
         findings: columns that may identify a person; their twins are made up.
-        seed: of the draws; None for one that follows from the digest of the table.
+        k: fewest persons behind anything that shows.
 
     Raises:
         UsageError: the table carries the mark, so it is a twin itself.
+    """
+    check_real(table)
+    random = np.random.default_rng(int(table.sha256[:16], 16))
+    work = _Work(table=table, k=k, hidden={finding.column for finding in findings}, random=random)
+    cells = work.cells()
+    facts = {
+        "engine": ENGINE,
+        "version": VERSION,
+        "seed": "the first 64 bits of the file's SHA-256",
+        "k": k,
+        "epsilon": None,
+        "protects": "",
+        "made": grouped({column.name: work.how[column.name] for column in table.columns}),
+    }
+    return Twin(data=marked(cells, table), facts=facts)
+
+
+def check_real(table: Table) -> None:
+    """Check that a table may have a twin.
+
+    Raises:
+        UsageError: it carries the mark, so it is a twin itself.
     """
     if any(column.name == MARK for column in table.columns):
         raise UsageError(
@@ -99,20 +122,14 @@ def build_twin(table: Table, findings: list[Finding], *, seed: int | None = None
             allowed="A study's data set must be real.",
             advice="Give the file that this twin was made from.",
         )
-    seed = int(table.sha256[:16], 16) if seed is None else seed
-    work = _Work(table=table, hidden={finding.column for finding in findings}, random=np.random.default_rng(seed))
-    cells = work.cells()
-    cells[MARK] = ["1"] * table.rows
-    facts = {
-        "mark": MARK,
-        "engine": "sequential CART, smoothed",
-        "leaf": LEAF,
-        "persons": K,
-        "seed": str(seed),
-        "epsilon": None,
-        "columns": work.how,
-    }
-    return Twin(data=_write(cells, table.separator), facts=facts)
+
+
+def grouped(how: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return how columns were made, each way once with its columns, in the order of the first of them."""
+    made: dict[str, list[str]] = {}
+    for name, one in how.items():
+        made.setdefault(one, []).append(name)
+    return [{"how": one, "columns": names} for one, names in made.items()]
 
 
 @dataclass(kw_only=True)
@@ -121,6 +138,7 @@ class _Work:
 
     Attributes:
         table: the real data.
+        k: fewest persons behind anything that shows.
         hidden: names of the columns that may identify a person.
         random: all chance comes from here.
         how: how each column was made.
@@ -134,6 +152,7 @@ class _Work:
     """
 
     table: Table
+    k: int
     hidden: set[str]
     random: np.random.Generator
     how: dict[str, str] = field(default_factory=dict)
@@ -145,9 +164,14 @@ class _Work:
     dates: list[str] = field(default_factory=list)
     moved: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def leaf(self) -> int:
+        """Fewest rows of a leaf."""
+        return max(LEAF, self.k)
+
     def cells(self) -> dict[str, list[str]]:
         """Return the written cells of each column."""
-        self.subjects = subjects_of(self.table, self.hidden, self.random)
+        self.subjects = subjects_of(self.table, self.hidden, self.random, k=self.k)
         for name, real, made in self.subjects.predictors():
             self._predict_from(name, real, made)
         moved = self._move()
@@ -164,7 +188,7 @@ class _Work:
     def _move(self) -> float:
         """Return by how many days dates that may identify a person are moved, so that the first is in 1800."""
         first = [
-            float(np.nanmin(_numbers(column)))
+            float(np.nanmin(day_numbers(column)))
             for column in self.table.columns
             if column.kind == "date" and column.name in self.hidden
         ]
@@ -172,10 +196,10 @@ class _Work:
         return _MOVED + float(self.random.integers(0, 365)) - min(first) if first else 0.0
 
     def _column(self, column: Column, *, related: bool, moved: float) -> None:
-        values = pd.Series(_numbers(column)) if column.kind == "date" else column.values
+        values = pd.Series(day_numbers(column)) if column.kind == "date" else column.values
         persons, rows = self.subjects.persons, self.table.rows
         constant = self.subjects.constant(values)
-        form = form_of(column, values, persons)
+        form = form_of(column, values, persons, k=self.k)
         self.forms[column.name] = form
         numbers = values.to_numpy(dtype="float64") if column.kind != "text" else np.full(rows, np.nan)
         relation = find_relation(numbers, self.exact) if isinstance(form, Numbers) else None
@@ -227,7 +251,7 @@ class _Work:
         for name in self.dates[:-1] if column.kind == "date" else []:
             apart = numbers - (self.exact[name] - self.moved.get(name, 0.0))
             present = apart[~np.isnan(apart)]
-            if not np.isnan(self.exact[name]).any() and len(present) >= K and present.min() >= 0:
+            if not np.isnan(self.exact[name]).any() and len(present) >= self.k and present.min() >= 0:
                 found.append((float(np.median(present)), name))
         return min(found)[1] if found else None
 
@@ -235,7 +259,7 @@ class _Work:
         """Draw how many days a date comes after another."""
         apart = numbers - (self.exact[before] - self.moved.get(before, 0.0))
         days = Column(name=column.name, kind="integer", values=pd.Series(apart))
-        within = form_of(days, days.values, self.subjects.persons)
+        within = form_of(days, days.values, self.subjects.persons, k=self.k)
         if not isinstance(within, Numbers):
             self._number(column, form, numbers, related=True, constant=False)
             self.made[column.name] += moved
@@ -251,14 +275,14 @@ class _Work:
         for name in self.dates[:-1]:
             apart = numbers - self.exact[name]
             present = apart[~np.isnan(apart)]
-            if len(present) >= K and present.min() >= 0:
+            if len(present) >= self.k and present.min() >= 0:
                 made = np.where(np.isnan(made), made, np.fmax(made, self.made[name]))
         return made
 
     def _class(self, column: Column, form: Classes, values: pd.Series, *, related: bool, constant: bool) -> None:
-        codes, rare = codes_of(values, self.subjects.persons)
+        codes, rare = codes_of(values, self.subjects.persons, k=self.k)
         # Rare levels together are a class of their own, when enough persons have one.
-        pooled = len(np.unique(self.subjects.real[rare > 0])) >= K
+        pooled = len(np.unique(self.subjects.real[rare > 0])) >= self.k
         if pooled or not form.common:
             codes = np.where(rare > 0, float(form.common), codes)
         elif form.common:
@@ -314,7 +338,7 @@ class _Work:
             return missing.copy()
         if missing.all():
             return missing.copy()
-        enough = min(len(np.unique(self.subjects.real[side])) for side in (missing, ~missing)) >= K
+        enough = min(len(np.unique(self.subjects.real[side])) for side in (missing, ~missing)) >= self.k
         leaves, members = self._leaves(missing.astype(np.int64), np.ones(rows, bool), 2, related=related and enough)
         gone: NDArray[np.bool_] = missing[self._picked(leaves, members, constant=constant)]
         if not gone.any():
@@ -334,12 +358,13 @@ class _Work:
         train = np.flatnonzero(use)
         if len(train) > _TRAINING_MAX:
             train = np.sort(self.random.choice(train, _TRAINING_MAX, replace=False))
-        names = self._predictors(target, train) if related and len(train) >= 2 * LEAF else []
+        names = self._predictors(target, train) if related and len(train) >= 2 * self.leaf else []
         if not names:
             return np.zeros(self.table.rows, dtype=np.int64), (train, np.zeros(len(train), dtype=np.int64))
         real = np.stack([self.bins[name][0][train] for name in names])
         made = np.stack([self.bins[name][1] for name in names])
-        tree = grow(real, target[train], classes=classes, nominal=np.array([name in self.nominal for name in names]))
+        nominal = np.array([name in self.nominal for name in names])
+        tree = grow(real, target[train], classes=classes, nominal=nominal, leaf=self.leaf)
         own = tree.leaves(real)
         order = np.argsort(own, kind="stable")
         return tree.leaves(made), (train[order], own[order])
@@ -384,7 +409,7 @@ class _Work:
         if isinstance(form, Classes):
             return ["" if code != code else form.names[int(code)] for code in made.tolist()]
         present = ~np.isnan(made)
-        texts = iter(_dates(made[present]) if column.kind == "date" else written(made[present], column))
+        texts = iter(written_days(made[present]) if column.kind == "date" else written(made[present], column))
         return [next(texts) if there else "" for there in present.tolist()]
 
     def _gaps(self, column: Column) -> NDArray[np.bool_]:
@@ -392,24 +417,14 @@ class _Work:
         return missing[self.random.permutation(len(missing))] if missing.any() else missing
 
 
-def _numbers(column: Column) -> Floats:
-    """Return dates as day numbers."""
-    days = pd.to_datetime(column.values, format="%Y-%m-%d").to_numpy().astype("datetime64[D]")
-    found = days.astype(np.int64).astype(np.float64)
-    found[np.isnat(days)] = np.nan
-    return found
-
-
-def _dates(days: Floats) -> list[str]:
-    return [str(day) for day in days.astype(np.int64).astype("datetime64[D]")]
-
-
-def _write(cells: dict[str, list[str]], separator: Literal[",", "\t", ";"] | str) -> bytes:
+def marked(cells: dict[str, list[str]], table: Table) -> bytes:
+    """Return the cells of a twin as delimited text like the table's, with the mark in every row."""
+    cells = {**cells, MARK: ["1"] * table.rows}
     file = io.StringIO(newline="")
     # csv of Python 3.11 writes a bare CR without quotes, and readers take it for the end of a row.
     returns = any("\r" in cell for name, column in cells.items() for cell in (name, *column))
     writer = csv.writer(
-        file, delimiter=separator, lineterminator="\n", quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL
+        file, delimiter=table.separator, lineterminator="\n", quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL
     )
     writer.writerow(cells)
     writer.writerows(zip(*cells.values(), strict=True))

@@ -1,7 +1,7 @@
 """Repeated rows of one subject: which rows of the real data belong together, and how many each made-up subject has.
 
 A column that identifies subjects repeats. The twin has as many subjects and rows; each subject has as many rows as some
-real one, within what at least `K` subjects have; a column that never changes within a subject does not change there
+real one, within what at least `k` subjects have; a column that never changes within a subject does not change there
 either, and one that always rises there (a visit, a day) rises.
 
 It does not cover rows of one subject in several files.
@@ -16,7 +16,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from counterproof.tools.data import Column, Table
-from counterproof.tools.profile import K
 from counterproof.tools.twin.columns import Numbers, bins_of, drawn, form_of, written
 
 POSITION = "position within the subject"
@@ -35,12 +34,14 @@ class Subjects:
         real: shape (rows,); number of the subject of each row of the data.
         made: the same of the twin, where the rows of a subject stand together.
         first: shape (rows,); the first row of a twin row's subject.
+        k: fewest subjects behind anything that shows.
     """
 
     column: str | None
     real: Ints
     made: Ints
     first: Ints
+    k: int
 
     @property
     def persons(self) -> Ints | None:
@@ -91,7 +92,7 @@ class Subjects:
             return None
         means = pd.Series(values).groupby(self.real).mean()
         named = Column(name=column.name, kind="number", values=means.reset_index(drop=True), decimals=9)
-        form = form_of(named, named.values, None)
+        form = form_of(named, named.values, None, k=self.k)
         if not isinstance(form, Numbers):
             return None
         mine = np.clip(means.to_numpy(), form.low, form.high)
@@ -109,16 +110,16 @@ class Subjects:
         return ["" if gone else text for text, gone in zip(texts, missing.tolist(), strict=True)]
 
 
-def subjects_of(table: Table, hidden: set[str], random: np.random.Generator) -> Subjects:
+def subjects_of(table: Table, hidden: set[str], random: np.random.Generator, *, k: int) -> Subjects:
     """Find the column that identifies subjects, and lay out the rows of the twin's subjects."""
     rows = table.rows
     column = _subject_column(table, hidden)
     if column is None:
-        return Subjects(column=None, real=np.arange(rows), made=np.arange(rows), first=np.arange(rows))
+        return Subjects(column=None, real=np.arange(rows), made=np.arange(rows), first=np.arange(rows), k=k)
     real = pd.factorize(column.values)[0].astype(np.int64)
     sizes = np.bincount(real)
-    made = np.repeat(np.arange(len(sizes)), _sizes(sizes, random))
-    return Subjects(column=column.name, real=real, made=made, first=np.arange(rows) - _place(made))
+    made = np.repeat(np.arange(len(sizes)), _sizes(sizes, random, k=k))
+    return Subjects(column=column.name, real=real, made=made, first=np.arange(rows) - _place(made), k=k)
 
 
 def _subject_column(table: Table, hidden: set[str]) -> Column | None:
@@ -131,10 +132,10 @@ def _subject_column(table: Table, hidden: set[str]) -> Column | None:
     return max(found, key=lambda entry: entry[:2])[2] if found else None
 
 
-def _sizes(sizes: Ints, random: np.random.Generator) -> Ints:
-    """Return how many rows each made-up subject has; extremes are brought to what K subjects have."""
+def _sizes(sizes: Ints, random: np.random.Generator, *, k: int) -> Ints:
+    """Return how many rows each made-up subject has; extremes are brought to what k subjects have."""
     ordered, rows = np.sort(sizes), int(sizes.sum())
-    edge = min(K, (len(sizes) + 1) // 2) - 1
+    edge = min(k, (len(sizes) + 1) // 2) - 1
     made = random.permutation(np.clip(sizes, ordered[edge], ordered[-1 - edge]))
     at = 0
     while (short := rows - int(made.sum())) != 0:
