@@ -15,9 +15,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from counterproof.agents.study import Workplace, open_workplace
-from counterproof.ui import environment
-from counterproof.ui.pages import decide, inbox, study
+from counterproof.agents.study import Workplace
+from counterproof.ui.common import workplace
+from counterproof.ui.desk import Desk
+from counterproof.ui.pages import decide, inbox, new, places, study, verify
 from counterproof.ui.pages.layout import Go, errors_shown
 
 SINGLE_USER = (
@@ -26,10 +27,15 @@ SINGLE_USER = (
 )
 _GOES_TO = "goes-to"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_PAGES: dict[str, tuple[str, Callable[[Workplace, Go], None]]] = {
+_PAGES: dict[str, tuple[str, Callable[[Desk, Go], None]]] = {
     "inbox": ("Inbox", inbox.show),
     "decide": ("Decide", decide.show),
+    "new": ("New study", new.show),
     "study": ("Studies", study.show),
+    "verify": ("Verify", verify.show),
+    "reviewers": ("Reviewers and policy", places.reviewers),
+    "models": ("Models and budgets", places.models),
+    "system": ("System", places.system),
 }
 
 
@@ -56,12 +62,12 @@ def _show() -> None:
         st.error("No store is named. Start the pages with `counterproof ui`, or name its folder after `-- --home`.")
         return
     with errors_shown():
-        _show_page(_workplace(home))
+        _show_page(Desk(workplace=_workplace(home)))
 
 
 @st.cache_resource
 def _workplace(home: str) -> Workplace:
-    return open_workplace(Path(home), database=environment.database(), bodies=environment.bodies())
+    return workplace(Path(home))
 
 
 def _go(name: str, where: Mapping[str, str]) -> None:
@@ -71,7 +77,7 @@ def _go(name: str, where: Mapping[str, str]) -> None:
     st.rerun()
 
 
-def _show_page(workplace: Workplace) -> None:
+def _show_page(desk: Desk) -> None:
     if _GOES_TO in st.session_state:
         st.query_params.from_dict(st.session_state.pop(_GOES_TO))
     with st.container(horizontal=True):
@@ -79,7 +85,7 @@ def _show_page(workplace: Workplace) -> None:
             if st.button(title, key=f"go-{name}", type="tertiary"):
                 _go(name, {})
     _, show = _PAGES.get(st.query_params.get("page", ""), _PAGES["inbox"])
-    show(workplace, _go)
+    show(desk, _go)
 
 
 def _home(arguments: list[str]) -> str | None:

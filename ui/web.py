@@ -37,7 +37,7 @@ OPTIONS = {
     "server.enableAgentApi": "false",
     "server.fileWatcherType": "none",
     "server.runOnSave": "false",
-    "server.maxUploadSize": "1",
+    "server.maxUploadSize": "1024",
     "client.showErrorDetails": "none",
     "client.showErrorLinks": "false",
     "client.toolbarMode": "minimal",
