@@ -47,12 +47,12 @@ def _row(row: InboxRow, hints: tuple[str, ...], go: Go) -> None:
         for hint in hints:
             st.markdown(f"⚠ {plain(hint)}")
         with st.container(horizontal=True):
-            _button("Look and decide", "decide", {"checkpoint": row.checkpoint}, go)
-            _button("Study", "study", {"study": row.study}, go)
+            _button("Look and decide", "decide", {"checkpoint": row.checkpoint}, go, key=row.checkpoint)
+            _button("Study", "study", {"study": row.study}, go, key=row.checkpoint)
 
 
-def _button(label: str, page: str, where: Mapping[str, str], go: Go) -> None:
-    if st.button(label, key=f"{page}-{'-'.join(where.values())}", type="primary" if page == "decide" else "secondary"):
+def _button(label: str, page: str, where: Mapping[str, str], go: Go, *, key: str) -> None:
+    if st.button(label, key=f"{page}-{key}", type="primary" if page == "decide" else "secondary"):
         go(page, where)
 
 

@@ -66,7 +66,7 @@ def _standing(desk: Desk, view: StudyView, go: Go) -> None:
     for column in view.undecided:
         _undecided(desk, view, column.file, column.column, column.reason)
     if view.bundle is not None:
-        st.success("The bundle is written: see Report and bundle. Anybody can check it offline.")
+        st.success("The bundle is written. Take it from Report and bundle; anybody can check it offline.")
 
 
 def _undecided(desk: Desk, view: StudyView, file: str, column: str, reason: str) -> None:
