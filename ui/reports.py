@@ -12,6 +12,7 @@ from counterproof.tools.plan import Plan, readable_plan
 from counterproof.tools.report import flow_diagram
 from counterproof.tools.report.formats import to_docx, to_html
 from counterproof.tools.results import Flow
+from counterproof.ui.quoting import visible
 
 FORMS = (".html", ".docx", ".md")
 
@@ -58,11 +59,12 @@ def report_document(study: OpenStudy) -> Document:
 
 
 def as_file(document: Document, ending: str) -> bytes:
-    """Return the content of a file with this ending, one of `FORMS`."""
+    """Return the content of a file with this ending, one of `FORMS`; no character in it steers a screen."""
+    markdown = visible(document.markdown, longest=len(document.markdown))
     match ending:
         case ".html":
-            return to_html(document.markdown, title=document.title, figures=document.figures).encode()
+            return to_html(markdown, title=visible(document.title), figures=document.figures).encode()
         case ".docx":
-            return to_docx(document.markdown, title=document.title)
+            return to_docx(markdown, title=visible(document.title))
         case _:
-            return document.markdown.encode()
+            return markdown.encode()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from starlette.middleware import Middleware
@@ -17,6 +18,8 @@ from counterproof.ui.access.oidc import read_provider
 from counterproof.ui.app import named_home
 from counterproof.ui.common import workplace
 from counterproof.ui.web import HOSTS
+
+SCRIPT = Path(__file__).with_name("app.py")
 
 
 def door_of(home: Path) -> Door:
@@ -40,11 +43,15 @@ def _failed(error: Exception) -> bool:
     return True
 
 
-_home = named_home(sys.argv[1:])
-_door = door_of(_home) if _home is not None else None
-app = st.App(
-    Path(__file__).with_name("app.py"),
-    routes=_door.routes() if _door else [],
-    middleware=[Middleware(Guarded, door=_door)] if _door else [],
-    on_script_error=_failed,
-)
+def around(home: Path | None) -> dict[str, Any]:
+    """Return what stands around the script of the pages: the door, where a store is named, and what errors say."""
+    door = door_of(home) if home is not None else None
+    return {
+        "routes": door.routes() if door else [],
+        "middleware": [Middleware(Guarded, door=door)] if door else [],
+        "on_script_error": _failed,
+    }
+
+
+# Streamlit 1.67 finds the server in the text of this file: `app` must be made by a call of `st.App` right here.
+app = st.App(SCRIPT, **around(named_home(sys.argv[1:])))

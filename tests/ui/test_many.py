@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 from counterproof.agents.models import ModelConfig
 from counterproof.agents.study import Workplace, new_study, open_study, open_workplace
 from counterproof.provenance.policy import SINGLE_USER
+from counterproof.provenance.record import Actor
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.store import Status, Store
 from counterproof.ui.desk import Desk
@@ -147,7 +148,11 @@ def test_a_study_with_many_calls_opens_at_once(
         body = json.dumps({"body": json.dumps({"usage": {"prompt_tokens": 5000, "completion_tokens": 10}})}).encode()
         refs = [request, record.put("response", body)]
         record.append(
-            "effect.finished", data={**told, "duration_ms": 9, "headers": {}, "status": 200}, refs=refs, durable=False
+            "effect.finished",
+            actor=Actor(kind="agent", id="m"),
+            data={**told, "duration_ms": 9, "headers": {}, "status": 200},
+            refs=refs,
+            durable=False,
         )
     url = serve(site.home).url
     page.goto(f"{url}/?page=inbox")

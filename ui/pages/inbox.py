@@ -8,7 +8,7 @@ import streamlit as st
 
 from counterproof.ui.desk import Desk
 from counterproof.ui.hints import hints_of
-from counterproof.ui.pages.layout import NAMES, Go, errors_shown, pager
+from counterproof.ui.pages.layout import NAMES, Go, asked_page, errors_shown, pager
 from counterproof.ui.quoting import plain
 from counterproof.ui.views import InboxRow, inbox_view
 
@@ -18,18 +18,18 @@ REFRESH_S = 2
 def show(desk: Desk, go: Go) -> None:
     """Show what waits."""
     st.title("Inbox")
-    page = pager(inbox_view(desk).pages, 1, key="inbox-page")
-    _rows(desk, go, page)
+    _rows(desk, go)
 
 
 @st.fragment(run_every=REFRESH_S)
-def _rows(desk: Desk, go: Go, page: int) -> None:
+def _rows(desk: Desk, go: Go) -> None:
     with errors_shown():
-        view = inbox_view(desk, page=page)
+        view = inbox_view(desk, page=asked_page("inbox-page"))
         if not view.rows:
             st.info("Nothing waits for a decision. This page refreshes by itself.")
             return
         st.caption(f"{view.total:,} for {plain(view.whose)}, oldest first. This page refreshes by itself.")
+        pager(view.pages, key="inbox-page")
         for row in view.rows:
             _row(row, _hints(desk, row.checkpoint, row.subject), go)
 

@@ -85,9 +85,12 @@ def show_sides(sides: Sides, *, title: str) -> None:
             show_code(text, language="diff")
 
 
-def pager(total_pages: int, page: int, *, key: str) -> int:
-    """Show which page of a long list is on screen, and return which one is asked for."""
-    if total_pages <= 1:
-        return 1
-    asked = st.number_input(f"Page (of {total_pages})", 1, total_pages, min(page, total_pages), key=key)
-    return int(asked)
+def asked_page(key: str) -> int:
+    """Return which page of a long list was asked for with `pager`."""
+    return int(st.session_state.get(key, 1))
+
+
+def pager(pages: int, *, key: str) -> None:
+    """Let a person ask for another page of a long list."""
+    if pages > 1:
+        st.number_input(f"Page (of {pages})", 1, pages, key=key)

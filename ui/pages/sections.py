@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TypeVar
 
 import streamlit as st
 
 from counterproof.ui.desk import Desk
 from counterproof.ui.exporting import export_view, write_bundle
-from counterproof.ui.pages.layout import pager, show_code, show_listing, show_markdown, show_sides
+from counterproof.ui.pages.layout import asked_page, pager, show_code, show_listing, show_markdown, show_sides
 from counterproof.ui.pages.parts import show_figure
 from counterproof.ui.quoting import file_name, plain
 from counterproof.ui.reports import FORMS, as_file
@@ -78,8 +79,8 @@ def results(desk: Desk, study: str) -> None:
 
 def costs(desk: Desk, study: str) -> None:
     """Show what the study may use and has used."""
-    page = pager(costs_view(desk, study).pages, 1, key="costs-page")
-    view = costs_view(desk, study, page=page)
+    view = costs_view(desk, study, page=asked_page("costs-page"))
+    pager(view.pages, key="costs-page")
     show_listing(view.budgets)
     st.caption("More is signed with `counterproof budget extend`.")
     show_listing(view.calls)
@@ -121,7 +122,7 @@ def report(desk: Desk, study: str) -> None:
         with st.container(horizontal=True):
             for ending in FORMS:
                 name = file_name(study, ending)
-                st.download_button(f"Report ({ending})", as_file(view.report, ending), name, key=f"report{ending}")
+                st.download_button(f"Report ({ending})", partial(as_file, view.report, ending), name, key=ending)
     else:
         st.caption("There is no report yet.")
     st.markdown("#### Bundle")

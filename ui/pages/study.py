@@ -14,7 +14,7 @@ from counterproof.ui.commanding import ask_run, say_meaning
 from counterproof.ui.desk import Desk
 from counterproof.ui.history import StudyView, study_list, study_view, timeline
 from counterproof.ui.pages import sections
-from counterproof.ui.pages.layout import NAMES, Go, errors_shown, pager, show_listing
+from counterproof.ui.pages.layout import NAMES, Go, asked_page, errors_shown, pager, show_listing
 from counterproof.ui.quoting import plain
 from counterproof.ui.subjects import Listing
 
@@ -92,10 +92,11 @@ def _waits(view: StudyView, go: Go) -> None:
 
 
 def _timeline(desk: Desk, study: str) -> None:
-    page = pager(timeline(desk, study).pages, 1, key="timeline-page")
+    view = timeline(desk, study, page=asked_page("timeline-page"))
+    pager(view.pages, key="timeline-page")
     rows = [
         {"#": str(row.seq), "time (UTC)": row.at, "who": row.who, "event": row.event, "what": row.what}
-        for row in timeline(desk, study, page=page).rows
+        for row in view.rows
     ]
     show_listing(Listing(title="What happened", rows=tuple(rows)))
 
@@ -126,11 +127,11 @@ def _section(desk: Desk, study: str, go: Go) -> None:
 
 def _all(desk: Desk, go: Go) -> None:
     st.title("Studies")
-    page = pager(study_list(desk).pages, 1, key="studies-page")
-    rows = study_list(desk, page=page).rows
-    if not rows:
+    view = study_list(desk, page=asked_page("studies-page"))
+    pager(view.pages, key="studies-page")
+    if not view.rows:
         st.info("There is no study yet. Make one on the page New study, or with `counterproof new`.")
-    for row in rows:
+    for row in view.rows:
         with st.container(border=True):
             st.markdown(f"**{plain(row.title)}**")
             st.caption(f"{plain(row.id)} · {row.status}")
