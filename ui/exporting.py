@@ -61,7 +61,7 @@ def write_bundle(desk: Desk, study_id: str) -> Path:
     study = open_study(desk.workplace, study_id)
     if Status(desk.workplace.store.study(study_id)["status"]) not in ENDED:
         raise UsageError(f"Study {study_id} has not ended.", advice="Its bundle is written when it has.")
-    from counterproof.agents.runner import make_bundle  # lazy: with the study graph it takes more than a second
+    from counterproof.agents.bundling import make_bundle  # lazy: seldom needed
 
     side = exporting_side(desk.workplace.store.home, study)
     make_bundle(desk.workplace, study, _bundle(study), side=side)

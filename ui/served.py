@@ -19,7 +19,7 @@ from counterproof.ui.app import named_home
 from counterproof.ui.common import workplace
 from counterproof.ui.web import HOSTS
 
-SCRIPT = Path(__file__).with_name("app.py")
+_SCRIPT = Path(__file__).with_name("app.py")
 
 
 def door_of(home: Path) -> Door:
@@ -43,7 +43,7 @@ def _failed(error: Exception) -> bool:
     return True
 
 
-def around(home: Path | None) -> dict[str, Any]:
+def _around(home: Path | None) -> dict[str, Any]:
     """Return what stands around the script of the pages: the door, where a store is named, and what errors say."""
     door = door_of(home) if home is not None else None
     return {
@@ -54,4 +54,4 @@ def around(home: Path | None) -> dict[str, Any]:
 
 
 # Streamlit 1.67 finds the server in the text of this file: `app` must be made by a call of `st.App` right here.
-app = st.App(SCRIPT, **around(named_home(sys.argv[1:])))
+app = st.App(_SCRIPT, **_around(named_home(sys.argv[1:])))

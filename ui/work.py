@@ -17,8 +17,8 @@ from counterproof.provenance.transparency.programs import read_programs
 from counterproof.tools.plan import Plan, readable_plan
 from counterproof.tools.report import flow_diagram
 from counterproof.tools.results import Flow
-from counterproof.ui.differences import changes, side_by_side
 from counterproof.ui.desk import Desk
+from counterproof.ui.differences import changes, side_by_side
 from counterproof.ui.subjects import Listing, Sides
 
 

@@ -7,17 +7,19 @@ from pathlib import Path
 
 import httpx
 import pytest
-import streamlit as st
 from joserfc.jwk import RSAKey
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.sessions import SessionMiddleware
 from starlette.testclient import TestClient
 
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.ui.access import FOLDER, Accounts, SignIns
-from counterproof.ui.access.door import SIGN_IN
+from counterproof.ui.access.door import SIGN_IN, Guarded
 from counterproof.ui.access.oidc import read_provider
 from counterproof.ui.access.settings import SETTINGS
-from counterproof.ui.served import SCRIPT, around
+from counterproof.ui.served import door_of
 from tests.ui.fake_provider import CLIENT, SECRET, FakeProvider, fake_provider
 from tests.ui.sites import Site
 
@@ -39,8 +41,11 @@ def home(site_at: Callable[[str], Site], provider: FakeProvider, monkeypatch: py
     return site.home
 
 
-def _server(home: Path) -> st.App:
-    return st.App(SCRIPT, **around(home))
+def _server(home: Path) -> Starlette:
+    """The door of a store with nothing behind it: a process may have one Streamlit only."""
+    door = door_of(home)
+    inner = Middleware(SessionMiddleware, secret_key="of the test")
+    return Starlette(routes=door.routes(), middleware=[Middleware(Guarded, door=door), inner])
 
 
 def _come_back(home: Path) -> tuple[int, str, TestClient]:

@@ -12,9 +12,9 @@ import streamlit as st
 
 from counterproof.provenance.decisions import COMMENT_MAX, DecisionKind
 from counterproof.provenance.reviewers import CheckpointKind
-from counterproof.ui.differences import changes
 from counterproof.ui.deciding import Draft, draft_decision, sign_draft
 from counterproof.ui.desk import Desk
+from counterproof.ui.differences import changes
 from counterproof.ui.pages.layout import NAMES, Go, errors_shown, show_code, show_listing
 from counterproof.ui.pages.parts import show_part
 from counterproof.ui.pages.plan_editor import edit_plan
