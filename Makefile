@@ -1,4 +1,4 @@
-# make setup | demo | test | lint | bench | bench-checks — each does the set-up that it needs, on a fresh machine with
+# make setup | demo | test | lint | bench | bench-checks | pictures — each does the set-up that it needs, on a fresh machine with
 # Python >= 3.11 and a package index. Nothing is installed outside of .venv but, as root with apt, bubblewrap and (for
 # tests) Chromium and PostgreSQL.
 
@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 UV_COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--python-version 3.11 --no-header --no-annotate
 
-.PHONY: setup demo test lint bench bench-checks lock isolation r chromium postgresql clean
+.PHONY: setup demo test lint bench bench-checks pictures lock isolation r chromium postgresql clean
 
 setup: .venv/.dev .venv/.analysis isolation r
 
@@ -29,6 +29,10 @@ bench: setup
 # The planted-flaw suite: which checks find which flaw, and what they say of the sound twins (docs/checks.md).
 bench-checks: setup
 	$(BIN)/python -m tests.flaws.bench
+
+# Pictures of every page and state of the app, at 1280 and 390 pixels; fails when one does not fit.
+pictures: setup chromium
+	$(BIN)/python -m tests.ui.pictures docs/pictures
 
 # Versions are resolved anew; needs `uv`. No index address ends up in a lock.
 lock:

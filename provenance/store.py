@@ -23,7 +23,7 @@ It does not cover the database itself (`database`) nor the right to run a study 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -83,6 +83,7 @@ _studies = sa.Table(
     sa.Column("run_asked", sa.Boolean, nullable=False, default=False),
     sa.Index("studies_asked", "run_asked", "changed_at"),
     sa.Index("studies_status", "status"),
+    sa.Index("studies_created", "created_at"),
 )
 _checkpoints = sa.Table(
     "checkpoints",
@@ -152,6 +153,7 @@ class Store:
             self._engine = sqlite_engine(home) if address is None else postgresql_engine(home, address)
             if address is None:
                 _meta.create_all(self._engine)
+                _add_indexes(self._engine)
             else:
                 self._set_up(bodies)
         except (OSError, DBAPIError) as error:
@@ -173,6 +175,7 @@ class Store:
     def _set_up(self, bodies: str) -> None:
         with self._engine.begin() as db, setting_up(db):
             _meta.create_all(db)
+            _add_indexes(db)
             check_installation(self.home, db, _installation, bodies=bodies)
 
     def study_folder(self, study: str) -> Path:
@@ -211,6 +214,17 @@ class Store:
         """Return all studies, oldest first."""
         with self._begin() as db:
             return [dict(row) for row in db.execute(sa.select(_studies).order_by(_studies.c.created_at)).mappings()]
+
+    def newest(self, limit: int, *, skip: int = 0) -> list[dict[str, Any]]:
+        """Return some studies, newest first, after leaving out `skip` of them."""
+        query = sa.select(_studies).order_by(_studies.c.created_at.desc()).limit(limit).offset(skip)
+        with self._begin() as db:
+            return [dict(row) for row in db.execute(query).mappings()]
+
+    def count_studies(self) -> int:
+        """Return how many studies there are."""
+        with self._begin() as db:
+            return int(db.execute(sa.select(sa.func.count()).select_from(_studies)).scalar() or 0)
 
     def set_status(self, study: str, status: Status, detail: str = "", *, lease: Lease | None = None) -> None:
         """Write down where a study stands.
@@ -289,16 +303,25 @@ class Store:
                 db.execute(_checkpoints.update().where(where).values(decided_by=by, decision=decision))
             return before
 
-    def waiting(self) -> list[dict[str, Any]]:
-        """Return the checkpoints that wait for a person, oldest first, with the title of their study."""
-        query = (
-            sa.select(_checkpoints, _studies.c.title)
-            .join(_studies, _studies.c.id == _checkpoints.c.study)
-            .where(_checkpoints.c.decision.is_(None), _studies.c.status.not_in(list(ENDED)))
-            .order_by(_checkpoints.c.opened_at)
-        )
+    def waiting(
+        self, *, kinds: Sequence[str] | None = None, study: str = "", limit: int | None = None, skip: int = 0
+    ) -> list[dict[str, Any]]:
+        """Return the checkpoints that wait for a person, oldest first, with the title of their study.
+
+        Args:
+            kinds: only these kinds of checkpoints; None for all.
+            study: only those of one study; "" for all.
+            limit: how many at most; None for all.
+            skip: how many of the oldest to leave out.
+        """
+        query = _waits(sa.select(_checkpoints, _studies.c.title), kinds, study).order_by(_checkpoints.c.opened_at)
         with self._begin() as db:
-            return [dict(row) for row in db.execute(query).mappings()]
+            return [dict(row) for row in db.execute(query.limit(limit).offset(skip)).mappings()]
+
+    def count_waiting(self, *, kinds: Sequence[str] | None = None) -> int:
+        """Return how many checkpoints of these kinds wait for a person."""
+        with self._begin() as db:
+            return int(db.execute(_waits(sa.select(sa.func.count()), kinds, "")).scalar() or 0)
 
     def claim_use(self, checkpoint: str, *, order: str, effect: str) -> str:
         """Use an approval for one order; return the effect that holds it (this one, or an earlier one)."""
@@ -342,3 +365,22 @@ class Store:
     def _begin(self) -> Iterator[sa.Connection]:
         with begun(self._engine) as connection:
             yield connection
+
+
+def _waits(query: sa.Select[Any], kinds: Sequence[str] | None, study: str) -> sa.Select[Any]:
+    """Narrow a query to checkpoints that wait for a person."""
+    found = (
+        query.select_from(_checkpoints)
+        .join(_studies, _studies.c.id == _checkpoints.c.study)
+        .where(_checkpoints.c.decision.is_(None), _studies.c.status.not_in(list(ENDED)))
+    )
+    if kinds is not None:
+        found = found.where(_checkpoints.c.kind.in_(list(kinds)))
+    return found.where(_checkpoints.c.study == study) if study else found
+
+
+def _add_indexes(bind: sa.Engine | sa.Connection) -> None:
+    """Give a store that an earlier version made the indexes that came since."""
+    for table in _meta.sorted_tables:
+        for index in table.indexes:
+            index.create(bind, checkfirst=True)

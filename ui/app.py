@@ -1,4 +1,4 @@
-"""The pages in a browser: `streamlit run ui/app.py -- --home FOLDER`; `counterproof ui` starts it with safe options.
+"""The pages in a browser, as one script of Streamlit; `served` serves it, and `counterproof ui` starts that.
 
 Each page shows a view object and calls one function. No page runs a study: it writes decisions and leaves word for the
 worker.
@@ -15,10 +15,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from counterproof.agents.study import Workplace, open_workplace
-from counterproof.ui import environment
-from counterproof.ui.pages import decide, inbox, study
+from counterproof.agents.study import Workplace
+from counterproof.ui.access import FOLDER, Accounts, Sessions
+from counterproof.ui.access.door import SIGN_IN, SIGN_OUT, cookie_name
+from counterproof.ui.access.people import person_of
+from counterproof.ui.common import workplace
+from counterproof.ui.desk import Desk, NotAllowed, Person
+from counterproof.ui.pages import decide, inbox, new, places, study, verify
 from counterproof.ui.pages.layout import Go, errors_shown
+from counterproof.ui.quoting import plain
 
 SINGLE_USER = (
     "Single-user mode: to sign, your key file is opened on this machine by this page's process. "
@@ -26,10 +31,15 @@ SINGLE_USER = (
 )
 _GOES_TO = "goes-to"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_PAGES: dict[str, tuple[str, Callable[[Workplace, Go], None]]] = {
+_PAGES: dict[str, tuple[str, Callable[[Desk, Go], None]]] = {
     "inbox": ("Inbox", inbox.show),
     "decide": ("Decide", decide.show),
+    "new": ("New study", new.show),
     "study": ("Studies", study.show),
+    "verify": ("Verify", verify.show),
+    "reviewers": ("Reviewers and policy", places.reviewers),
+    "models": ("Models and budgets", places.models),
+    "system": ("System", places.system),
 }
 
 
@@ -43,25 +53,44 @@ def main() -> None:
     st.navigation([st.Page(_show, title="Counterproof", default=True)], position="hidden").run()
 
 
+def named_home(arguments: list[str]) -> Path | None:
+    """Return the folder of the store that the command line names."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--home", type=Path)
+    named: Path | None = parser.parse_known_args(arguments)[0].home
+    return named
+
+
 def _show() -> None:
-    st.caption(SINGLE_USER)
     if st.get_option("server.address") not in _LOOPBACK or st.get_option("server.enableAgentApi"):
         st.error(
             "These pages are reachable from other machines, or by programs that click. Nothing is shown. "
             "Start them with `counterproof ui`, or with `--server.address=127.0.0.1`."
         )
         return
-    home = _home(sys.argv[1:])
+    home = named_home(sys.argv[1:])
     if home is None:
         st.error("No store is named. Start the pages with `counterproof ui`, or name its folder after `-- --home`.")
         return
     with errors_shown():
-        _show_page(_workplace(home))
+        _show_page(_desk(_workplace(str(home))))
 
 
 @st.cache_resource
 def _workplace(home: str) -> Workplace:
-    return open_workplace(Path(home), database=environment.database(), bodies=environment.bodies())
+    return workplace(Path(home))
+
+
+def _desk(place: Workplace) -> Desk:
+    folder = place.store.home / FOLDER
+    if not Accounts(folder).exist():
+        return Desk(workplace=place)
+    token = st.context.cookies.get(cookie_name(place.registry.installation()), "")
+
+    def who() -> Person:
+        return person_of(place.registry, Accounts(folder), Sessions(folder), token)
+
+    return Desk(workplace=place, who=who)
 
 
 def _go(name: str, where: Mapping[str, str]) -> None:
@@ -71,7 +100,9 @@ def _go(name: str, where: Mapping[str, str]) -> None:
     st.rerun()
 
 
-def _show_page(workplace: Workplace) -> None:
+def _show_page(desk: Desk) -> None:
+    if not _head(desk):
+        return
     if _GOES_TO in st.session_state:
         st.query_params.from_dict(st.session_state.pop(_GOES_TO))
     with st.container(horizontal=True):
@@ -79,14 +110,24 @@ def _show_page(workplace: Workplace) -> None:
             if st.button(title, key=f"go-{name}", type="tertiary"):
                 _go(name, {})
     _, show = _PAGES.get(st.query_params.get("page", ""), _PAGES["inbox"])
-    show(workplace, _go)
+    show(desk, _go)
 
 
-def _home(arguments: list[str]) -> str | None:
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--home")
-    named: str | None = parser.parse_known_args(arguments)[0].home
-    return named
+def _head(desk: Desk) -> bool:
+    """Say who is there; return whether there is anything to show."""
+    try:
+        person = desk.person()
+    except NotAllowed as error:
+        st.error(plain(str(error)))
+        st.html(f'<a href="{SIGN_IN}" target="_self">Sign in</a>')
+        return False
+    if person is None:
+        st.caption(SINGLE_USER)
+        return True
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{plain(person.name)}, {', '.join(person.roles)}")
+        st.html(f'<form method="post" action="{SIGN_OUT}"><button type="submit">Sign out</button></form>')
+    return True
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ COMMANDS = {
     "sandbox": "Test the isolation; build the analysis environment.",
     "env": "List, show and build the environments that programs run in.",
     "reviewers": "Add, list and revoke those who may decide.",
+    "accounts": "Let reviewers sign in to the pages; who signed in.",
     "budget": "Show what a study may use and has used; extend it with a signature.",
     "policy": "Show, check and set the rules under which people decide.",
     "compare": "Compare models on tasks whose answers are held out.",

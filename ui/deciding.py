@@ -10,22 +10,19 @@ person's own machine.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from counterproof.agents.edits import check_answers, check_edit
-from counterproof.agents.study import Workplace, open_study
+from counterproof.agents.study import open_study
 from counterproof.provenance.decisions import COMMENT_MAX, DecisionKind, SignedDecision
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.reviewers import CheckpointKind, meaning_of
 from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.signing import load_key
+from counterproof.ui.desk import Desk, NotAllowed
 from counterproof.ui.views import DecisionView, Signer
-
-BY_NAME = frozenset({CheckpointKind.CODE, CheckpointKind.SIGNOFF})
-"""Checkpoints whose editable part is one text per name (programs, sections); the others are edited as JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,20 +40,13 @@ class Draft:
     edited: Any
 
 
-def editable_texts(view: DecisionView) -> dict[str, str]:
-    """Return what an edit starts from, one text per text area."""
-    if view.kind in BY_NAME:
-        return dict(view.editable)
-    return {"content": json.dumps(view.editable, indent=2, ensure_ascii=False)}
-
-
 def draft_decision(
     view: DecisionView,
     *,
     signer: Signer | None,
     decision: DecisionKind | None,
     comment: str,
-    texts: Mapping[str, str] | None = None,
+    edited: Any = None,
 ) -> Draft:
     """Check what was filled in and return what is to be signed. Nothing is written.
 
@@ -65,7 +55,7 @@ def draft_decision(
         signer: who decides.
         decision: what is decided.
         comment: the reason.
-        texts: for an edit, the new texts by the names of `editable_texts`.
+        edited: for an edit, what stands in place of the view's `editable`.
 
     Raises:
         UsageError: nobody or nothing was chosen, the reason is missing, or the edit can't be used.
@@ -81,9 +71,9 @@ def draft_decision(
             allowed=f"A decision needs a reason of 1 to {COMMENT_MAX:,} characters.",
             advice="Say what you looked at and why you decide so.",
         )
-    edited, subject = None, json.loads(view.subject)
+    content, subject = None, json.loads(view.subject)
     if decision == "edit":
-        edited = check_edit(view.kind, subject, _content(view.kind, dict(texts or {})), answers=view.answers)
+        content = check_edit(view.kind, subject, edited, answers=view.answers)
     elif decision == "approve":
         check_answers(view.kind, subject, checkpoint=view.checkpoint, answers=view.answers)
     return Draft(
@@ -95,22 +85,37 @@ def draft_decision(
         decision=decision,
         meaning=meaning_of(view.kind, decision),
         comment=reason,
-        edited=edited,
+        edited=content,
     )
 
 
-def sign_draft(workplace: Workplace, draft: Draft, *, key: str, passphrase: str) -> SignedDecision:
+def sign_draft(desk: Desk, draft: Draft, *, key: str, passphrase: str) -> SignedDecision:
     """Sign a draft, record it, and leave word for a worker to go on.
 
+    Args:
+        desk: who is there; somebody who signed in signs as nobody else, and with the key that is kept here for them.
+        draft: what is signed.
+        key: the key file, in single-user mode.
+        passphrase: the key's.
+
     Raises:
+        NotAllowed: nobody is there, or somebody else than the signer.
         UsageError: the key can't be opened or is another's, or somebody decided before; nothing was changed.
         VerificationFailed: the record was changed.
         MachineTrouble: the record can't be written.
     """
-    if not key.strip():
+    person = desk.require("sign")
+    if person is not None and person.id != draft.signer.id:
+        raise NotAllowed(
+            f"{person.name} is signed in, and the decision is to be signed by {draft.signer.name}.",
+            allowed="Everybody signs as themselves.",
+            advice="Sign out, and let the other person sign in.",
+        )
+    named = key.strip() if person is None else str(draft.signer.key)
+    if not named:
         raise UsageError("No key file is named.", allowed=f"{draft.signer.name}'s is usually {draft.signer.key}.")
-    own = _opened(Path(key.strip()).expanduser(), passphrase)
-    study = open_study(workplace, draft.study)
+    own = _opened(Path(named).expanduser(), passphrase)
+    study = open_study(desk.workplace, draft.study)
     signed = study.checkpoints.decide(
         draft.checkpoint,
         own,
@@ -120,17 +125,8 @@ def sign_draft(workplace: Workplace, draft: Draft, *, key: str, passphrase: str)
         seen=draft.digest,
         edited=draft.edited,
     )
-    workplace.store.ask_run(draft.study)
+    desk.workplace.store.ask_run(draft.study)
     return signed
-
-
-def _content(kind: CheckpointKind, texts: dict[str, str]) -> Any:
-    if kind in BY_NAME:
-        return texts
-    try:
-        return json.loads(texts.get("content", ""))
-    except (ValueError, RecursionError) as error:
-        raise UsageError(f"The edit is not JSON: {error}.", advice="Mend it at that place, or begin again.") from error
 
 
 def _opened(path: Path, passphrase: str) -> KeySigner:

@@ -4,6 +4,7 @@ Counterproof reads `COUNTERPROOF_HOME`, `XDG_DATA_HOME` and `HOME` (where the st
 `COUNTERPROOF_BODIES` (the database and the place of bodies that several machines share), `COUNTERPROOF_PASSPHRASE` (of
 a reviewer's key, for scripts), `COUNTERPROOF_VAULT_PASSPHRASE` (of the vault), `SSH_AUTH_SOCK` (where ssh-agent
 listens), `PATH` (to find bubblewrap and OpenSSH) and the variables that a model configuration names for keys.
+`COUNTERPROOF_PASSWORD` is that of an account of the pages, for scripts; `oidc.toml` names the variable of its secret.
 `OTEL_EXPORTER_OTLP_*` name where spans are sent, if anywhere.
 It takes `LANGSMITH_*` and `LANGCHAIN_*` away, which would send prompts elsewhere, `OTEL_INSTRUMENTATION_GENAI_*`, which
 would keep them in spans or upload them, and limits of spans, which would cut them; and it makes LangGraph read back
@@ -134,6 +135,18 @@ def passphrase() -> str | None:
     given = os.environ.get("COUNTERPROOF_PASSPHRASE") or None
     if given is not None and any("\ud800" <= character <= "\udfff" for character in given):
         raise UsageError("COUNTERPROOF_PASSPHRASE is not UTF-8.", advice="Set it in UTF-8, or leave it unset.")
+    return given
+
+
+def password() -> str | None:
+    """Return the password of an account that a script gives, or None.
+
+    Raises:
+        UsageError: it is not UTF-8. The text never shows it.
+    """
+    given = os.environ.get("COUNTERPROOF_PASSWORD") or None
+    if given is not None and any("\ud800" <= character <= "\udfff" for character in given):
+        raise UsageError("COUNTERPROOF_PASSWORD is not UTF-8.", advice="Set it in UTF-8, or leave it unset.")
     return given
 
 

@@ -1,21 +1,33 @@
-"""View objects of studies: the list, and one study with its status and timeline."""
+"""View objects of studies: the list, one study with where it stands, and what happened in it.
+
+Each is read on its own, and lists come in pages, so that a study with hundreds of model calls opens at once.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from counterproof.agents.reviews import undecided
 from counterproof.agents.settings import exposure_in_words
-from counterproof.agents.study import Workplace, open_study
+from counterproof.agents.study import open_study
 from counterproof.provenance.labels import mode_notice
 from counterproof.provenance.record import Event
+from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.store import ENDED, Status
+from counterproof.tools.looking import MEANINGS, Meaning
+from counterproof.ui.desk import Desk
 from counterproof.ui.reading import noticed_listing
-from counterproof.ui.seen import messages_seen
 from counterproof.ui.subjects import Listing
 from counterproof.ui.views import InboxRow, inbox
+
+STUDIES_PER_PAGE = 20
+EVENTS_PER_PAGE = 100
+
+Standing = Literal["done", "now", "to come", "not reached"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +42,15 @@ class TimelineRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Timeline:
+    """One page of the events of a study, newest page first."""
+
+    rows: tuple[TimelineRow, ...]
+    page: int
+    pages: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyRow:
     """A study in the list."""
 
@@ -39,8 +60,34 @@ class StudyRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StudyList:
+    """One page of the studies, newest first."""
+
+    rows: tuple[StudyRow, ...]
+    page: int
+    pages: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathStep:
+    """One step of the way of a study."""
+
+    name: str
+    standing: Standing
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnToName:
+    """A column that may identify a person and waits for a word."""
+
+    file: str
+    column: str
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class StudyView:
-    """Where a study stands and what happened in it."""
+    """Where a study stands."""
 
     id: str
     title: str
@@ -48,42 +95,59 @@ class StudyView:
     status: Status
     detail: str
     model: str
+    path: tuple[PathStep, ...]
     waits: InboxRow | None
     asked_to_run: bool
     may_run: bool
     """Whether a worker can go on with it: it has not ended, and nobody is waited for."""
+    undecided: tuple[ColumnToName, ...]
+    """Columns that a person must say a word of before it goes on."""
+    meanings: tuple[Meaning, ...]
+    """What can be said of them."""
     bundle: Path | None
     is_scenario: bool
     notice: str
     """What is stated on every page of a study in single-user mode; "" for others."""
-    timeline: tuple[TimelineRow, ...]
     exposure: str
     """What the model may see of the data, in words."""
     noticed: Listing | None
     """What was noticed about the data; None before the intake is over."""
-    seen: tuple[dict[str, Any], ...]
-    """Every message that the model was sent, with its sources."""
 
 
-def studies(workplace: Workplace) -> list[StudyRow]:
-    """Return all studies, newest first."""
-    rows = reversed(workplace.store.studies())
-    return [StudyRow(id=row["id"], title=row["title"], status=Status(row["status"])) for row in rows]
+def study_list(desk: Desk, *, page: int = 1) -> StudyList:
+    """Return some of the studies, newest first.
+
+    Raises:
+        NotAllowed: nobody is there.
+    """
+    desk.require("read")
+    store = desk.workplace.store
+    pages = max(1, -(-store.count_studies() // STUDIES_PER_PAGE))
+    at = min(max(1, page), pages)
+    rows = store.newest(STUDIES_PER_PAGE, skip=(at - 1) * STUDIES_PER_PAGE)
+    return StudyList(
+        rows=tuple(StudyRow(id=row["id"], title=row["title"], status=Status(row["status"])) for row in rows),
+        page=at,
+        pages=pages,
+    )
 
 
-def study_view(workplace: Workplace, study_id: str, *, now: datetime | None = None) -> StudyView:
+def study_view(desk: Desk, study_id: str, *, now: datetime | None = None) -> StudyView:
     """Return where a study stands.
 
     Raises:
         UsageError: there is no such study.
+        NotAllowed: nobody is there.
         VerificationFailed: its record was changed.
     """
-    row = workplace.store.study(study_id)
-    study = open_study(workplace, study_id)
-    waiting = [wait for wait in inbox(workplace, now=now) if wait.study == study_id]
+    desk.require("read")
+    row = desk.workplace.store.study(study_id)
+    study = open_study(desk.workplace, study_id)
+    waiting = inbox(desk.workplace, now=now, study=study_id)
     status, scenario = Status(row["status"]), study.settings.mode == "scenario"
     intake = study.record.of_type("intake.finished")
     bundle = study.folder / "bundle.zip"
+    unnamed = [] if intake else undecided(study.record)
     return StudyView(
         id=study_id,
         title=study.settings.title,
@@ -91,17 +155,65 @@ def study_view(workplace: Workplace, study_id: str, *, now: datetime | None = No
         status=status,
         detail=row["detail"],
         model=study.settings.model.model,
+        path=tuple(_path(study.record.events())),
         waits=waiting[-1] if waiting else None,
         asked_to_run=bool(row["run_asked"]),
         may_run=not waiting and not scenario and status not in ENDED and status is not Status.RUNNING,
+        undecided=tuple(ColumnToName(**{key: one[key] for key in ("file", "column", "reason")}) for one in unnamed),
+        meanings=MEANINGS,
         bundle=bundle if bundle.exists() else None,
         is_scenario=scenario,
         notice=mode_notice(study.record.of_type("study.created")[0]),
-        timeline=tuple(_timeline_row(event) for event in _shown(study.record.events())),
         exposure=f"Exposure {study.settings.exposure}: {exposure_in_words(study.settings)}.",
         noticed=noticed_listing(intake[-1].data["noticed"]) if intake else None,
-        seen=tuple(messages_seen(study.record)),
     )
+
+
+def timeline(desk: Desk, study_id: str, *, page: int = 1) -> Timeline:
+    """Return what happened in a study: page 1 has the newest events, each page its events oldest first.
+
+    Raises:
+        UsageError: there is no such study.
+        NotAllowed: nobody is there.
+        VerificationFailed: its record was changed.
+    """
+    desk.require("read")
+    events = _shown(open_study(desk.workplace, study_id).record.events())
+    pages = max(1, -(-len(events) // EVENTS_PER_PAGE))
+    at = min(max(1, page), pages)
+    end = len(events) - (at - 1) * EVENTS_PER_PAGE
+    rows = [timeline_row(event) for event in events[max(0, end - EVENTS_PER_PAGE) : end]]
+    return Timeline(rows=tuple(rows), page=at, pages=pages)
+
+
+def _path(events: list[Event]) -> list[PathStep]:
+    """Return the way of the study with where it stands, by what its record has."""
+    types = {event.type for event in events}
+    kinds = {str(event.data["kind"]) for event in events if event.type == "checkpoint.opened"}
+    approved = {
+        str(event.data["kind"])
+        for event in events
+        if event.type == "decision.recorded" and event.data["decision"] == "approve"
+    }
+    done = [
+        ("intake", "intake.finished" in types),
+        ("plan", "plan.drafted" in types),
+        ("◆1 plan", CheckpointKind.PLAN in approved),
+        ("programs, dry run on the twin", CheckpointKind.CODE in kinds),
+        ("◆2 code", CheckpointKind.CODE in approved),
+        ("run on the data, checks", CheckpointKind.RELEASE in kinds),
+        ("◆3 release", "results.released" in types),
+        ("report", CheckpointKind.SIGNOFF in kinds),
+        ("◆4 sign-off", CheckpointKind.SIGNOFF in approved),
+        ("bundle", any(event.type == "study.ended" and event.data["ended"] == "done" for event in events)),
+    ]
+    reached = next((at for at, (_, is_done) in enumerate(done) if not is_done), len(done))
+    after: Standing = "not reached" if "study.ended" in types else "to come"
+    here: Standing = "now" if after == "to come" else after
+    return [
+        PathStep(name=name, standing="done" if at < reached else here if at == reached else after)
+        for at, (name, _) in enumerate(done)
+    ]
 
 
 def _shown(events: list[Event]) -> list[Event]:
@@ -112,7 +224,8 @@ def _shown(events: list[Event]) -> list[Event]:
     return [event for event in events if event.seq not in done]
 
 
-def _timeline_row(event: Event) -> TimelineRow:
+def timeline_row(event: Event) -> TimelineRow:
+    """Return one event as a row for reading."""
     return TimelineRow(
         seq=event.seq,
         at=event.ts[:19].replace("T", " "),
@@ -148,4 +261,8 @@ def _what(data: dict[str, Any]) -> str:
 
 
 def _words(value: Any) -> str:
-    return "; ".join(f"{name} {part}" for name, part in value.items()) if isinstance(value, dict) else str(value)
+    if not isinstance(value, dict):
+        return str(value)
+    if all(isinstance(part, str) for part in value.values()):  # a verdict for each of forty checks
+        return "; ".join(f"{number} {word.replace('_', ' ')}" for word, number in Counter(value.values()).items())
+    return "; ".join(f"{name} {part}" for name, part in value.items())

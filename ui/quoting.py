@@ -24,12 +24,16 @@ _DIGEST = re.compile(r"\b([0-9a-f]{32})([0-9a-f]{32})\b")
 _LONG = re.compile(r"\S{41,}")
 _CHUNK = re.compile(r".{1,20}")
 _ZERO_WIDTH = "\u200b"
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+LONGEST = 20_000
+"""So many characters of one text are shown; the exact bytes are in the record."""
 _NUMBERED = re.compile(r"(?m)^(\d{1,9})([.)])(?=\s|$)")
 
 
 def defused(markdown: str) -> str:
     """Return Markdown that renders as before, without images, links, formulas, HTML and directives."""
-    return _ACTIVE.sub(lambda found: "\\" + found.group(), markdown)
+    return _ACTIVE.sub(lambda found: "\\" + found.group(), visible(markdown, longest=10 * LONGEST))
 
 
 def demoted(markdown: str) -> str:
@@ -59,7 +63,21 @@ def breakable(text: str) -> str:
     return _LONG.sub(lambda found: _ZERO_WIDTH.join(_CHUNK.findall(found.group())), _DIGEST.sub(r"\1 \2", text))
 
 
+def visible(text: str, *, longest: int = LONGEST) -> str:
+    """Return text in which characters that steer a screen or turn the reading direction are named, and which ends.
+
+    A text that is cut says so, with its length: a cell of some megabytes would stop the browser.
+    """
+    named = _STEERING.sub(lambda found: f"⟨U+{ord(found.group()):04X}⟩", text[:longest])
+    return named if len(text) <= longest else f"{named}… (cut here; {len(text):,} characters in all)"
+
+
+def file_name(name: str, ending: str) -> str:
+    """Return a name for a download that names a file and nothing else."""
+    return (_NO_NAME.sub("-", name).strip(".-") or "study")[:80] + ending
+
+
 def plain(text: str) -> str:
     """Return Markdown that shows `text` character by character; space at the start of a line is dropped."""
-    lines = "\n".join(line.strip() for line in text.splitlines())
+    lines = "\n".join(line.strip() for line in visible(text).splitlines())
     return _NUMBERED.sub(r"\1\\\2", _MARKUP.sub(lambda found: "\\" + found.group(), lines))

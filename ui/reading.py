@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import dataclass
 from typing import Any, assert_never
 
 from counterproof.provenance.blobs import Blobs
@@ -14,8 +15,10 @@ from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.twins import guarantee, some
 from counterproof.tools.codebooks import Variable, readable_codebook
+from counterproof.ui.differences import changes, noted, side_by_side
 from counterproof.ui.rendering import finding_text
 from counterproof.ui.subjects import (
+    CheckProgramView,
     CodePart,
     FileItem,
     Listing,
@@ -23,19 +26,35 @@ from counterproof.ui.subjects import (
     PlanPart,
     ProgramView,
     ReleasePart,
+    ReportSection,
+    ReportText,
     Row,
+    Sides,
     SignoffPart,
 )
 
 
-def part_of(kind: CheckpointKind, subject: dict[str, Any], blobs: Blobs) -> Part:
-    """Return what a subject shows.
+@dataclass(frozen=True, kw_only=True)
+class Earlier:
+    """The editable parts of earlier checkpoints of the same kind; None where there was none.
+
+    Attributes:
+        shown: of the one before.
+        approved: of the last one that was approved.
+    """
+
+    shown: Any = None
+    approved: Any = None
+
+
+def part_of(kind: CheckpointKind, subject: dict[str, Any], blobs: Blobs, *, earlier: Earlier | None = None) -> Part:
+    """Return what a subject shows; `earlier` for what changed.
 
     Raises:
         VerificationFailed: a figure is missing or was changed, or the subject is not of the form that is known here.
     """
     try:
-        return _read(kind, subject, blobs)
+        return _read(kind, subject, blobs, earlier or Earlier())
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise VerificationFailed(
             f"The subject of this {kind} checkpoint is not of the form that this version shows ({error!r}).",
@@ -43,12 +62,12 @@ def part_of(kind: CheckpointKind, subject: dict[str, Any], blobs: Blobs) -> Part
         ) from error
 
 
-def _read(kind: CheckpointKind, subject: dict[str, Any], blobs: Blobs) -> Part:
+def _read(kind: CheckpointKind, subject: dict[str, Any], blobs: Blobs, earlier: Earlier) -> Part:
     match kind:
         case CheckpointKind.PLAN:
-            return _plan(subject)
+            return _plan(subject, earlier)
         case CheckpointKind.CODE:
-            return _code(subject)
+            return _code(subject, earlier)
         case CheckpointKind.RELEASE:
             return _release(subject, blobs)
         case CheckpointKind.SIGNOFF:
@@ -57,7 +76,8 @@ def _read(kind: CheckpointKind, subject: dict[str, Any], blobs: Blobs) -> Part:
             assert_never(kind)
 
 
-def _plan(subject: dict[str, Any]) -> PlanPart:
+def _plan(subject: dict[str, Any], earlier: Earlier) -> PlanPart:
+    readable = subject["readable"]
     listings = [
         _data(subject["data"]),
         noticed_listing(subject["noticed"]),
@@ -67,13 +87,19 @@ def _plan(subject: dict[str, Any]) -> PlanPart:
     ]
     for file in subject["profile"]["files"]:
         described = any("codebook" in column for column in file["columns"])
-        shown = [_column(column, described=described) for column in file["columns"]]
+        shown = [column_row(column, described=described) for column in file["columns"]]
         held = [{"column": row["column"], "held back": row["what"], "why": row["why"]} for row in file["held_back"]]
         listings.append(
             Listing(title=f"What the model is told about {file['file']} ({file['rows']} rows)", rows=_t(shown))
         )
         listings.append(Listing(title=f"Held back from the model: {file['file']}", rows=_t(held), empty="Nothing."))
-    return PlanPart(markdown=subject["readable"], listings=tuple(listings), codebook=_codebook(subject))
+    before = subject["editable"] if earlier.shown is None else earlier.shown
+    return PlanPart(
+        markdown=readable,
+        listings=tuple(listings),
+        codebook=_codebook(subject),
+        changes=changes(before, subject["editable"], title="Changed since the plan that was shown before"),
+    )
 
 
 def _codebook(subject: dict[str, Any]) -> str:
@@ -155,7 +181,8 @@ def _twins(found: list[dict[str, Any]]) -> Listing:
     return Listing(title="Synthetic twins, on which programs are tried", rows=_t(rows))
 
 
-def _column(column: dict[str, Any], *, described: bool) -> dict[str, str]:
+def column_row(column: dict[str, Any], *, described: bool = False) -> dict[str, str]:
+    """Return what the model is told of a column, as a row for reading; with what a codebook says where any has it."""
     levels, ends = column.get("levels"), column.get("range", "")
     values = ", ".join(f"{level} ({share})" for level, share in levels.items()) if levels else ""
     if isinstance(ends, list):
@@ -180,7 +207,7 @@ def _described(said: dict[str, Any]) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _code(subject: dict[str, Any]) -> CodePart:
+def _code(subject: dict[str, Any], earlier: Earlier) -> CodePart:
     limits = [
         {"program": order["role"], "limits": ", ".join(f"{name} {value}" for name, value in order["limits"].items())}
         for order in subject["orders"]
@@ -191,7 +218,9 @@ def _code(subject: dict[str, Any]) -> CodePart:
     ]
     environments = {found["digest"]: found for found in subject["environments"].values()}
     return CodePart(
-        programs=tuple(_program(raw) for raw in subject["programs"]),
+        programs=tuple(_program(raw, (earlier.approved or {}).get(raw["role"])) for raw in subject["programs"]),
+        against=_against(subject["programs"]),
+        checkers=tuple(_checker(raw) for raw in subject.get("checkers", [])),
         listings=(
             _data(subject["reads"], title="What the programs will read, without network"),
             *_text_checks(subject),
@@ -222,7 +251,18 @@ def _text_checks(subject: dict[str, Any]) -> list[Listing]:
     ]
 
 
-def _program(raw: dict[str, Any]) -> ProgramView:
+def _against(programs: list[dict[str, Any]]) -> Sides | None:
+    if len(programs) != 2 or programs[0]["language"] != programs[1]["language"]:
+        return None
+    one, other = programs
+    return side_by_side(one["code"], other["code"], names=(one["role"], other["role"]))
+
+
+def _checker(raw: dict[str, Any]) -> CheckProgramView:
+    return CheckProgramView(name=raw["role"], language=raw["language"], sha256=raw["sha256"], code=raw["code"])
+
+
+def _program(raw: dict[str, Any], approved: str | None) -> ProgramView:
     run = raw["twin_run"]
     found = [{"line": str(row["line"]), "level": row["level"], "finding": row["text"]} for row in raw["static"]]
     outputs = [output["name"] for output in run["outputs"]] + [f"rejected: {text}" for text in run["rejected"]]
@@ -234,6 +274,11 @@ def _program(raw: dict[str, Any]) -> ProgramView:
         sha256=raw["sha256"],
         code=raw["code"],
         diff=raw["diff_since_last_shown"],
+        since_approved=side_by_side(approved, raw["code"], names=("approved last", "now")) if approved else None,
+        noted=tuple(
+            noted(raw["code"], row["line"], f"Line {row['line']}, {row['level']}: {row['text']}")
+            for row in raw["static"]
+        ),
         findings=Listing(title="Static findings", rows=_t(found), empty="No line stands out. That proves nothing."),
         status=run["status"],
         stdout=run["stdout"],
@@ -332,11 +377,21 @@ def _signoff(subject: dict[str, Any]) -> SignoffPart:
     ]
     return SignoffPart(
         markdown=subject["markdown"],
+        head=document["head"],
+        sections=tuple(_section(section) for section in document["sections"]),
         numbers=numbers,
         summary=statement["summary"],
         missing=Listing(title="Missing from the transparency statement", rows=_t(missing), empty="Nothing."),
         statement=statement["text"],
     )
+
+
+def _section(section: dict[str, Any]) -> ReportSection:
+    texts = [
+        ReportText(text=part["text"], result=part["ref"].rpartition(".")[0] if part["kind"] == "number" else "")
+        for part in section["parts"]
+    ]
+    return ReportSection(name=section["name"], texts=tuple(texts))
 
 
 def _data(files: list[dict[str, Any]], *, title: str = "Data") -> Listing:

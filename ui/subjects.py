@@ -21,12 +21,32 @@ class Listing:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sides:
+    """Two texts side by side, where they differ; lines of both stand at the same height."""
+
+    left_name: str
+    right_name: str
+    left: str
+    right: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noted:
+    """A finding with the lines around the one that it is about."""
+
+    text: str
+    lines: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlanPart:
     """◆1: the plan, and what the model was told about the data."""
 
     markdown: str
     listings: tuple[Listing, ...]
     codebook: str
+    changes: Listing
+    """What changed since the plan that was shown before; no rows for the first one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +58,11 @@ class ProgramView:
     sha256: str
     code: str
     diff: str
+    since_approved: Sides | None
+    """Beside the program that was approved last; None where none was."""
     findings: Listing
+    noted: tuple[Noted, ...]
+    """The findings beside the lines."""
     status: str
     stdout: str
     results: Listing
@@ -47,10 +71,23 @@ class ProgramView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckProgramView:
+    """The program of Counterproof that runs the primary program once more, under observation."""
+
+    name: str
+    language: str
+    sha256: str
+    code: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CodePart:
     """◆2: the programs, what they will read, and in what they run."""
 
     programs: tuple[ProgramView, ...]
+    against: Sides | None
+    """The primary program beside the replication; None where there are not two in one language."""
+    checkers: tuple[CheckProgramView, ...]
     listings: tuple[Listing, ...]
     packages: str
 
@@ -77,10 +114,29 @@ class ReleasePart:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ReportText:
+    """A stretch of a report: words, or a number with the id of the result that it comes from ("" for words)."""
+
+    text: str
+    result: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSection:
+    """A section of a report."""
+
+    name: str
+    texts: tuple[ReportText, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class SignoffPart:
     """◆4: the report, where each of its numbers comes from, and the transparency statement."""
 
     markdown: str
+    head: str
+    sections: tuple[ReportSection, ...]
+    """What the report says, each number apart."""
     numbers: Listing
     summary: str
     """How many items of the statement are present, not applicable and missing."""

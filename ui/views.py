@@ -8,6 +8,7 @@ It does not cover deciding (`deciding`), what a subject holds (`subjects`), nor 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,10 +19,14 @@ from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.errors import MachineTrouble
 from counterproof.provenance.labels import mode_notice
 from counterproof.provenance.policy import Policy, read_policy
-from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind, Reviewer, Role
+from counterproof.provenance.reviewers import REPLAY_LABEL, ROLES_OF, CheckpointKind, Reviewer, Role
 from counterproof.provenance.study_policy import POLICY_FILE
-from counterproof.ui.reading import part_of
+from counterproof.ui.desk import Desk
+from counterproof.ui.reading import Earlier, part_of
 from counterproof.ui.subjects import Listing, Part
+
+PER_PAGE = 20
+"""How many checkpoints one page of the inbox shows."""
 
 DECISIONS: dict[DecisionKind, str] = {
     "approve": "Approve: the study goes on with exactly this.",
@@ -44,6 +49,22 @@ class InboxRow:
     """How long it has waited, in words."""
     single_user: bool
     """Whether the study is in single-user mode, which every page states."""
+    subject: str
+    """Digest of what is decided on."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InboxView:
+    """One page of the inbox of whoever is there."""
+
+    rows: tuple[InboxRow, ...]
+    total: int
+    """How many checkpoints wait for this person."""
+    page: int
+    """Which page this is, from 1."""
+    pages: int
+    whose: str
+    """Whose inbox it is, in words."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +110,8 @@ class DecisionView:
     answers: str
     """Digest of the answers to the transparency statement that are kept now; "" where there are none."""
     signers: tuple[Signer, ...]
+    names_key: bool
+    """Whether the person names the key file: in single-user mode. Who signed in signs with the key kept for them."""
     decided: Decided | None
     signed_by: tuple[str, ...]
     """Who signed an approval that needs another signature."""
@@ -99,10 +122,35 @@ class DecisionView:
     is_scenario: bool
 
 
-def inbox(workplace: Workplace, *, now: datetime | None = None) -> list[InboxRow]:
-    """Return the checkpoints that wait, oldest first."""
+def inbox(
+    workplace: Workplace,
+    *,
+    now: datetime | None = None,
+    kinds: Sequence[CheckpointKind] | None = None,
+    study: str = "",
+    limit: int | None = None,
+    skip: int = 0,
+) -> list[InboxRow]:
+    """Return checkpoints that wait, oldest first; see `Store.waiting` for what narrows them."""
     at = now or datetime.now(UTC)
-    return [_inbox_row(row, at, study_rules(workplace, row["study"])) for row in workplace.store.waiting()]
+    rows = workplace.store.waiting(kinds=kinds, study=study, limit=limit, skip=skip)
+    return [_inbox_row(row, at, study_rules(workplace, row["study"])) for row in rows]
+
+
+def inbox_view(desk: Desk, *, page: int = 1, now: datetime | None = None) -> InboxView:
+    """Return what waits for whoever is there, oldest first, some at a time.
+
+    Raises:
+        NotAllowed: nobody is there.
+    """
+    person = desk.require("read")
+    kinds = None if person is None else [kind for kind, roles in ROLES_OF.items() if set(roles) & set(person.roles)]
+    total = desk.workplace.store.count_waiting(kinds=kinds)
+    pages = max(1, -(-total // PER_PAGE))
+    at = min(max(1, page), pages)
+    whose = "everybody" if person is None else f"{person.name} ({', '.join(person.roles)})"
+    rows = inbox(desk.workplace, now=now, kinds=kinds, limit=PER_PAGE, skip=(at - 1) * PER_PAGE)
+    return InboxView(rows=tuple(rows), total=total, page=at, pages=pages, whose=whose)
 
 
 def study_rules(workplace: Workplace, study: str) -> Policy:
@@ -119,16 +167,19 @@ def study_rules(workplace: Workplace, study: str) -> Policy:
         raise MachineTrouble(f"The policy of {study} can't be read: {error}.", advice="Put the file back.") from error
 
 
-def decision_view(workplace: Workplace, checkpoint: str) -> DecisionView:
+def decision_view(desk: Desk, checkpoint: str) -> DecisionView:
     """Return what a checkpoint shows.
 
     Raises:
         UsageError: there is no such checkpoint.
+        NotAllowed: nobody is there.
         VerificationFailed: the record, the subject or the recorded decision was changed.
     """
-    study = open_study(workplace, study_of(checkpoint))
+    person = desk.require("read")
+    study = open_study(desk.workplace, study_of(checkpoint))
     opened = study.checkpoints.get(checkpoint)
     subject = study.checkpoints.subject(checkpoint)
+    signers = _signers(desk.workplace, study, opened.kind)
     return DecisionView(
         checkpoint=opened.id,
         study=study.id,
@@ -138,15 +189,29 @@ def decision_view(workplace: Workplace, checkpoint: str) -> DecisionView:
         digest=opened.subject,
         salt=study.checkpoints.salt(checkpoint),
         subject=study.record.blobs.get(opened.subject),
-        part=part_of(opened.kind, subject, study.record.blobs),
+        part=part_of(opened.kind, subject, study.record.blobs, earlier=_earlier(study, opened.kind, checkpoint)),
         editable=subject["editable"],
         answers=study.answers_digest(),
-        signers=_signers(workplace, study, opened.kind),
+        signers=tuple(signer for signer in signers if person is None or signer.id == person.id),
+        names_key=person is None,
         decided=_decided(study, checkpoint),
         signed_by=tuple(signed.decision.name for signed in study.checkpoints.first_signatures(checkpoint)),
         notice=mode_notice(study.record.of_type("study.created")[0]),
         answered=_answered(subject),
         is_scenario=study.settings.mode == "scenario",
+    )
+
+
+def _earlier(study: OpenStudy, kind: CheckpointKind, checkpoint: str) -> Earlier:
+    """Return what stood at earlier checkpoints of this kind: the one before, and the last that was approved."""
+    opened = [event.data["id"] for event in study.record.of_type("checkpoint.opened") if event.data["kind"] == kind]
+    before = opened[: opened.index(checkpoint)]
+    decided = study.record.of_type("decision.recorded")
+    approved = {event.data["checkpoint"] for event in decided if event.data["decision"] == "approve"}
+    kept = [one for one in before if one in approved]
+    return Earlier(
+        shown=study.checkpoints.subject(before[-1])["editable"] if before else None,
+        approved=study.checkpoints.subject(kept[-1])["editable"] if kept else None,
     )
 
 
@@ -171,6 +236,7 @@ def _inbox_row(row: dict[str, Any], now: datetime, policy: Policy) -> InboxRow:
         roles=policy.rule(kind).roles,
         waits_for=in_words(waited),
         single_user=policy.single_user,
+        subject=row["subject"],
     )
 
 

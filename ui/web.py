@@ -5,8 +5,8 @@ listens on 127.0.0.1 only, for the hosts named below, without usage statistics, 
 watching, and without the agent API, through which a program could click the approval of its own work. Options on the
 command line win over configuration files and the environment, and the process gets neither API keys nor `STREAMLIT_*`.
 
-It does not cover sign-in or several users: whoever can reach the port on this machine sees the pages, and signs only
-with a key file and its passphrase.
+It does not cover sign-in (`access`): where no account exists, whoever can reach the port on this machine sees the
+pages, and signs only with a key file and its passphrase.
 
 Source: the option list of Streamlit 1.67 (`streamlit run --help`).
 """
@@ -25,6 +25,7 @@ from pathlib import Path
 
 from counterproof.provenance.errors import MachineTrouble, UsageError
 from counterproof.ui import environment
+from counterproof.ui.access.settings import provider_settings
 
 ADDRESS = "127.0.0.1"
 HOSTS = (ADDRESS, "localhost")
@@ -37,15 +38,16 @@ OPTIONS = {
     "server.enableAgentApi": "false",
     "server.fileWatcherType": "none",
     "server.runOnSave": "false",
-    "server.maxUploadSize": "1",
+    "server.maxUploadSize": "1024",
     "client.showErrorDetails": "none",
     "client.showErrorLinks": "false",
     "client.toolbarMode": "minimal",
     "browser.gatherUsageStats": "false",
     "runner.magicEnabled": "false",
 }
-_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
-_APP = Path(__file__).with_name("app.py")
+_SHARED = ("COUNTERPROOF_STORE", "COUNTERPROOF_BODIES")
+_PASSED_ON = ("PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "LD_LIBRARY_PATH", *_SHARED)
+_SERVED = Path(__file__).with_name("served.py")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,10 +100,12 @@ def launch(home: Path, port: int = 8501, *, wait_s: float = 30) -> WebApp:
         MachineTrouble: the pages did not come up.
     """
     port = _free_port(port)
+    provider = provider_settings(home)
+    passed_on = {*_PASSED_ON, provider.client_secret_env if provider else ""}
     process = subprocess.Popen(
         command(home.resolve(), port),
-        cwd=_APP.parent,
-        env={name: value for name, value in environment.for_subprocess().items() if name in _PASSED_ON},
+        cwd=_SERVED.parent,
+        env={name: value for name, value in environment.for_subprocess().items() if name in passed_on},
         stdin=subprocess.DEVNULL,
         stdout=2,  # its banner and tracebacks: standard output is for what a command gives
     )
@@ -119,7 +123,7 @@ def command(home: Path, port: int) -> list[str]:
     options = [f"--{name}={value}" for name, value in OPTIONS.items()]
     options += [f"--server.allowedHosts={host}" for host in HOSTS]
     return [
-        *(sys.executable, "-P", "-m", "streamlit", "run", str(_APP)),
+        *(sys.executable, "-P", "-m", "streamlit", "run", str(_SERVED)),
         *(f"--server.port={port}", *options),
         *("--", "--home", str(home)),
     ]

@@ -10,6 +10,7 @@ It does not cover what a study never sent: a refused request is on the secure si
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -60,7 +61,11 @@ class Seen:
 
 def model_saw(story: Story) -> tuple[Seen, ...]:
     """Return what the model was sent, in the order of the record."""
-    exposure = str(story.created.get("exposure", "metadata"))
+    return messages_of(story.calls, exposure=str(story.created.get("exposure", "metadata")))
+
+
+def messages_of(calls: Sequence[Call], *, exposure: str) -> tuple[Seen, ...]:
+    """Return what the model was sent in some calls of a study with this exposure."""
     return tuple(
         Seen(
             call=call.key,
@@ -71,7 +76,7 @@ def model_saw(story: Story) -> tuple[Seen, ...]:
             sources=_sources(call, number, exposure),
             text=message.text,
         )
-        for call in story.calls
+        for call in calls
         for number, message in enumerate(call.messages, start=1)
     )
 

@@ -11,49 +11,26 @@ from pathlib import Path
 
 import pytest
 import streamlit as st
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from counterproof.agents.study import open_workplace
-from counterproof.provenance.reviewers import CheckpointKind
-from counterproof.provenance.store import Status
-from counterproof.scenarios.catalogue import load_scenario
-from counterproof.scenarios.recorder import authored_answer
-from counterproof.scenarios.server import TurnServer
 from counterproof.ui.web import WebApp, launch
-from tests.ui.sites import DONE, WORKER, Site, add_reviewer, add_study, make_runner
+from tests.ui.browsing import CHROMIUM, INSTALL, chromium
+from tests.ui.sites import WORKER, Site, authored_endpoint, make_stages
 
-_CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-_INSTALL = "no chromium on PATH; install it: apt-get update && apt-get install -y chromium"
-_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-_QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 _WAIT_MS = 60_000
 
 
 @pytest.fixture(scope="session")
 def endpoint() -> Iterator[str]:
     """Address of a model server that gives the authored answers."""
-    scenario = load_scenario("lung-survival")
-    with TurnServer([], source=lambda request: authored_answer(scenario, request)) as server:
-        yield server.base_url
+    with authored_endpoint() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")
 def stages(tmp_path_factory: pytest.TempPathFactory, endpoint: str) -> dict[str, Site]:
     """One study as it stood at each checkpoint, and when it was done. Don't write there: take `site_at`."""
-    home = tmp_path_factory.mktemp("stages") / "home"
-    workplace = open_workplace(home)
-    add_reviewer(workplace)
-    site = Site(home=home, study=add_study(workplace, endpoint))
-    found: dict[str, Site] = {}
-    runner = make_runner(workplace)
-    for stage in (*CheckpointKind, DONE):
-        status = runner.run(site.study)
-        assert status is (Status.DONE if stage == DONE else Status.WAITING), workplace.store.study(site.study)
-        found[stage] = Site(home=home.with_name(str(stage)), study=site.study)
-        shutil.copytree(home, found[stage].home)
-        if stage != DONE:
-            site.decide()
-    return found
+    return make_stages(tmp_path_factory.mktemp("stages"), endpoint)
 
 
 @pytest.fixture
@@ -75,14 +52,12 @@ def _nothing_cached() -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if _CHROMIUM is None:
+    if CHROMIUM is None:
         if os.environ.get("CI") == "true":
-            pytest.fail(_INSTALL)
-        pytest.skip(_INSTALL)
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=_CHROMIUM, args=_ARGUMENTS + _QUIET)
-        yield chromium
-        chromium.close()
+            pytest.fail(INSTALL)
+        pytest.skip(INSTALL)
+    with chromium() as started:
+        yield started
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +16,13 @@ from counterproof.provenance.policy import SINGLE_USER
 from counterproof.provenance.reviewers import CheckpointKind, Reviewer, Role
 from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.signing import load_key, make_key
+from counterproof.provenance.store import Status
 from counterproof.sandbox import LocalSandbox, find_environment
 from counterproof.scenarios.catalogue import load_scenario
+from counterproof.scenarios.recorder import authored_answer
 from counterproof.scenarios.replayer import start_scenario
+from counterproof.scenarios.server import TurnServer
+from counterproof.ui.desk import Desk
 
 PASSPHRASE = "a kidney in a jar"
 DONE = "done"
@@ -46,6 +53,11 @@ class Site:
         study.checkpoints.decide(
             waiting.id, signer, reviewer=reviewer, decision="approve", comment="looked at it", seen=waiting.subject
         )
+
+
+def desk(site: Site) -> Desk:
+    """The desk of a site in single-user mode."""
+    return Desk(workplace=site.workplace)
 
 
 def make_runner(workplace: Workplace, **other: Any) -> Runner:
@@ -104,3 +116,29 @@ runner = Runner(
 work(runner, poll_s=0.05, stop=stop)
 """
 """A worker process of the store named as its argument."""
+
+
+@contextmanager
+def authored_endpoint() -> Iterator[str]:
+    """Give the address of a model server that answers as the lung scenario was authored."""
+    scenario = load_scenario("lung-survival")
+    with TurnServer([], source=lambda request: authored_answer(scenario, request)) as server:
+        yield server.base_url
+
+
+def make_stages(folder: Path, endpoint: str) -> dict[str, Site]:
+    """Make one study as it stood at each checkpoint, and when it was done, each in a store of its own."""
+    home = folder / "home"
+    workplace = open_workplace(home)
+    add_reviewer(workplace)
+    site = Site(home=home, study=add_study(workplace, endpoint))
+    found: dict[str, Site] = {}
+    runner = make_runner(workplace)
+    for stage in (*CheckpointKind, DONE):
+        status = runner.run(site.study)
+        assert status is (Status.DONE if stage == DONE else Status.WAITING), workplace.store.study(site.study)
+        found[stage] = Site(home=home.with_name(str(stage)), study=site.study)
+        shutil.copytree(home, found[stage].home)
+        if stage != DONE:
+            site.decide()
+    return found

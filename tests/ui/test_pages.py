@@ -18,13 +18,17 @@ _PAGE = """
 from pathlib import Path
 import streamlit as st
 from counterproof.agents.study import open_workplace
-from counterproof.ui.pages import {page}
-{page}.show(open_workplace(Path({home!r})), lambda name, where: st.text(f"to {{name}} {{dict(where)}}"))
+from counterproof.ui.desk import Desk
+from counterproof.ui.pages import {module}
+desk = Desk(workplace=open_workplace(Path({home!r})))
+{module}.{function}(desk, lambda name, where: st.text(f"to {{name}} {{dict(where)}}"))
 """
 
 
 def _page(home: Path, page: str, **where: str) -> AppTest:
-    test = AppTest.from_string(_PAGE.format(page=page, home=str(home)), default_timeout=30)
+    module, _, function = page.partition(".")
+    script = _PAGE.format(module=module, function=function or "show", home=str(home))
+    test = AppTest.from_string(script, default_timeout=30)
     for name, value in where.items():
         test.query_params[name] = value
     return test.run()
@@ -37,6 +41,10 @@ def _decide(site: Site, kind: CheckpointKind) -> AppTest:
 def _press(test: AppTest, label: str) -> AppTest:
     (button,) = [button for button in test.button if button.label == label]
     return button.click().run()
+
+
+def _labels(test: AppTest, kind: str) -> list[str]:
+    return [str(vars(element)["proto"].label) for element in test.get(kind)]
 
 
 def _text(test: AppTest) -> str:
@@ -80,7 +88,7 @@ def test_programs_are_shown_to_the_last_character(stages: dict[str, Site]) -> No
     page = _decide(site, CheckpointKind.CODE)
     subject = open_study(site.workplace, site.study).checkpoints.subject(site.checkpoint(CheckpointKind.CODE))
     shown = [code.value for code in page.code if code.language == "python"]
-    assert shown == [program["code"].strip() for program in subject["programs"]]
+    assert shown == [program["code"].strip() for program in (*subject["programs"], *subject["checkers"])]
 
 
 def test_exact_bytes_are_shown_when_asked_for(stages: dict[str, Site]) -> None:
@@ -102,9 +110,10 @@ _DIALOG = """
 from pathlib import Path
 from counterproof.agents.study import open_workplace
 from counterproof.ui.deciding import draft_decision
+from counterproof.ui.desk import Desk
 from counterproof.ui.pages.decide import confirm
 from counterproof.ui.views import decision_view
-place = open_workplace(Path({home!r}))
+place = Desk(workplace=open_workplace(Path({home!r})))
 view = decision_view(place, {checkpoint!r})
 confirm(place, draft_decision(view, signer=view.signers[0], decision={decision!r}, comment="I read it."))
 """
@@ -193,9 +202,9 @@ def test_a_changed_record_is_said(site_at: At) -> None:
 
 def test_a_finished_study_names_its_bundle(stages: dict[str, Site]) -> None:
     site = stages[DONE]
-    page = _page(site.home, "study", study=site.study)
+    page = _page(site.home, "study", study=site.study, section="report")
     assert "Status: **done**" in _text(page)
-    assert str(site.home / "studies" / site.study / "bundle.zip") in [code.value for code in page.code]
+    assert "Download the bundle" in _labels(page, "download_button")
 
 
 def test_a_study_that_stopped_can_be_asked_to_go_on(site_at: At) -> None:

@@ -15,12 +15,12 @@ from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import UsageError, VerificationFailed
 from counterproof.provenance.reviewers import CheckpointKind, Role
 from counterproof.provenance.store import Status
-from counterproof.ui.deciding import draft_decision, editable_texts, sign_draft
-from counterproof.ui.history import studies, study_view
+from counterproof.ui.deciding import draft_decision, sign_draft
+from counterproof.ui.history import study_list, study_view, timeline
 from counterproof.ui.reading import part_of
 from counterproof.ui.subjects import CodePart, PlanPart, ReleasePart, SignoffPart
 from counterproof.ui.views import DecisionView, decision_view, in_words, inbox
-from tests.ui.sites import DONE, PASSPHRASE, Site, add_reviewer, add_scenario, add_study
+from tests.ui.sites import DONE, PASSPHRASE, Site, add_reviewer, add_scenario, add_study, desk
 
 At = Callable[[str], Site]
 _NOT_OF_A_COX_MODEL = {
@@ -48,7 +48,7 @@ _NOT_OF_A_COX_MODEL = {
 
 def _view(stages: dict[str, Site], kind: CheckpointKind) -> DecisionView:
     site = stages[kind]
-    return decision_view(site.workplace, site.checkpoint(kind))
+    return decision_view(desk(site), site.checkpoint(kind))
 
 
 def test_inbox_has_what_waits_with_its_roles_and_age(stages: dict[str, Site]) -> None:
@@ -140,8 +140,7 @@ def test_a_sign_off_is_not_approved_when_other_answers_are_kept_now(stages: dict
     other = replace(view, answers="ab" * 32)
     with pytest.raises(UsageError, match=r"put up with no answers .*now there are the answers abababababab.*`edit`"):
         draft_decision(other, signer=signer, decision="approve", comment="Read it.")
-    same = editable_texts(other)
-    draft = draft_decision(other, signer=signer, decision="edit", comment="My answers.", texts=same)
+    draft = draft_decision(other, signer=signer, decision="edit", comment="My answers.", edited=other.editable)
     assert (draft.edited, draft.meaning) == (other.editable, "authorship")
 
 
@@ -170,7 +169,7 @@ def test_a_changed_subject_is_refused(site_at: At) -> None:
     path.chmod(0o600)
     path.write_bytes(path.read_bytes().replace(b"cohort", b"cohorT"))
     with pytest.raises(VerificationFailed, match="has been changed"):
-        decision_view(site.workplace, site.checkpoint(CheckpointKind.PLAN))
+        decision_view(desk(site), site.checkpoint(CheckpointKind.PLAN))
 
 
 def test_only_fitting_reviewers_may_sign_and_never_the_replay_reviewer(site_at: At) -> None:
@@ -178,7 +177,7 @@ def test_only_fitting_reviewers_may_sign_and_never_the_replay_reviewer(site_at: 
     add_scenario(site.workplace)
     add_reviewer(site.workplace, "carl", roles=(Role.CUSTODIAN,))
     add_reviewer(site.workplace, "stella", roles=(Role.STATISTICIAN,))
-    signers = decision_view(site.workplace, site.checkpoint(CheckpointKind.CODE)).signers
+    signers = decision_view(desk(site), site.checkpoint(CheckpointKind.CODE)).signers
     assert [(signer.id, signer.role) for signer in signers] == [
         ("ada", Role.STATISTICIAN),
         ("stella", Role.STATISTICIAN),
@@ -188,22 +187,23 @@ def test_only_fitting_reviewers_may_sign_and_never_the_replay_reviewer(site_at: 
 
 def test_study_view_tells_what_happened(stages: dict[str, Site]) -> None:
     site = stages[DONE]
-    view = study_view(site.workplace, site.study)
+    view = study_view(desk(site), site.study)
     assert (view.status, view.waits, view.may_run) == (Status.DONE, None, False)
     assert view.bundle == site.workplace.store.study_folder(site.study) / "bundle.zip"
-    decided = [row for row in view.timeline if row.event == "decision recorded"]
+    rows = timeline(desk(site), site.study).rows
+    decided = [row for row in rows if row.event == "decision recorded"]
     assert [row.who for row in decided] == ["human: ada"] * 4
-    assert not [row for row in view.timeline if row.event == "effect started"]
+    assert not [row for row in rows if row.event == "effect started"]
 
 
 def test_study_view_says_what_waits_and_who_may_go_on(site_at: At) -> None:
     site = site_at(CheckpointKind.PLAN)
-    waiting = study_view(site.workplace, site.study)
+    waiting = study_view(desk(site), site.study)
     assert waiting.waits is not None
     assert not waiting.may_run
-    new = study_view(site.workplace, add_study(site.workplace, "http://127.0.0.1:9/v1", title="new"))
+    new = study_view(desk(site), add_study(site.workplace, "http://127.0.0.1:9/v1", title="new"))
     assert (new.waits, new.may_run, new.bundle) == (None, True, None)
-    assert [row.title for row in studies(site.workplace)] == ["new", "Survival by sex"]
+    assert [row.title for row in study_list(desk(site)).rows] == ["new", "Survival by sex"]
 
 
 # Deciding
@@ -221,10 +221,9 @@ def _draft(view: DecisionView, **other: Any) -> Any:
         ({"decision": None}, "No decision is chosen. Approve, edit, reject or withdraw"),
         ({"comment": " \n"}, "reason has 0 characters.*Say what you looked at"),
         ({"comment": "x" * 10_001}, "reason has 10,001 characters"),
-        ({"decision": "edit", "texts": {"content": "{"}}, "The edit is not JSON: .*Mend it"),
-        ({"decision": "edit", "texts": {"content": "{}"}}, "not of the required form"),
+        ({"decision": "edit", "edited": {}}, "not of the required form"),
     ],
-    ids=["nobody", "nothing", "no reason", "long reason", "no JSON", "no plan"],
+    ids=["nobody", "nothing", "no reason", "long reason", "no plan"],
 )
 def test_an_unusable_draft_is_refused(stages: dict[str, Site], other: dict[str, Any], text: str) -> None:
     with pytest.raises(UsageError, match=text):
@@ -235,21 +234,20 @@ def test_an_unusable_draft_is_refused(stages: dict[str, Site], other: dict[str, 
 def test_an_edit_that_changes_nothing_is_refused(stages: dict[str, Site], kind: CheckpointKind) -> None:
     view = _view(stages, kind)
     with pytest.raises(UsageError, match=r"The edit changes nothing. Approve"):
-        _draft(view, decision="edit", texts=editable_texts(view))
+        _draft(view, decision="edit", edited=view.editable)
 
 
 def test_a_signed_draft_is_recorded_and_leaves_word_for_the_worker(site_at: At) -> None:
     site = site_at(CheckpointKind.RELEASE)
-    view = decision_view(site.workplace, site.checkpoint(CheckpointKind.RELEASE))
-    texts = {"content": editable_texts(view)["content"].replace('"flow": "release"', '"flow": "suppress"')}
-    draft = _draft(view, decision="edit", texts=texts)
-    sign_draft(site.workplace, draft, key=str(view.signers[0].key), passphrase=PASSPHRASE)
-    decided = decision_view(site.workplace, view.checkpoint).decided
+    view = decision_view(desk(site), site.checkpoint(CheckpointKind.RELEASE))
+    draft = _draft(view, decision="edit", edited={**view.editable, "flow": "suppress"})
+    sign_draft(desk(site), draft, key=str(view.signers[0].key), passphrase=PASSPHRASE)
+    decided = decision_view(desk(site), view.checkpoint).decided
     assert decided is not None
     assert (decided.decision, decided.by, decided.role) == ("edit", "Ada Example", "custodian")
     assert site.workplace.store.study(site.study)["run_asked"]
     with pytest.raises(UsageError, match=r"already decided by ada \(edit\). Nothing was changed"):
-        sign_draft(site.workplace, _draft(view), key=str(view.signers[0].key), passphrase=PASSPHRASE)
+        sign_draft(desk(site), _draft(view), key=str(view.signers[0].key), passphrase=PASSPHRASE)
 
 
 @pytest.mark.parametrize(
@@ -267,9 +265,9 @@ def test_a_signed_draft_is_recorded_and_leaves_word_for_the_worker(site_at: At) 
 def test_a_key_that_cannot_be_used_signs_nothing(site_at: At, key: str, passphrase: str, text: str) -> None:
     site = site_at(CheckpointKind.PLAN)
     add_reviewer(site.workplace, "carl")
-    view = decision_view(site.workplace, site.checkpoint(CheckpointKind.PLAN))
+    view = decision_view(desk(site), site.checkpoint(CheckpointKind.PLAN))
     path = str(site.home / "keys" / key) if key else " "
     with pytest.raises(UsageError, match=text):
-        sign_draft(site.workplace, _draft(view), key=path, passphrase=passphrase)
-    assert decision_view(site.workplace, view.checkpoint).decided is None
+        sign_draft(desk(site), _draft(view), key=path, passphrase=passphrase)
+    assert decision_view(desk(site), view.checkpoint).decided is None
     assert not site.workplace.store.study(site.study)["run_asked"]

@@ -6,20 +6,25 @@ for the old one counts for nothing.
 
 from __future__ import annotations
 
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 import streamlit as st
 
-from counterproof.agents.study import Workplace
 from counterproof.provenance.decisions import COMMENT_MAX, DecisionKind
-from counterproof.ui.deciding import Draft, draft_decision, editable_texts, sign_draft
-from counterproof.ui.pages.layout import NAMES, Go, errors_shown, show_listing
+from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.ui.deciding import Draft, draft_decision, sign_draft
+from counterproof.ui.desk import Desk
+from counterproof.ui.differences import changes
+from counterproof.ui.pages.layout import NAMES, Go, errors_shown, show_code, show_listing
 from counterproof.ui.pages.parts import show_part
+from counterproof.ui.pages.plan_editor import edit_plan
 from counterproof.ui.quoting import plain
 from counterproof.ui.views import DECISIONS, Decided, DecisionView, decision_view
 
+_VERDICTS = ("release", "suppress")
 
-def show(workplace: Workplace, go: Go) -> None:
+
+def show(desk: Desk, go: Go) -> None:
     """Show one checkpoint, named in the address."""
     checkpoint = st.query_params.get("checkpoint", "")
     if not checkpoint:
@@ -29,16 +34,16 @@ def show(workplace: Workplace, go: Go) -> None:
             go("inbox", {})
         return
     with errors_shown():
-        view = decision_view(workplace, checkpoint)
+        view = decision_view(desk, checkpoint)
         _head(view)
         if view.answered.rows:
             show_listing(view.answered)
-        show_part(view.part)
+        show_part(view.part, study=view.study)
         _exact(view)
         if view.decided is not None:
             _done(view.decided)
         else:
-            _ask(workplace, view)
+            _ask(desk, view)
         if st.button("Go to the study"):
             go("study", {"study": view.study})
 
@@ -55,14 +60,14 @@ def _head(view: DecisionView) -> None:
         st.info(f"Signed by {plain(', '.join(view.signed_by))}. It needs the signature of another person, too.")
     st.markdown(f"**Question.** {plain(view.question)}")
     st.caption(f"Checkpoint {plain(view.checkpoint)}. SHA-256 of what is shown here, which the signature covers:")
-    st.code(view.digest, language=None, wrap_lines=True)
+    show_code(view.digest, wrap_lines=True)
 
 
 def _exact(view: DecisionView) -> None:
     if st.toggle("Show the exact bytes that are signed", key=f"exact-{view.digest}"):
         before = f", with 32 bytes of salt before them: {view.salt}" if view.salt else ""
         st.caption(f"{len(view.subject):,} bytes of canonical JSON{before}.")
-        st.code(view.subject.decode(), language=None, wrap_lines=True)
+        show_code(view.subject.decode(), wrap_lines=True)
 
 
 def _done(decided: Decided) -> None:
@@ -72,7 +77,7 @@ def _done(decided: Decided) -> None:
     st.caption("The worker goes on with the study.")
 
 
-def _ask(workplace: Workplace, view: DecisionView) -> None:
+def _ask(desk: Desk, view: DecisionView) -> None:
     st.subheader("Your decision", divider=True)
     if not view.signers:
         st.warning("No reviewer may decide this checkpoint. Add one with `counterproof reviewers add`.")
@@ -90,27 +95,49 @@ def _ask(workplace: Workplace, view: DecisionView) -> None:
         format_func=lambda kind: DECISIONS[cast(DecisionKind, kind)],
         key=f"decision-{view.digest}",
     )
-    texts = _editor(view) if decision == "edit" else None
+    edited = _editor(view) if decision == "edit" else None
     comment = st.text_area(
         "Reason (stands in the record and in the signature)", max_chars=COMMENT_MAX, key=f"reason-{view.digest}"
     )
     if st.button("Go to signing", type="primary", key=f"sign-{view.digest}"):
         with errors_shown():
-            confirm(workplace, draft_decision(view, signer=signer, decision=decision, comment=comment, texts=texts))
+            confirm(desk, draft_decision(view, signer=signer, decision=decision, comment=comment, edited=edited))
 
 
-def _editor(view: DecisionView) -> dict[str, str]:
+def _editor(view: DecisionView) -> Any:
     st.caption("Change what should be different. It is checked now, and comes back as a checkpoint of its own.")
+    match view.kind:
+        case CheckpointKind.PLAN:
+            edited = edit_plan(view.editable, key=f"edit-{view.digest}")
+        case CheckpointKind.RELEASE:
+            edited = _verdicts(view)
+        case _:
+            edited = _texts(view)
+    with st.expander("What your edit changes"):
+        show_listing(changes(view.editable, edited, title="Your edit against what was put up"))
+    return edited
+
+
+def _verdicts(view: DecisionView) -> dict[str, str]:
+    return {
+        item: st.radio(
+            plain(item), _VERDICTS, _VERDICTS.index(verdict), horizontal=True, key=f"item-{item}-{view.digest}"
+        )
+        for item, verdict in view.editable.items()
+    }
+
+
+def _texts(view: DecisionView) -> dict[str, str]:
     st.html("<style>.st-key-editor textarea { font-family: monospace }</style>")
     with st.container(key="editor"):
         return {
             name: st.text_area(f"New {name}", text, height=400, key=f"edit-{name}-{view.digest}")
-            for name, text in editable_texts(view).items()
+            for name, text in view.editable.items()
         }
 
 
 @st.dialog("Sign this decision", width="medium", on_dismiss="rerun")
-def confirm(workplace: Workplace, draft: Draft) -> None:
+def confirm(desk: Desk, draft: Draft) -> None:
     """Show what is signed, by whom and in what meaning; sign it with the key."""
     st.markdown(
         f"**{draft.decision}** {NAMES[draft.kind]} ({plain(draft.checkpoint)})\n\n"
@@ -118,14 +145,14 @@ def confirm(workplace: Workplace, draft: Draft) -> None:
     )
     st.markdown(f"Reason: {plain(draft.comment)}")
     st.caption("SHA-256 of what you saw:" + (" (the edit is signed with it)" if draft.decision == "edit" else ""))
-    st.code(draft.digest, language=None, wrap_lines=True)
+    show_code(draft.digest, wrap_lines=True)
     with st.form(f"key-{draft.digest}", border=False):
-        key = st.text_input("Key file", str(draft.signer.key))
+        key = "" if desk.who is not None else st.text_input("Key file", str(draft.signer.key))
         passphrase = st.text_input("Passphrase", type="password", autocomplete="off")
         pressed = st.form_submit_button("Sign", type="primary")
     if pressed:
         with errors_shown():
-            sign_draft(workplace, draft, key=key, passphrase=passphrase)
+            sign_draft(desk, draft, key=key, passphrase=passphrase)
             st.rerun()
 
 

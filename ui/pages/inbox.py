@@ -6,42 +6,53 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from counterproof.agents.study import Workplace
-from counterproof.ui.pages.layout import NAMES, Go, errors_shown
+from counterproof.ui.desk import Desk
+from counterproof.ui.hints import hints_of
+from counterproof.ui.pages.layout import NAMES, Go, asked_page, errors_shown, pager
 from counterproof.ui.quoting import plain
-from counterproof.ui.views import InboxRow, inbox
+from counterproof.ui.views import InboxRow, inbox_view
 
 REFRESH_S = 2
 
 
-def show(workplace: Workplace, go: Go) -> None:
+def show(desk: Desk, go: Go) -> None:
     """Show what waits."""
     st.title("Inbox")
-    _rows(workplace, go)
+    _rows(desk, go)
 
 
 @st.fragment(run_every=REFRESH_S)
-def _rows(workplace: Workplace, go: Go) -> None:
+def _rows(desk: Desk, go: Go) -> None:
     with errors_shown():
-        rows = inbox(workplace)
-        if not rows:
+        view = inbox_view(desk, page=asked_page("inbox-page"))
+        if not view.rows:
             st.info("Nothing waits for a decision. This page refreshes by itself.")
-        for row in rows:
-            _row(row, go)
+            return
+        st.caption(f"{view.total:,} for {plain(view.whose)}, oldest first. This page refreshes by itself.")
+        pager(view.pages, key="inbox-page")
+        for row in view.rows:
+            _row(row, _hints(desk, row.checkpoint, row.subject), go)
 
 
-def _row(row: InboxRow, go: Go) -> None:
+@st.cache_data(max_entries=2000, show_spinner=False)
+def _hints(_desk: Desk, checkpoint: str, subject: str) -> tuple[str, ...]:  # noqa: ARG001 - names what is cached
+    return hints_of(_desk.workplace, checkpoint)
+
+
+def _row(row: InboxRow, hints: tuple[str, ...], go: Go) -> None:
     with st.container(border=True, key=f"row-{row.checkpoint}"):
         st.markdown(f"**{NAMES[row.kind]}** · {plain(row.title)}")
         mode = " · single-user mode" if row.single_user else ""
         st.caption(f"{plain(row.checkpoint)} · for: {' or '.join(row.roles)} · waiting for {row.waits_for}{mode}")
+        for hint in hints:
+            st.markdown(f"⚠ {plain(hint)}")
         with st.container(horizontal=True):
-            _button("Look and decide", "decide", {"checkpoint": row.checkpoint}, go)
-            _button("Study", "study", {"study": row.study}, go)
+            _button("Look and decide", "decide", {"checkpoint": row.checkpoint}, go, key=row.checkpoint)
+            _button("Study", "study", {"study": row.study}, go, key=row.checkpoint)
 
 
-def _button(label: str, page: str, where: Mapping[str, str], go: Go) -> None:
-    if st.button(label, key=f"{page}-{'-'.join(where.values())}", type="primary" if page == "decide" else "secondary"):
+def _button(label: str, page: str, where: Mapping[str, str], go: Go, *, key: str) -> None:
+    if st.button(label, key=f"{page}-{key}", type="primary" if page == "decide" else "secondary"):
         go(page, where)
 
 
