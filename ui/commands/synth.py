@@ -1,0 +1,238 @@
+"""`counterproof synth`: make synthetic data, judge them, check that they are marked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from counterproof.provenance.errors import MachineTrouble, UsageError, VerificationFailed
+from counterproof.tools.data import Table, read_file
+from counterproof.tools.identifiers import Finding, find_identifiers
+from counterproof.tools.synth.evaluation.card import Card
+from counterproof.tools.synth.evaluation.tables import Question
+from counterproof.tools.synth.makers import MAKERS
+from counterproof.tools.synth.marks import check_marks
+from counterproof.tools.synth.report.summary import plain_number
+from counterproof.tools.synth.rules import Rule, parse_rules
+from counterproof.tools.synth.sets import SyntheticSet, judge_file, make_set
+from counterproof.tools.synth.splitting import SHARE
+from counterproof.ui.common import progress
+from counterproof.ui.output import emit, json_option, say
+
+F = TypeVar("F", bound=Callable[..., Any])
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+
+
+@click.group(name="synth")
+def command() -> None:
+    """Make synthetic data and judge them with an evaluation card."""
+
+
+def _question_options(command_: F) -> F:
+    """Add what a card may be asked for."""
+    for option in reversed(
+        [
+            click.option(
+                "--model", default="", help='Planned model: "low ~ age + smoke", "Surv(time, status=2) ~ sex".'
+            ),
+            click.option("--outcome", default="", help="Column to predict; default: that of the model, or several."),
+            click.option("--subgroups", default="", help="Column of subgroups, for fairness."),
+            click.option("--rules", type=_FILE, help="File of rules that rows must keep, one a line."),
+            click.option("--not-identifying", multiple=True, help="A column that was found to identify, and doesn't."),
+            click.option("--seed", type=int, default=20260101, show_default=True, help="Of all draws."),
+            click.option("-o", "--output", type=_FOLDER, required=True, help="Folder for card, report and summary."),
+        ]
+    ):
+        command_ = option(command_)
+    return command_
+
+
+@command.command()
+@click.argument("real", type=_FILE)
+@click.option(
+    "--maker",
+    type=click.Choice(list(MAKERS)),
+    default=next(iter(MAKERS)),
+    show_default=True,
+    help="How rows are made.",
+)
+@click.option("--rows", type=click.IntRange(min=1), help="How many; default: as many as the maker sees.")
+@click.option(
+    "--holdout-share",
+    type=click.FloatRange(0, 0.9),
+    default=SHARE,
+    show_default=True,
+    help="Share of the real rows that the maker does not see, so that copying can be told; 0 for none.",
+)
+@_question_options
+@json_option
+def make(
+    real: Path,
+    maker: str,
+    rows: int | None,
+    holdout_share: float,
+    model: str,
+    outcome: str,
+    subgroups: str,
+    rules: Path | None,
+    not_identifying: tuple[str, ...],
+    seed: int,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Make a synthetic table like REAL, with its evaluation card.
+
+    The file is marked in every row and carries the digest of its card. Columns that may identify a person are made up.
+    """
+    tell = progress()
+    table, findings = _read(real, not_identifying)
+    tell(f"{table.rows:,} rows of {table.name}; {maker}")
+    question = _question(table, findings, model, outcome, subgroups, rules, seed)
+    made = make_set(
+        table,
+        MAKERS[maker],
+        findings=findings,
+        question=question,
+        share=holdout_share,
+        rows=rows,
+        seed=seed,
+    )
+    tell("made and judged")
+    _finish(made, output, as_json=as_json)
+
+
+@command.command()
+@click.argument("real", type=_FILE)
+@click.argument("synthetic", type=_FILE)
+@click.option("--holdout", type=_FILE, help="Real rows that the maker did not see; REAL is then what it saw.")
+@click.option("--card", type=_FILE, help="The card that `make` wrote: tells which rows were held out.")
+@_question_options
+@json_option
+def evaluate(
+    real: Path,
+    synthetic: Path,
+    holdout: Path | None,
+    card: Path | None,
+    model: str,
+    outcome: str,
+    subgroups: str,
+    rules: Path | None,
+    not_identifying: tuple[str, ...],
+    seed: int,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Judge SYNTHETIC, a CSV file from anywhere, beside the table REAL that it was made from.
+
+    Exit code 1 where a number does not keep its limit.
+    """
+    table, findings = _read(real, not_identifying)
+    question = _question(table, findings, model, outcome, subgroups, rules, seed)
+    judged = judge_file(
+        table,
+        synthetic.name,
+        _bytes(synthetic),
+        question=question,
+        holdout=None if holdout is None else read_file(holdout)[1],
+        made_with=None if card is None else _bytes(card),
+    )
+    _finish(judged, output, as_json=as_json)
+    if judged.card.flagged:
+        raise VerificationFailed(f"{len(judged.card.flagged)} numbers don't keep their limits.")
+
+
+@command.command()
+@click.argument("synthetic", type=_FILE)
+@click.option("--card", type=_FILE, required=True, help="Its card.")
+@json_option
+def check(synthetic: Path, card: Path, as_json: bool) -> None:
+    """Check that SYNTHETIC is marked in every row, and that it and its card belong together."""
+    check_marks(_bytes(synthetic), _bytes(card))
+    emit({"ok": True}, f"{synthetic.name} is marked in every row and belongs to {card.name}.", as_json=as_json)
+
+
+def _read(path: Path, not_identifying: tuple[str, ...]) -> tuple[Table, tuple[Finding, ...]]:
+    _, table = read_file(path)
+    found = find_identifiers(table)
+    unknown = set(not_identifying) - {column.name for column in table.columns}
+    if unknown:
+        raise UsageError(f"{table.name} has no column {sorted(unknown)[0]!r}, which --not-identifying names.")
+    kept = tuple(finding for finding in found if finding.column not in not_identifying)
+    for finding in kept:
+        say(
+            f"{finding.column} is made up and not judged: {finding.reason}. --not-identifying {finding.column} says no."
+        )
+    return table, kept
+
+
+def _question(
+    table: Table,
+    findings: tuple[Finding, ...],
+    model: str,
+    outcome: str,
+    subgroups: str,
+    rules: Path | None,
+    seed: int,
+) -> Question:
+    given: list[Rule] = []
+    if rules is not None:
+        lines = _bytes(rules).decode("utf-8", errors="replace").splitlines()
+        given = parse_rules(lines, source=rules.name, columns=[column.name for column in table.columns])
+    return Question(
+        model=model,
+        outcome=outcome,
+        subgroups=subgroups,
+        rules=given,
+        hidden={finding.column for finding in findings},
+        seed=seed,
+    )
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise UsageError(f"The file {path} does not exist.", advice="Check its name.") from error
+    except OSError as error:
+        raise UsageError(
+            f"The file {path} can't be read: {error.strerror}.", advice="Check who may read it."
+        ) from error
+
+
+def _finish(made: SyntheticSet, folder: Path, *, as_json: bool) -> None:
+    _write(folder, made.files)
+    card = made.card
+    value = {
+        "folder": str(folder),
+        "files": sorted(made.files),
+        "card": card.digest,
+        "flagged": card.flagged,
+        "measures": {measure.definition.id: measure.value for measure in card.measures()},
+    }
+    emit(value, _text(card, folder), as_json=as_json)
+
+
+def _write(folder: Path, files: Mapping[str, bytes]) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            (folder / name).write_bytes(data)
+    except OSError as error:
+        raise MachineTrouble(
+            f"The folder {folder} can't be written: {error.strerror}.", advice="Name another with -o."
+        ) from error
+
+
+def _text(card: Card, folder: Path) -> str:
+    lines = [f"{'metric':<34} {'value':>8} {'floor':>8} {'ceiling':>8}  verdict"]
+    for measure in card.measures():
+        numbers = [f"{plain_number(number):>8}" for number in (measure.value, measure.floor, measure.ceiling)]
+        lines.append(f"{measure.definition.id:<34} {' '.join(numbers)}  {measure.verdict}")
+    flagged = len(card.flagged)
+    lines.append(f"{flagged} numbers don't keep their limits." if flagged else "Every number keeps its limit.")
+    lines.append(f"Read first: {folder / 'summary.md'}; with pictures: {folder / 'report.html'}")
+    return "\n".join(lines)
