@@ -70,6 +70,10 @@ class Comparison:
                     gone |= column.values.isna().to_numpy()
         return gone
 
+    def names(self) -> set[str]:
+        """Return the sides that are neither a number nor a level."""
+        return {side for side in (self.left, self.right) if not self._quoted(side) and _number(side) is None}
+
     @staticmethod
     def _quoted(side: str) -> bool:
         return len(side) >= 2 and side[0] == side[-1] == '"'
@@ -90,6 +94,14 @@ class Rule:
     when: Comparison | None
     then: Comparison | Sum
     found: bool = False
+
+    def columns(self) -> set[str]:
+        """Return the names of columns on its sides."""
+        parts = [self.then] if self.when is None else [self.when, self.then]
+        named: set[str] = set()
+        for part in parts:
+            named |= {part.target, part.left, part.right} if isinstance(part, Sum) else part.names()
+        return named
 
     def holds(self, table: Table) -> Booleans:
         """Return which rows keep it, shape (rows,)."""

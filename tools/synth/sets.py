@@ -11,7 +11,7 @@ It does not cover who may see it: a card looks at real rows, and a person decide
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
@@ -22,7 +22,7 @@ from counterproof.tools.data import Table, read_table
 from counterproof.tools.identifiers import Finding
 from counterproof.tools.synth.evaluation.card import Card
 from counterproof.tools.synth.evaluation.tables import Question, Sides, evaluate_table
-from counterproof.tools.synth.makers import Made, Order
+from counterproof.tools.synth.makers import Maker, Order
 from counterproof.tools.synth.marks import content_digest, read_cells, unmarked, write_content, write_marked
 from counterproof.tools.synth.report import to_html, to_summary
 from counterproof.tools.synth.splitting import split
@@ -51,7 +51,7 @@ def set_name(name: str) -> str:
 
 def make_set(
     real: Table,
-    make: Callable[[Table, Order], Made],
+    make: Maker,
     *,
     findings: tuple[Finding, ...],
     question: Question,

@@ -13,7 +13,7 @@ from counterproof.tools.data import Table, read_file
 from counterproof.tools.identifiers import Finding, find_identifiers
 from counterproof.tools.synth.evaluation.card import Card
 from counterproof.tools.synth.evaluation.tables import Question
-from counterproof.tools.synth.makers import MAKERS
+from counterproof.tools.synth.makers import MAKERS, Maker
 from counterproof.tools.synth.marks import check_marks
 from counterproof.tools.synth.report.summary import plain_number
 from counterproof.tools.synth.rules import Rule, parse_rules
@@ -24,6 +24,7 @@ from counterproof.ui.output import emit, json_option, say
 
 F = TypeVar("F", bound=Callable[..., Any])
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_MODEL = "model"
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
@@ -37,7 +38,7 @@ def _question_options(command_: F) -> F:
     for option in reversed(
         [
             click.option(
-                "--model", default="", help='Planned model: "low ~ age + smoke", "Surv(time, status=2) ~ sex".'
+                "--formula", default="", help='Planned model: "low ~ age + smoke", "Surv(time, status=2) ~ sex".'
             ),
             click.option("--outcome", default="", help="Column to predict; default: that of the model, or several."),
             click.option("--subgroups", default="", help="Column of subgroups, for fairness."),
@@ -55,11 +56,15 @@ def _question_options(command_: F) -> F:
 @click.argument("real", type=_FILE)
 @click.option(
     "--maker",
-    type=click.Choice(list(MAKERS)),
+    type=click.Choice([*MAKERS, _MODEL]),
     default=next(iter(MAKERS)),
     show_default=True,
     help="How rows are made.",
 )
+@click.option("--model", default="", help="For the maker `model`: the endpoint's name for it.")
+@click.option("--base-url", default="", help="Address of an OpenAI-compatible endpoint, like http://127.0.0.1:8000/v1.")
+@click.option("--api-key-env", default="OPENAI_API_KEY", show_default=True, help="Variable with the key; '' for none.")
+@click.option("--about", type=_FILE, help="What a person knows of the table, as text that the model gets.")
 @click.option("--rows", type=click.IntRange(min=1), help="How many; default: as many as the maker sees.")
 @click.option(
     "--holdout-share",
@@ -73,9 +78,13 @@ def _question_options(command_: F) -> F:
 def make(
     real: Path,
     maker: str,
+    model: str,
+    base_url: str,
+    api_key_env: str,
+    about: Path | None,
     rows: int | None,
     holdout_share: float,
-    model: str,
+    formula: str,
     outcome: str,
     subgroups: str,
     rules: Path | None,
@@ -91,10 +100,29 @@ def make(
     tell = progress()
     table, findings = _read(real, not_identifying)
     tell(f"{table.rows:,} rows of {table.name}; {maker}")
-    question = _question(table, findings, model, outcome, subgroups, rules, seed)
+    question = _question(table, findings, formula, outcome, subgroups, rules, seed)
+    if maker == _MODEL:
+        if not model or not base_url:
+            raise click.UsageError("The maker `model` needs --model and --base-url.")
+        from counterproof.ui.synthesis import model_maker  # lazy: the model client takes a second to import
+
+        told = "" if about is None else _bytes(about).decode("utf-8", errors="replace")
+        make_rows: Maker = model_maker(
+            output / "record",
+            table,
+            findings=findings,
+            model=model,
+            base_url=base_url,
+            api_key_env=api_key_env,
+            about=told,
+            rules=question.rules,
+            say=tell,
+        )
+    else:
+        make_rows = MAKERS[maker]
     made = make_set(
         table,
-        MAKERS[maker],
+        make_rows,
         findings=findings,
         question=question,
         share=holdout_share,
@@ -117,7 +145,7 @@ def evaluate(
     synthetic: Path,
     holdout: Path | None,
     card: Path | None,
-    model: str,
+    formula: str,
     outcome: str,
     subgroups: str,
     rules: Path | None,
@@ -131,7 +159,7 @@ def evaluate(
     Exit code 1 where a number does not keep its limit.
     """
     table, findings = _read(real, not_identifying)
-    question = _question(table, findings, model, outcome, subgroups, rules, seed)
+    question = _question(table, findings, formula, outcome, subgroups, rules, seed)
     judged = judge_file(
         table,
         synthetic.name,
@@ -172,7 +200,7 @@ def _read(path: Path, not_identifying: tuple[str, ...]) -> tuple[Table, tuple[Fi
 def _question(
     table: Table,
     findings: tuple[Finding, ...],
-    model: str,
+    formula: str,
     outcome: str,
     subgroups: str,
     rules: Path | None,
@@ -183,7 +211,7 @@ def _question(
         lines = _bytes(rules).decode("utf-8", errors="replace").splitlines()
         given = parse_rules(lines, source=rules.name, columns=[column.name for column in table.columns])
     return Question(
-        model=model,
+        model=formula,
         outcome=outcome,
         subgroups=subgroups,
         rules=given,
