@@ -11,14 +11,17 @@ import click
 from counterproof.provenance.errors import MachineTrouble, UsageError, VerificationFailed
 from counterproof.tools.data import Table, read_file
 from counterproof.tools.identifiers import Finding, find_identifiers
+from counterproof.tools.synth.documents import parse_documents, parse_specification
 from counterproof.tools.synth.evaluation.card import Card
 from counterproof.tools.synth.evaluation.tables import Question
+from counterproof.tools.synth.evaluation.texts import Texts
 from counterproof.tools.synth.makers import MAKERS, Maker
 from counterproof.tools.synth.marks import check_marks
 from counterproof.tools.synth.report.summary import plain_number
 from counterproof.tools.synth.rules import Rule, parse_rules
 from counterproof.tools.synth.sets import SyntheticSet, judge_file, make_set
 from counterproof.tools.synth.splitting import SHARE
+from counterproof.tools.synth.text_sets import check_text_marks, patients_of, text_set
 from counterproof.ui.common import progress
 from counterproof.ui.output import emit, json_option, say
 
@@ -174,12 +177,90 @@ def evaluate(
 
 
 @command.command()
+@click.argument("patients", type=_FILE)
+@click.option("--specification", type=_FILE, required=True, help="What each text must be like (docs/synthetic.md).")
+@click.option("--model", required=True, help="The endpoint's name for the model.")
+@click.option("--base-url", required=True, help="Address of an OpenAI-compatible endpoint.")
+@click.option("--api-key-env", default="OPENAI_API_KEY", show_default=True, help="Variable with the key; '' for none.")
+@click.option("--seed", type=int, default=20260101, show_default=True, help="Of the signals and of the card.")
+@click.option("-o", "--output", type=_FOLDER, required=True, help="Folder for texts, card, report and summary.")
+@json_option
+def notes(
+    patients: Path,
+    specification: Path,
+    model: str,
+    base_url: str,
+    api_key_env: str,
+    seed: int,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Have a model write one text for each row of the synthetic table PATIENTS, with a signal where a rate is named."""
+    from counterproof.ui.synthesis import open_chat, write_notes  # lazy: the model client takes a second to import
+
+    form = parse_specification(_bytes(specification), source=specification.name)
+    rows = patients_of(read_file(patients)[1])
+    chat = open_chat(output / "record", [], model=model, base_url=base_url, api_key_env=api_key_env)
+    made = write_notes(chat, rows, form, seed=seed, say=progress())
+    texts = Texts(
+        name=patients.name,
+        made=made,
+        sources=(),
+        sources_name="",
+        holdout=(),
+        specification=form,
+        maker={"maker": "model", "model": model, "how": "from the rows of a synthetic table", "seed": seed},
+        seed=seed,
+    )
+    _finish(text_set(texts, write=True), output, as_json=as_json)
+
+
+@command.command(name="evaluate-texts")
+@click.argument("synthetic", type=_FILE)
+@click.option("--specification", type=_FILE, help="What each text must be like (docs/synthetic.md).")
+@click.option("--real", type=_FILE, help="Real texts that the maker may have seen.")
+@click.option("--holdout", type=_FILE, help="Real texts that the maker did not see.")
+@click.option("--seed", type=int, default=20260101, show_default=True, help="Of all draws.")
+@click.option("-o", "--output", type=_FOLDER, required=True, help="Folder for card, report and summary.")
+@json_option
+def evaluate_texts(
+    synthetic: Path,
+    specification: Path | None,
+    real: Path | None,
+    holdout: Path | None,
+    seed: int,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Judge the texts of SYNTHETIC, JSON lines with `id`, `text`, `attributes` and perhaps a `signal`.
+
+    Exit code 1 where a number does not keep its limit.
+    """
+    form = _bytes(specification) if specification else b"{}"
+    texts = Texts(
+        name=synthetic.name,
+        made=parse_documents(_bytes(synthetic), source=synthetic.name),
+        sources=parse_documents(_bytes(real), source=real.name) if real else (),
+        sources_name=real.name if real else "",
+        holdout=parse_documents(_bytes(holdout), source=holdout.name) if holdout else (),
+        specification=parse_specification(form, source=specification.name if specification else "nothing"),
+        maker={},
+        seed=seed,
+    )
+    judged = text_set(texts, write=False)
+    _finish(judged, output, as_json=as_json)
+    if judged.card.flagged:
+        raise VerificationFailed(f"{len(judged.card.flagged)} numbers don't keep their limits.")
+
+
+@command.command()
 @click.argument("synthetic", type=_FILE)
 @click.option("--card", type=_FILE, required=True, help="Its card.")
 @json_option
 def check(synthetic: Path, card: Path, as_json: bool) -> None:
     """Check that SYNTHETIC is marked in every row, and that it and its card belong together."""
-    check_marks(_bytes(synthetic), _bytes(card))
+    check_of = check_text_marks if synthetic.suffix == ".jsonl" else check_marks
+    check_of(_bytes(synthetic), _bytes(card))
     emit({"ok": True}, f"{synthetic.name} is marked in every row and belongs to {card.name}.", as_json=as_json)
 
 

@@ -256,6 +256,8 @@ def judged(
         return "no limit"
     if rule == "ceiling minus":
         return "pass" if value >= ceiling - limit else "flag"
+    if rule == "ceiling plus":
+        return "pass" if value <= ceiling + limit else "flag"
     if floor is None or ceiling - floor < _WAY_MIN:
         return "no limit"
     return "pass" if value >= floor + limit * (ceiling - floor) else "flag"
