@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import random
 import sys
@@ -76,6 +77,42 @@ def test_a_model_makes_rows_that_come_again_from_the_record(
         assert len(server.turns) == asked
     assert json.loads(capsys.readouterr().out) == first
     assert json.loads((out / "card.json").read_bytes())["provenance"]["maker"]["maker"] == "model"
+
+
+def test_three_people_rate_at_the_terminal_and_the_card_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, session = tmp_path / "out", tmp_path / "session"
+    made, card = out / "lbw.synthetic.csv", out / "card.json"
+    assert _run(monkeypatch, "make", LBW, "--maker", "marginals", "-o", out) == 0
+    assert _run(monkeypatch, "review", "start", LBW, made, "--items", 40, "-o", session) == 0
+    for rater in ("ada", "ben", "cyd"):
+        monkeypatch.setattr(sys, "stdin", io.StringIO("r\n4\n9\n4\n" + "q\n"))
+        assert _run(monkeypatch, "review", "rate", session, "--as", rater) == 0
+        monkeypatch.setattr(sys, "stdin", io.StringIO("s\n2\n3\n" * 39))
+        assert _run(monkeypatch, "review", "rate", session, "--as", rater) == 0
+    capsys.readouterr()
+    given = ["review", "close", session, "--synthetic", made, "--card", card, "-o", tmp_path / "anew"]
+    assert _run(monkeypatch, *given) == 0
+    human = json.loads((tmp_path / "anew" / "card.json").read_bytes())["human"]
+    assert human["status"] == "assessed"
+    assert human["facts"]["ratings"] == 120
+    assert _run(monkeypatch, "check", tmp_path / "anew" / made.name, "--card", tmp_path / "anew" / "card.json") == 0
+
+
+def test_texts_are_judged_from_the_shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = tmp_path / "letters.jsonl"
+    said = [f"Patient {at} walks {at} steps and sleeps {at * 7} hours in ward {at % 3}." for at in range(8)]
+    lines = [{"id": str(at), "text": text} for at, text in enumerate(said)]
+    lines[3]["text"] = "Please call Dr. Anna Miller at 212-555-0142."
+    texts.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    assert _run(monkeypatch, "evaluate-texts", texts, "-o", tmp_path / "out", "--json") == 1
+    assert json.loads(capsys.readouterr().out)["flagged"] == ["privacy.identifiers"]
+    texts.write_text('{"id": "1"}\n', encoding="utf-8")
+    assert _run(monkeypatch, "evaluate-texts", texts, "-o", tmp_path / "out") == 2
+    assert "letters.jsonl, line 1, is no document" in capsys.readouterr().err
 
 
 def test_the_maker_model_needs_an_endpoint(

@@ -9,8 +9,9 @@ from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import UsageError, VerificationFailed
 from counterproof.tools.data import Table
 from counterproof.tools.synth.documents import Document, Value, content_of, parse_documents, written
+from counterproof.tools.synth.evaluation.card import Assessment, Card
 from counterproof.tools.synth.evaluation.texts import Texts, evaluate_texts
-from counterproof.tools.synth.marks import MARKS
+from counterproof.tools.synth.marks import MARKS, check_marks, read_cells, write_marked
 from counterproof.tools.synth.sets import SyntheticSet, pages
 from counterproof.tools.twin import MARK
 
@@ -70,6 +71,23 @@ def check_text_marks(data: bytes, card: bytes) -> None:
         raise VerificationFailed(f"The documents name another card than {digest[:12]}.", advice="Take their own card.")
     if json.loads(card)["provenance"]["content_sha256"] != _digest(documents):
         raise VerificationFailed("The card is over other documents.", advice="Don't use the file; make it anew.")
+
+
+def with_people(name: str, data: bytes, card: bytes, human: Assessment, agreement: Assessment) -> SyntheticSet:
+    """Return a set, table or texts, whose card holds what people said; the file is marked with the new card.
+
+    Raises:
+        VerificationFailed: file and card don't belong together.
+    """
+    is_text = name.endswith(".jsonl")
+    (check_text_marks if is_text else check_marks)(data, card)
+    said = Card.model_validate_json(card).model_copy(update={"human": human, "agreement": agreement})
+    if is_text:
+        documents = parse_documents(data, source=name)
+        rows = written([one.model_copy(update={"synthetic_card": said.digest}) for one in documents])
+    else:
+        rows = write_marked(read_cells(data), card=said.digest)
+    return SyntheticSet(card=said, files={name: rows, **pages(said)})
 
 
 def _digest(documents: list[Document]) -> str:

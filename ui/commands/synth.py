@@ -11,6 +11,7 @@ import click
 from counterproof.provenance.errors import MachineTrouble, UsageError, VerificationFailed
 from counterproof.tools.data import Table, read_file
 from counterproof.tools.identifiers import Finding, find_identifiers
+from counterproof.tools.synth import review as rating
 from counterproof.tools.synth.documents import parse_documents, parse_specification
 from counterproof.tools.synth.evaluation.card import Card
 from counterproof.tools.synth.evaluation.tables import Question
@@ -21,7 +22,7 @@ from counterproof.tools.synth.report.summary import plain_number
 from counterproof.tools.synth.rules import Rule, parse_rules
 from counterproof.tools.synth.sets import SyntheticSet, judge_file, make_set
 from counterproof.tools.synth.splitting import SHARE
-from counterproof.tools.synth.text_sets import check_text_marks, patients_of, text_set
+from counterproof.tools.synth.text_sets import check_text_marks, patients_of, text_set, with_people
 from counterproof.ui.common import progress
 from counterproof.ui.output import emit, json_option, say
 
@@ -262,6 +263,73 @@ def check(synthetic: Path, card: Path, as_json: bool) -> None:
     check_of = check_text_marks if synthetic.suffix == ".jsonl" else check_marks
     check_of(_bytes(synthetic), _bytes(card))
     emit({"ok": True}, f"{synthetic.name} is marked in every row and belongs to {card.name}.", as_json=as_json)
+
+
+@command.group()
+def review() -> None:
+    """Have people rate real and synthetic items, blinded; put what they say on the card."""
+
+
+@review.command(name="start")
+@click.argument("real", type=_FILE)
+@click.argument("synthetic", type=_FILE)
+@click.option("--items", type=click.IntRange(min=2), default=40, show_default=True, help="How many, half of them real.")
+@click.option("--seed", type=int, default=20260101, show_default=True, help="Of choice and order.")
+@click.option("-o", "--output", type=_FOLDER, required=True, help="Folder of the session.")
+@json_option
+def start_review(real: Path, synthetic: Path, items: int, seed: int, output: Path, as_json: bool) -> None:
+    """Begin a session with items of REAL and SYNTHETIC: tables, or texts as JSON lines.
+
+    Raters see real items, so they must be allowed to. Real rows should be ones that the maker did not see.
+    """
+    session = rating.start(output, _items(real), _items(synthetic), items=items, seed=seed)
+    say(f"Each rater: counterproof synth review rate {output} --as NAME. key.json is not for raters.")
+    emit({"folder": str(output), "items": len(session.items)}, str(output), as_json=as_json)
+
+
+@review.command()
+@click.argument("folder", type=_FOLDER)
+@click.option("--as", "rater", required=True, help="Who rates.")
+def rate(folder: Path, rater: str) -> None:
+    """Rate what is left of a session, one item after the other; q stops, and the same command goes on."""
+    session = rating.open_session(folder)
+    left = rating.left_for(session, rating.ratings_of(folder), rater)
+    for number, item in enumerate(left, start=len(session.items) - len(left) + 1):
+        say(f"\n{number} of {len(session.items)}\n\n{item.text}\n")
+        guess = click.prompt("[r]eal or [s]ynthetic, [q]uit", type=click.Choice(["r", "s", "q"]), err=True)
+        if guess == "q":
+            break
+        scores = [click.prompt(f"{name}, 1 to 5", type=click.IntRange(1, 5), err=True) for name in rating.SCORES]
+        rating.rate(
+            folder,
+            rating.Rating(
+                rater=rater,
+                item=item.id,
+                guess="real" if guess == "r" else "synthetic",
+                realism=scores[0],
+                plausibility=scores[1],
+            ),
+        )
+    else:
+        say("Everything is rated.")
+
+
+@review.command()
+@click.argument("folder", type=_FOLDER)
+@click.option("--synthetic", type=_FILE, required=True, help="The synthetic file that was rated.")
+@click.option("--card", type=_FILE, required=True, help="Its card.")
+@click.option("-o", "--output", type=_FOLDER, required=True, help="Folder for the file and the card anew.")
+@json_option
+def close(folder: Path, synthetic: Path, card: Path, output: Path, as_json: bool) -> None:
+    """Put what people said, and how well they agree, on the card, and mark the file with the new one."""
+    made = with_people(synthetic.name, _bytes(synthetic), _bytes(card), *rating.conclude(folder))
+    _finish(made, output, as_json=as_json)
+
+
+def _items(path: Path) -> list[str]:
+    if path.suffix == ".jsonl":
+        return [document.text for document in parse_documents(_bytes(path), source=path.name)]
+    return rating.shown_rows(read_file(path)[1])
 
 
 def _read(path: Path, not_identifying: tuple[str, ...]) -> tuple[Table, tuple[Finding, ...]]:
