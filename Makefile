@@ -74,9 +74,10 @@ lock:
 	@.venv/mlflow/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/mlflow.lock
 	@touch $@
 
-# ACRO and Anonymeter, which the tests hold the disclosure checks and the twin against; they want an older NumPy.
+# ACRO, Anonymeter and SDMetrics, which the tests hold the disclosure checks, the twin and the evaluation card against;
+# they want an older NumPy.
 .venv/.privacy: requirements/privacy.lock | .venv/bin/python
-	@echo "setup: installing ACRO and Anonymeter from their lock"
+	@echo "setup: installing ACRO, Anonymeter and SDMetrics from their lock"
 	@$(BIN)/python -m venv --clear .venv/privacy
 	@.venv/privacy/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/privacy.lock
 	@touch $@

@@ -35,6 +35,7 @@ COMMANDS = {
     "replay": "Run a bundle or a scenario again and compare every digest.",
     "data": "Add, list and forget data of the vault; protect its keys.",
     "gate": "Say which gate opens the real data; serve as the gate of another user's studies.",
+    "synth": "Make synthetic data and judge them with an evaluation card.",
     "sandbox": "Test the isolation; build the analysis environment.",
     "env": "List, show and build the environments that programs run in.",
     "reviewers": "Add, list and revoke those who may decide.",

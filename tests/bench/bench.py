@@ -35,6 +35,10 @@ How each cost grows:
     guard_build_mb_per_s             the time with rows times columns, and with the different texts
     intake_time_ratio                the time of both with rows times columns, and with the different texts
     intake_memory_ratio              with the size of the file, which is held beside the table
+    synth_make_and_card_s            with the rows up to 20,000 (metrics sample beyond that), then with reading, making
+                                     and writing them; with the columns squared, up to 200 pairs
+    synth_memory_mib                 with rows times columns, five times over
+    synth_ten_times_the_rows_ratio   less than the rows
     step_ms_sqlite_sync              with the size of the state, which holds ids and digests only; not with the steps
     checkpoint_bytes_per_step        with the size of the state
 
@@ -98,7 +102,7 @@ from counterproof.tools.rowguard import RowGuard
 from counterproof.ui import environment
 
 from ..agents.stepping import step_in_file
-from . import guard_figures, intake_figures, sandbox_figures
+from . import guard_figures, intake_figures, sandbox_figures, synth_figures
 
 _KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 SCRIPT = Path(sys.executable).with_name("counterproof")
@@ -426,7 +430,17 @@ def intake() -> list[Figure]:
     ]
 
 
-PARTS = (start, demo, replayer, record, reading, export, sandbox, tap, steps, guard, intake)
+def synth() -> list[Figure]:
+    """Making a synthetic table and its evaluation card."""
+    small, large = synth_figures.figures(10_000), synth_figures.figures(100_000)
+    return [
+        Figure(name="synth_make_and_card_s", value=small.wall_s, unit="s", goal=120),
+        Figure(name="synth_memory_mib", value=small.memory_mib, unit="MiB", goal=2048),
+        Figure(name="synth_ten_times_the_rows_ratio", value=large.wall_s / small.wall_s, unit="times", goal=10),
+    ]
+
+
+PARTS = (start, demo, replayer, record, reading, export, sandbox, tap, steps, guard, intake, synth)
 
 
 def main() -> None:

@@ -11,6 +11,6 @@ Source: Reiter, Using CART to generate partially synthetic public use microdata,
 Nowok, Raab and Dibben, synthpop, J Stat Softw 74(11), 2016, https://doi.org/10.18637/jss.v074.i11
 """
 
-from counterproof.tools.twin.engine import MARK, Twin, build_twin, make_twin
+from counterproof.tools.twin.engine import CARD_COLUMN, MARK, Twin, build_twin, make_twin
 
-__all__ = ["MARK", "Twin", "build_twin", "make_twin"]
+__all__ = ["CARD_COLUMN", "MARK", "Twin", "build_twin", "make_twin"]

@@ -52,6 +52,8 @@ MARK = "synthetic_twin"
 ENGINE = "sequential CART, smoothed"
 VERSION = 2
 """Counts up whenever the same table would get another twin."""
+CARD_COLUMN = "synthetic_card"
+"""What released synthetic data carry beside the mark: the digest of their evaluation card (`tools.synth`)."""
 _TRAINING_MAX = 20_000
 _PREDICTORS_MAX = 24
 _RELATED_MAX = 200
@@ -116,9 +118,10 @@ def check_real(table: Table) -> None:
     Raises:
         UsageError: it carries the mark, so it is a twin itself.
     """
-    if any(column.name == MARK for column in table.columns):
+    marks = [column.name for column in table.columns if column.name in (MARK, CARD_COLUMN)]
+    if marks:
         raise UsageError(
-            f"{table.name} has a column {MARK!r}: it is synthetic.",
+            f"{table.name} has a column {marks[0]!r}: it is synthetic.",
             allowed="A study's data set must be real.",
             advice="Give the file that this twin was made from.",
         )

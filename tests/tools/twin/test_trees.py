@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor  # type: ignore[import-untyped]
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from counterproof.tools.twin.trees import LEAF, grow, ranks
 

@@ -1,0 +1,118 @@
+"""Synthetic rows by a language model: asked for in batches, checked row by row, all calls in a record.
+
+The model gets a specification and what a person wrote about the table, never a row; every request passes the guard.
+With the same record the same rows come out and no call is made again.
+
+It does not cover fine-tuned models, nor rows as examples for the model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from pydantic import BaseModel, ConfigDict, Field
+
+from counterproof.agents.answers import ask
+from counterproof.agents.chat import Chat
+from counterproof.agents.prompts import fill, quoted, shown
+from counterproof.provenance.errors import ModelMayRetry, ToolFailed
+from counterproof.tools.data import Table
+from counterproof.tools.synth.makers import Made, Order
+from counterproof.tools.synth.rules import Rule, find_rules
+from counterproof.tools.synth.written_rows import (
+    Cell,
+    Taken,
+    completed,
+    known_rows,
+    specification_of,
+    take_rows,
+)
+
+BATCH = 25
+_FAULTS_SHOWN = 8
+_MORE = 2.0
+"""So many times the batches that would do are asked for before it is given up."""
+
+
+class Rows(BaseModel):
+    """Rows that a model wrote."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rows: list[list[Cell]] = Field(min_length=1)
+    """Each a list of cells in the order of the columns."""
+
+
+class ModelMaker:
+    """Makes rows by asking a model.
+
+    Args:
+        chat: the model.
+        about: what a person knows of the table; "" for nothing but the specification.
+        rules: rules that rows must keep, beside those that real rows keep.
+        say: is told of progress.
+    """
+
+    def __init__(
+        self,
+        chat: Chat,
+        *,
+        about: str = "",
+        rules: Sequence[Rule] = (),
+        say: Callable[[str], None] = lambda _line: None,
+    ) -> None:
+        self._chat = chat
+        self._about = about
+        self._rules = rules
+        self._say = say
+
+    def __call__(self, train: Table, order: Order) -> Made:
+        """Make rows.
+
+        Raises:
+            ToolFailed: the model wrote too few usable rows.
+            MachineTrouble: the endpoint can't be used.
+        """
+        specification = specification_of(train, order, [*self._rules, *find_rules(train)])
+        if not specification.wanted:
+            raise ToolFailed(f"{train.name} has no column that may be specified.", advice="Take another maker.")
+        taken = Taken(known=known_rows(train, specification))
+        batches = math.ceil(order.rows / BATCH)
+        for batch in range(1, math.ceil(_MORE * batches) + 1):
+            text = fill(
+                "synthesist_task",
+                specification=shown(specification.told()),
+                about=quoted(self._about) if self._about else "Nothing more is known.",
+                rows=str(BATCH),
+                batch=str(batch),
+                batches=str(batches),
+            )
+            conversation: list[BaseMessage] = [SystemMessage(fill("synthesist")), HumanMessage(text)]
+            before = len(taken.rows)
+
+            def check(answer: Rows) -> None:
+                had = len(taken.rows)
+                faults = take_rows(answer.rows, specification, taken)
+                if len(taken.rows) - had < len(answer.rows) / 2:
+                    raise ModelMayRetry(
+                        f"{len(faults)} of {len(answer.rows)} rows can't be used: {'; '.join(faults[:_FAULTS_SHOWN])}.",
+                        allowed="Keep the specification in every cell. The other rows were taken; write new ones.",
+                    )
+
+            ask(self._chat, f"synth/rows/{batch}", conversation, Rows, check=check)
+            self._say(f"batch {batch}: {len(taken.rows) - before} rows taken, {len(taken.rows)} of {order.rows}")
+            if len(taken.rows) >= order.rows:
+                break
+        if len(taken.rows) < order.rows:
+            raise ToolFailed(
+                f"The model wrote {len(taken.rows)} usable rows of {order.rows} in {batch} batches; refused: "
+                f"{dict(taken.refused)}.",
+                advice="Ask for fewer rows, or take another model.",
+            )
+        del taken.rows[order.rows :]
+        made = completed(train, order, specification, taken)
+        guided = "guided by what a person knows" if self._about else "from the specification alone"
+        facts = {"maker": "model", "model": self._chat.config.model, "how": guided, "epsilon": None, **made.facts}
+        return Made(cells=made.cells, facts=facts)

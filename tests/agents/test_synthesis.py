@@ -1,0 +1,142 @@
+"""Rows by a model: from a specification without a value of anybody, checked row by row, the same from the record."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from counterproof.agents.chat import Chat
+from counterproof.agents.models import ModelConfig
+from counterproof.agents.synthesis import ModelMaker
+from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.errors import ToolFailed
+from counterproof.provenance.journal import Journal
+from counterproof.provenance.record import Record
+from counterproof.scenarios.recorder import chat_completion
+from counterproof.scenarios.server import TurnServer
+from counterproof.tools.data import Table, read_file, read_table
+from counterproof.tools.rowguard import RowGuard
+from counterproof.tools.synth.makers import Order
+from counterproof.tools.synth.marks import write_content
+from counterproof.tools.synth.rules import parse_rules
+
+pytestmark = pytest.mark.synthetic
+LBW = Path(__file__).parents[2] / "scenarios" / "low-birth-weight" / "data" / "lbw.csv"
+Write = Callable[[dict[str, Any], random.Random], list[Any]]
+
+
+@pytest.fixture
+def real() -> Table:
+    """Births, with their risk factors."""
+    return read_file(LBW)[1]
+
+
+def _specification(request: dict[str, Any]) -> dict[str, Any]:
+    text = request["messages"][1]["content"]
+    begin = text.index("{")
+    found: dict[str, Any] = json.JSONDecoder().raw_decode(text[begin:])[0]
+    return found
+
+
+def sound(specification: dict[str, Any], chance: random.Random) -> list[Any]:
+    """Write a row as the specification asks."""
+    return [
+        chance.choice(one["levels"])
+        if "levels" in one
+        else round(chance.uniform(one["from"], one["to"]), one["decimals"])
+        for one in specification["columns"]
+    ]
+
+
+def _model(write: Write) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Answer each request with rows that `write` writes; the same request gets the same rows."""
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        chance = random.Random(json.dumps(request["messages"]))
+        rows = [write(_specification(request), chance) for _ in range(25)]
+        return chat_completion(json.dumps({"rows": rows}), request)
+
+    return answer
+
+
+def _chat(folder: Path, server: TurnServer, real: Table) -> Chat:
+    config = ModelConfig(model="made-up", base_url=server.base_url, api_key_env="")
+    record = Record(folder / "record", blobs=Blobs(folder / "blobs"))
+    return Chat(config, api_key="k", journal=Journal(record), guard=RowGuard([real]), sleep=lambda _s: None)
+
+
+def _order(rows: int) -> Order:
+    return Order(findings=(), rows=rows, seed=1)
+
+
+def test_rows_come_from_a_specification_and_again_from_the_record(real: Table, tmp_path: Path) -> None:
+    with TurnServer([], source=_model(sound)) as server:
+        made = ModelMaker(_chat(tmp_path, server, real), about="Births at a hospital.")(real, _order(60))
+        asked = len(server.turns)
+        again = ModelMaker(_chat(tmp_path, server, real), about="Births at a hospital.")(real, _order(60))
+        assert len(server.turns) == asked == 3
+    assert again == made
+    assert {len(column) for column in made.cells.values()} == {60}
+    assert list(made.cells) == [column.name for column in real.columns]
+    assert len(set(zip(*made.cells.values(), strict=True))) == 60
+    assert made.facts["maker"] == "model"
+    assert made.facts["how"] == "guided by what a person knows"
+
+
+@pytest.mark.canary
+def test_the_model_is_told_no_extreme_and_no_rare_level(real: Table, tmp_path: Path) -> None:
+    with TurnServer([], source=_model(sound)) as server:
+        ModelMaker(_chat(tmp_path, server, real))(real, _order(25))
+        told = {one["name"]: one for one in _specification(server.turns[0].request)["columns"]}
+    weights = sorted(next(column for column in real.columns if column.name == "bwt").values)
+    assert weights[9] <= told["bwt"]["from"] < told["bwt"]["to"] <= weights[-10]
+    assert told["low"]["levels"] == ["0", "1"]
+
+
+def _half_wrong(specification: dict[str, Any], chance: random.Random) -> list[Any]:
+    row = sound(specification, chance)
+    return row[:-1] if chance.random() < 0.2 else [*row[:-1], 99_999] if chance.random() < 0.2 else row
+
+
+def test_wrong_rows_are_left_out_and_counted(real: Table, tmp_path: Path) -> None:
+    with TurnServer([], source=_model(_half_wrong)) as server:
+        made = ModelMaker(_chat(tmp_path, server, real))(real, _order(50))
+    assert made.facts["refused"]["number of cells"] > 0
+    assert made.facts["refused"]["cell"] > 0
+    assert max(float(cell) for cell in made.cells["bwt"]) < 99_999
+
+
+def test_rows_keep_the_rules(real: Table, tmp_path: Path) -> None:
+    names = [column.name for column in real.columns]
+    rules = parse_rules(['if low == "1" then bwt < 2500'], source="rules.txt", columns=names)
+    with TurnServer([], source=_model(sound)) as server:
+        made = ModelMaker(_chat(tmp_path, server, real), rules=rules)(real, _order(40))
+    table = read_table("made.csv", write_content(made.cells))
+    assert rules[0].holds(table).all()
+    assert made.facts["refused"]["rule"] > 0
+
+
+def _the_same(_specification: dict[str, Any], _chance: random.Random) -> list[Any]:
+    return ["0", "0", "1", 25, 120, "0", "0", "0", "0", 3000]
+
+
+def test_a_model_that_repeats_itself_is_told_and_given_up(real: Table, tmp_path: Path) -> None:
+    with TurnServer([], source=_model(_the_same)) as server, pytest.raises(ToolFailed, match="there already"):
+        ModelMaker(_chat(tmp_path, server, real))(real, _order(50))
+
+
+def test_a_real_row_is_not_taken(real: Table, tmp_path: Path) -> None:
+    first = [f"{column.values.iloc[0]:.0f}" for column in real.columns]
+
+    def copying(specification: dict[str, Any], chance: random.Random) -> list[Any]:
+        return [*first] if chance.random() < 0.3 else sound(specification, chance)
+
+    with TurnServer([], source=_model(copying)) as server:
+        made = ModelMaker(_chat(tmp_path, server, real))(real, _order(40))
+    assert tuple(first) not in set(zip(*made.cells.values(), strict=True))
+    assert made.facts["refused"]["there already"] + made.facts["refused"].get("cell", 0) > 0

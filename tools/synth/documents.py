@@ -1,0 +1,132 @@
+"""Synthetic texts, alone or linked with the values and the signal of the same made-up patient.
+
+One JSON object a line: `id`, `text`, `attributes` (what the text is to say: numbers, levels, yes or no), and perhaps
+`signal` (`rate_hz`, `samples`). A specification says which sections each text has, which attributes it must say and
+with which unit, and which attribute is the label of a classifier.
+
+It does not cover images.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from counterproof.provenance.errors import UsageError
+from counterproof.tools.results import faults
+
+Value = str | int | float | bool
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Signal(_Model):
+    """A signal of the patient, like one lead of an ECG."""
+
+    rate_hz: float = Field(gt=0)
+    """Samples a second."""
+    samples: tuple[float, ...] = Field(min_length=10)
+    """In millivolts."""
+
+
+class Document(_Model):
+    """One text."""
+
+    id: str = Field(min_length=1)
+    """Tells it from the others."""
+    text: str = Field(min_length=1)
+    """The text."""
+    attributes: dict[str, Value] = Field(default_factory=dict)
+    """What the patient's table says."""
+    signal: Signal | None = None
+    """What the patient's signal shows."""
+    synthetic_twin: int = 0
+    """1 in synthetic documents."""
+    synthetic_card: str = ""
+    """Digest of the card."""
+
+
+class Said(_Model):
+    """How a text says an attribute."""
+
+    attribute: str
+    """Its name."""
+    words: tuple[str, ...] = ()
+    """Words that may announce it; its name where there are none."""
+    unit: str = ""
+    """The unit that stands behind a number; "" for none."""
+    tolerance: float = Field(default=0.0, ge=0)
+    """Largest difference of a number."""
+
+
+class TextSpecification(_Model):
+    """What texts must be like."""
+
+    sections: tuple[str, ...] = ()
+    """Headings that each text has, in this order."""
+    says: tuple[Said, ...] = ()
+    """What each text must say."""
+    label: str = ""
+    """Attribute that a classifier predicts from the text; "" for none."""
+    rate: str = ""
+    """Attribute that holds the heart rate a minute which the signal must show; "" for none."""
+
+
+def parse_documents(data: bytes, *, source: str) -> list[Document]:
+    """Read documents.
+
+    Raises:
+        UsageError: a line is none, or an id stands twice.
+    """
+    documents: list[Document] = []
+    seen: set[str] = set()
+    for number, line in enumerate(data.decode("utf-8", errors="replace").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            document = Document.model_validate_json(line)
+        except ValidationError as error:
+            raise UsageError(
+                f"{source}, line {number}, is no document: {faults(error)}.",
+                allowed='{"id": …, "text": …, "attributes": {…}}, one a line.',
+            ) from error
+        if document.id in seen:
+            raise UsageError(
+                f"{source}, line {number}: the id {document.id!r} stands twice.", advice="Make ids differ."
+            )
+        seen.add(document.id)
+        documents.append(document)
+    if not documents:
+        raise UsageError(f"{source} holds no document.", advice="One JSON object a line.")
+    return documents
+
+
+def parse_specification(data: bytes, *, source: str) -> TextSpecification:
+    """Read a specification.
+
+    Raises:
+        UsageError: it is none.
+    """
+    try:
+        return TextSpecification.model_validate_json(data)
+    except ValidationError as error:
+        raise UsageError(f"{source} is no specification of texts: {faults(error)}.") from error
+
+
+def written(documents: Sequence[Document]) -> bytes:
+    """Return documents, one a line."""
+    return "".join(f"{json.dumps(_value(one), ensure_ascii=False)}\n" for one in documents).encode()
+
+
+def content_of(documents: Sequence[Document]) -> bytes:
+    """Return documents without their marks: what the digest in a card is over."""
+    return written([one.model_copy(update={"synthetic_twin": 0, "synthetic_card": ""}) for one in documents])
+
+
+def _value(document: Document) -> dict[str, Any]:
+    return document.model_dump(mode="json", exclude_defaults=True)

@@ -1,0 +1,1 @@
+"""The evaluation card: metrics with their definitions, references and limits, in one form for all kinds of data."""

@@ -1,0 +1,195 @@
+"""Numbers of texts: words, repetition, overlap with sources, readability, sections, and what they say of the patient.
+
+A word is a run of letters or digits, lower-cased. It does not cover meaning: a text may say each attribute and be
+nonsense, which is for a person to see.
+
+Sources: Li et al., A Diversity-Promoting Objective Function, NAACL 2016 (distinct-n); Zhu et al., Texygen, SIGIR 2018
+(self-BLEU); Papineni et al., BLEU, ACL 2002; Flesch, J Appl Psychol 1948;32:221 (reading ease).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from counterproof.tools.identifier_text import find_in_text
+from counterproof.tools.synth.documents import Document, Said, TextSpecification
+from counterproof.tools.synth.signals import heart_rate
+
+_WORD = re.compile(r"[^\W_]+(?:[.,]\d+)?", re.UNICODE)
+_SENTENCE = re.compile(r"[.!?]+(?:\s|$)|\n+")
+_VOWELS = re.compile(r"[aeiouy]+")
+_SHINGLE = 5
+_ALIKE = 0.8
+_NEAR = 60
+"""So many characters behind a word that announces an attribute, its value must stand."""
+_NEGATED = re.compile(r"\b(no|not|non|never|without|denies|denied|negative|absent|nil)\b[^.;\n]*$", re.I)
+
+Floats = NDArray[np.float64]
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text."""
+    return [word.lower() for word in _WORD.findall(text)]
+
+
+def distinct(texts: Sequence[Sequence[str]], *, n: int, tokens: int) -> float:
+    """Return the share of different runs of n words among the first so many runs; 1 is most diverse."""
+    runs = [run for text in texts for run in zip(*(text[at:] for at in range(n)), strict=False)][:tokens]
+    return len(set(runs)) / len(runs) if runs else 0.0
+
+
+def self_bleu(texts: Sequence[Sequence[str]], *, most: int = 100) -> float:
+    """Return the mean BLEU-4 of each text beside all others, smoothed by one; 1 repeats itself."""
+    chosen = [text for text in texts if len(text) >= 4][:most]
+    if len(chosen) < 2:
+        return 0.0
+    counted = [[Counter(zip(*(text[at:] for at in range(n)), strict=False)) for n in range(1, 5)] for text in chosen]
+    return float(np.mean([_bleu(at, chosen, counted) for at in range(len(chosen))]))
+
+
+def near_duplicates(texts: Sequence[Sequence[str]]) -> float:
+    """Return the share of texts that share four fifths of their runs of five words with another one."""
+    found = [set(zip(*(text[at:] for at in range(_SHINGLE)), strict=False)) or {tuple(text)} for text in texts]
+    where: dict[object, list[int]] = {}
+    for at, runs in enumerate(found):
+        for run in runs:
+            where.setdefault(run, []).append(at)
+    duplicate = set()
+    for at, runs in enumerate(found):
+        shared = Counter(other for run in runs for other in where[run] if other != at)
+        if any(count / len(runs | found[other]) >= _ALIKE for other, count in shared.items()):
+            duplicate.add(at)
+    return len(duplicate) / len(texts) if texts else 0.0
+
+
+def longest_overlap(texts: Sequence[Sequence[str]], sources: Sequence[Sequence[str]]) -> int:
+    """Return the longest run of words that a text shares with a source."""
+    low, high = 0, max((len(text) for text in texts), default=0)
+    while low < high:
+        middle = (low + high + 1) // 2
+        known = {tuple(text[at : at + middle]) for text in sources for at in range(len(text) - middle + 1)}
+        shared = any(tuple(text[at : at + middle]) in known for text in texts for at in range(len(text) - middle + 1))
+        low, high = (middle, high) if shared else (low, middle - 1)
+    return low
+
+
+def reading_ease(text: str) -> float:
+    """Return Flesch's reading ease: 100 is easy, 0 is hard."""
+    found = words(text)
+    sentences = max(1, len([part for part in _SENTENCE.split(text) if part.strip()]))
+    syllables = sum(max(1, len(_VOWELS.findall(word))) for word in found)
+    count = max(1, len(found))
+    return 206.835 - 1.015 * count / sentences - 84.6 * syllables / count
+
+
+def identifiers(documents: Sequence[Document]) -> float:
+    """Return the share of texts in which something may identify a person."""
+    return sum(bool(find_in_text(one.text)) for one in documents) / len(documents)
+
+
+def sections(documents: Sequence[Document], specification: TextSpecification) -> float | None:
+    """Return the share of texts that have all sections in their order; None where none are asked for."""
+    if not specification.sections:
+        return None
+    pattern = re.compile(
+        r".*?".join(rf"^[#* ]*{re.escape(name)}\b" for name in specification.sections), re.I | re.M | re.S
+    )
+    return sum(bool(pattern.search(one.text)) for one in documents) / len(documents)
+
+
+def concepts(documents: Sequence[Document], specification: TextSpecification) -> float | None:
+    """Return the mean share of the attributes that a text says at all; None where none are asked for."""
+    found = [
+        bool(_places(one.text, said))
+        for one in documents
+        for said in specification.says
+        if said.attribute in one.attributes and _is_said(one, said)
+    ]
+    return float(np.mean(found)) if found else None
+
+
+def contradictions(document: Document, specification: TextSpecification) -> list[str]:
+    """Return what a text says otherwise than the table of its patient, in words."""
+    found = []
+    for said in specification.says:
+        value = document.attributes.get(said.attribute)
+        places = _places(document.text, said)
+        if value is None or not places:
+            continue
+        faults = [_contradicts(document.text, place, value, said) for place in places]
+        if all(faults):
+            found.append(f"{said.attribute}: {faults[0]}")
+    return found
+
+
+def note_agrees(documents: Sequence[Document], specification: TextSpecification) -> float | None:
+    """Return the share of texts that contradict their patient's table nowhere; None where nothing is to be said."""
+    if not specification.says:
+        return None
+    return sum(not contradictions(one, specification) for one in documents) / len(documents)
+
+
+def signal_agrees(documents: Sequence[Document], specification: TextSpecification) -> float | None:
+    """Return the share of signals with the heart rate of the table, within 5 %; None where there is no signal."""
+    of = [one for one in documents if one.signal is not None and specification.rate in one.attributes]
+    if not of:
+        return None
+    good = 0
+    for one in of:
+        wanted, shown = one.attributes[specification.rate], heart_rate(one.signal) if one.signal else None
+        good += shown is not None and abs(shown - float(wanted)) <= 0.05 * float(wanted)
+    return good / len(of)
+
+
+def _bleu(at: int, texts: Sequence[Sequence[str]], counted: Sequence[Sequence[Counter[tuple[str, ...]]]]) -> float:
+    logs = 0.0
+    for n in range(4):
+        own = counted[at][n]
+        most: Counter[tuple[str, ...]] = Counter()
+        for other in range(len(texts)):
+            if other != at:
+                most |= counted[other][n]
+        hits = sum((own & most).values())
+        total = sum(own.values())
+        logs += math.log((hits + 1) / (total + 1)) / 4
+    length = len(texts[at])
+    nearest = min((len(text) for other, text in enumerate(texts) if other != at), key=lambda one: abs(one - length))
+    return math.exp(min(0.0, 1 - nearest / length)) * math.exp(logs)
+
+
+def _is_said(document: Document, said: Said) -> bool:
+    """Say whether a text must say an attribute: what is not so need not be mentioned."""
+    return document.attributes[said.attribute] is not False
+
+
+def _places(text: str, said: Said) -> list[re.Match[str]]:
+    names = said.words or (said.attribute.replace("_", " "),)
+    pattern = "|".join(re.escape(name) for name in names)
+    return list(re.finditer(rf"\b(?:{pattern})\b", text, re.I))
+
+
+def _contradicts(text: str, place: re.Match[str], value: object, said: Said) -> str:
+    """Return what contradicts a value at one place of a text; "" where nothing does."""
+    behind = text[place.end() : place.end() + _NEAR]
+    if isinstance(value, bool):
+        denied = bool(_NEGATED.search(text[max(0, place.start() - _NEAR) : place.start()]))
+        return "" if denied != value else f"the table says {value}, the text {'denies' if denied else 'affirms'} it"
+    if isinstance(value, str):
+        around = text[max(0, place.start() - _NEAR) : place.end() + _NEAR].lower()
+        return "" if value.lower() in around else f"the table says {value!r}, the text does not"
+    number = re.search(r"-?\d+(?:[.,]\d+)?", behind)
+    if number is None:
+        return "there is no number"
+    found = float(number.group().replace(",", "."))
+    if abs(found - float(str(value))) > said.tolerance + 1e-9:
+        return f"the table says {value}, the text {number.group()}"
+    unit = behind[number.end() :].lstrip()
+    if said.unit and not unit.lower().startswith(said.unit.lower()):
+        return f"the unit is {unit.split()[0] if unit.split() else 'missing'!r}, not {said.unit!r}"
+    return ""

@@ -1,0 +1,107 @@
+"""A hold-out: real rows that a maker does not see, so that a card can tell learning from copying.
+
+All rows of one subject stay on one side. The split follows from the digest of the file and a seed, so that a card can
+find the same rows again without a list of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from counterproof.provenance.errors import UsageError
+from counterproof.tools.data import Column, Table
+
+SHARE = 0.3
+_REPEATED_MIN = 1.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Both sides of a real table."""
+
+    train: Table
+    holdout: Table
+
+
+def split(table: Table, *, share: float, seed: int, hidden: Collection[str]) -> Split:
+    """Split a table.
+
+    Args:
+        table: real rows.
+        share: of the rows, or subjects, that are held out.
+        seed: of the draw.
+        hidden: columns that may identify a person; one that repeats tells subjects apart.
+
+    Raises:
+        UsageError: the share leaves a side empty.
+    """
+    subjects = _subjects(table, hidden)
+    people = np.unique(subjects)
+    held = round(share * len(people))
+    if not 0 < held < len(people):
+        raise UsageError(
+            f"A hold-out of {share:g} of {len(people)} subjects leaves a side empty.", allowed="Between 0.1 and 0.9."
+        )
+    random = np.random.default_rng([int(table.sha256[:16], 16), seed])
+    out = np.isin(subjects, random.choice(people, held, replace=False))
+    return Split(train=take(table, np.flatnonzero(~out)), holdout=take(table, np.flatnonzero(out)))
+
+
+def take(table: Table, rows: NDArray[np.int64], *, then: Table | None = None) -> Table:
+    """Return some rows of a table, perhaps with all rows of another one behind them.
+
+    Raises:
+        UsageError: the other one lacks a column.
+    """
+    columns = []
+    others = {column.name: column for column in then.columns} if then else {}
+    for column in table.columns:
+        cells = column.cells.take(pa.array(rows))
+        if then is not None:
+            if column.name not in others:
+                raise UsageError(
+                    f"{then.name} lacks the column {column.name!r}.", advice="Give rows of the same table."
+                )
+            more = others[column.name].cells
+            cells = pa.chunked_array([*cells.chunks, *more.cast(cells.type).chunks], type=cells.type)
+        columns.append(
+            Column(
+                name=column.name,
+                kind=column.kind,
+                values=cells,
+                decimals=column.decimals,
+                label=column.label,
+                codes=column.codes,
+                user_missing=column.user_missing,
+            )
+        )
+    count = len(rows) + (then.rows if then else 0)
+    return Table(
+        name=table.name,
+        sha256=table.sha256,
+        size=table.size,
+        separator=table.separator,
+        columns=tuple(columns),
+        rows=count,
+        form=table.form,
+    )
+
+
+def _subjects(table: Table, hidden: Collection[str]) -> NDArray[np.int64]:
+    """Return a number for each row's subject: by the identifying column that repeats, else each row is one."""
+    found = [
+        (column.distinct(), column)
+        for column in table.columns
+        if column.name in hidden and column.kind in ("text", "integer") and not column.missing
+    ]
+    found = [one for one in found if 2 <= one[0] <= table.rows / _REPEATED_MIN]
+    if not found:
+        return np.arange(table.rows)
+    column = max(found, key=lambda one: one[0])[1]
+    return pd.factorize(column.values)[0].astype(np.int64)

@@ -1,0 +1,64 @@
+"""Makers that ask a model, with their record: apart from the command, because the client takes a second to import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from counterproof.agents.chat import Chat
+from counterproof.agents.models import ModelConfig
+from counterproof.agents.note_writing import write_notes
+from counterproof.agents.synthesis import ModelMaker
+from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.journal import Journal
+from counterproof.provenance.record import Record
+from counterproof.tools.data import Table
+from counterproof.tools.identifiers import Finding
+from counterproof.tools.rowguard import Guarded, RowGuard
+from counterproof.tools.synth.rules import Rule
+from counterproof.ui import environment
+
+__all__ = ["model_maker", "open_chat", "write_notes"]
+
+
+def model_maker(
+    folder: Path,
+    table: Table,
+    *,
+    findings: Sequence[Finding],
+    model: str,
+    base_url: str,
+    api_key_env: str,
+    about: str,
+    rules: Sequence[Rule],
+    say: Callable[[str], None],
+) -> ModelMaker:
+    """Return a maker whose calls are kept in a folder, and are not made again from there.
+
+    Raises:
+        UsageError: the key is not in the environment.
+    """
+    guarded = [Guarded(table=table, hidden=tuple(finding.column for finding in findings))]
+    chat = open_chat(folder, guarded, model=model, base_url=base_url, api_key_env=api_key_env, exempt=about)
+    return ModelMaker(chat, about=about, rules=rules, say=say)
+
+
+def open_chat(
+    folder: Path,
+    guarded: Sequence[Guarded],
+    *,
+    model: str,
+    base_url: str,
+    api_key_env: str,
+    exempt: str = "",
+) -> Chat:
+    """Return a model whose calls are kept in a folder, and are not made again from there.
+
+    Raises:
+        UsageError: the key is not in the environment.
+    """
+    key = environment.api_key(api_key_env)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = ModelConfig(model=model, base_url=base_url, api_key_env=api_key_env)
+    journal = Journal(Record(folder, blobs=Blobs(folder / "blobs")))
+    return Chat(config, api_key=key, journal=journal, guard=RowGuard(guarded, exempt=exempt))
