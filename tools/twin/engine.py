@@ -85,25 +85,26 @@ def make_twin(table: Table, findings: list[Finding]) -> bytes:
     return build_twin(table, findings).data
 
 
-def build_twin(table: Table, findings: list[Finding], *, k: int = K) -> Twin:
-    """Make the twin of a table, with as many rows; the same table, findings and k give the same bytes.
+def build_twin(table: Table, findings: list[Finding], *, k: int = K, seed: int | None = None) -> Twin:
+    """Make the twin of a table, with as many rows; the same table, findings, k and seed give the same bytes.
 
     Args:
         table: the real data, on the secure side.
         findings: columns that may identify a person; their twins are made up.
         k: fewest persons behind anything that shows.
+        seed: of the draws; None for one that follows from the digest of the table.
 
     Raises:
         UsageError: the table carries the mark, so it is a twin itself.
     """
     check_real(table)
-    random = np.random.default_rng(int(table.sha256[:16], 16))
+    random = np.random.default_rng(int(table.sha256[:16], 16) if seed is None else seed)
     work = _Work(table=table, k=k, hidden={finding.column for finding in findings}, random=random)
     cells = work.cells()
     facts = {
         "engine": ENGINE,
         "version": VERSION,
-        "seed": "the first 64 bits of the file's SHA-256",
+        "seed": "the first 64 bits of the file's SHA-256" if seed is None else str(seed),
         "k": k,
         "epsilon": None,
         "protects": "",

@@ -23,5 +23,5 @@ def make_by_trees(train: Table, order: Order) -> Made:
         for name, column in cells.items():
             column += part[name][:count]
         made, twins, facts = made + count, twins + 1, twin.facts
-    parameters = {name: facts[name] for name in ("leaf", "persons", "epsilon", "columns")}
+    parameters = {name: facts[name] for name in ("version", "k", "epsilon", "made")}
     return Made(cells=cells, facts={"maker": "trees", "engine": facts["engine"], "twins": twins, **parameters})
