@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from counterproof.agents.chat import Chat
+from counterproof.agents.judging import judge as ask_judge
 from counterproof.agents.models import ModelConfig
 from counterproof.agents.note_writing import write_notes
 from counterproof.agents.synthesis import ModelMaker
@@ -18,7 +19,7 @@ from counterproof.tools.rowguard import Guarded, RowGuard
 from counterproof.tools.synth.rules import Rule
 from counterproof.ui import environment
 
-__all__ = ["model_maker", "open_chat", "write_notes"]
+__all__ = ["ask_judge", "model_maker", "open_chat", "write_notes"]
 
 
 def model_maker(

@@ -100,6 +100,24 @@ def test_three_people_rate_at_the_terminal_and_the_card_says_so(
     assert _run(monkeypatch, "check", tmp_path / "anew" / made.name, "--card", tmp_path / "anew" / "card.json") == 0
 
 
+def test_a_model_judges_only_what_may_be_shown_to_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    made, card = out / "lbw.synthetic.csv", out / "card.json"
+    assert _run(monkeypatch, "make", LBW, "--maker", "marginals", "-o", out) == 0
+    answer = json.dumps({"more_real": "A", "realism": [3, 3], "plausibility": [3, 3]})
+    with TurnServer([], source=lambda request: chat_completion(answer, request)) as server:
+        given = ["judge", LBW, made, "--card", card, "--pairs", 20, "--model", "made-up", "--base-url", server.base_url]
+        given += ["--api-key-env", "", "-o", tmp_path / "anew"]
+        assert _run(monkeypatch, *given) == 2
+        assert not server.turns
+        assert _run(monkeypatch, *given, "--show-real-to-model") == 0
+        assert len(server.turns) == 40
+    judge = json.loads((tmp_path / "anew" / "card.json").read_bytes())["judge"]
+    assert "the judge chooses by place" in judge["reason"]
+
+
 def test_texts_are_judged_from_the_shell(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import PurePath
 
 from counterproof.provenance.digests import sha256_bytes
@@ -73,15 +74,15 @@ def check_text_marks(data: bytes, card: bytes) -> None:
         raise VerificationFailed("The card is over other documents.", advice="Don't use the file; make it anew.")
 
 
-def with_people(name: str, data: bytes, card: bytes, human: Assessment, agreement: Assessment) -> SyntheticSet:
-    """Return a set, table or texts, whose card holds what people said; the file is marked with the new card.
+def with_sections(name: str, data: bytes, card: bytes, sections: Mapping[str, Assessment]) -> SyntheticSet:
+    """Return a set, table or texts, whose card holds what people or a judge said, marked with the new card.
 
     Raises:
         VerificationFailed: file and card don't belong together.
     """
     is_text = name.endswith(".jsonl")
     (check_text_marks if is_text else check_marks)(data, card)
-    said = Card.model_validate_json(card).model_copy(update={"human": human, "agreement": agreement})
+    said = Card.model_validate_json(card).model_copy(update=dict(sections))
     if is_text:
         documents = parse_documents(data, source=name)
         rows = written([one.model_copy(update={"synthetic_card": said.digest}) for one in documents])

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from counterproof.tools.data import Column, Table, read_table
-from counterproof.tools.profile import common_levels, is_coded, safe_range
+from counterproof.tools.profile import common_levels, is_coded, shown_range
 from counterproof.tools.synth.makers.contract import Made, Order
 from counterproof.tools.synth.makers.forms import cells_of, shown
 from counterproof.tools.synth.marks import Cells, write_content
@@ -175,7 +175,7 @@ def _wanted(column: Column) -> Wanted | None:
             return None
         names = tuple(level if isinstance(level, str) else f"{level:.15g}" for level in levels.index.tolist())
         return Wanted(name=column.name, levels=names, missing=missing)
-    ends = safe_range(column) if column.kind in ("integer", "number") else None
+    ends = shown_range(column) if column.kind in ("integer", "number") else None
     if ends is None:
         return None
     decimals = 0 if column.kind == "integer" else min(column.decimals, 6)

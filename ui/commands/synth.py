@@ -22,7 +22,7 @@ from counterproof.tools.synth.report.summary import plain_number
 from counterproof.tools.synth.rules import Rule, parse_rules
 from counterproof.tools.synth.sets import SyntheticSet, judge_file, make_set
 from counterproof.tools.synth.splitting import SHARE
-from counterproof.tools.synth.text_sets import check_text_marks, patients_of, text_set, with_people
+from counterproof.tools.synth.text_sets import check_text_marks, patients_of, text_set, with_sections
 from counterproof.ui.common import progress
 from counterproof.ui.output import emit, json_option, say
 
@@ -265,6 +265,49 @@ def check(synthetic: Path, card: Path, as_json: bool) -> None:
     emit({"ok": True}, f"{synthetic.name} is marked in every row and belongs to {card.name}.", as_json=as_json)
 
 
+@command.command()
+@click.argument("real", type=_FILE)
+@click.argument("synthetic", type=_FILE)
+@click.option("--card", type=_FILE, required=True, help="The card of SYNTHETIC.")
+@click.option("--show-real-to-model", is_flag=True, help="Say that REAL may be shown to the model.")
+@click.option("--pairs", type=click.IntRange(min=2), default=30, show_default=True, help="How many pairs.")
+@click.option(
+    "--repeats", type=click.IntRange(min=1), default=1, show_default=True, help="How often each order is asked."
+)
+@click.option("--model", required=True, help="The endpoint's name for the judge.")
+@click.option("--base-url", required=True, help="Address of an OpenAI-compatible endpoint.")
+@click.option("--api-key-env", default="OPENAI_API_KEY", show_default=True, help="Variable with the key; '' for none.")
+@click.option("--seed", type=int, default=20260101, show_default=True, help="Of the choice of pairs.")
+@click.option("-o", "--output", type=_FOLDER, required=True, help="Folder for the file and the card anew.")
+@json_option
+def judge(
+    real: Path,
+    synthetic: Path,
+    card: Path,
+    show_real_to_model: bool,
+    pairs: int,
+    repeats: int,
+    model: str,
+    base_url: str,
+    api_key_env: str,
+    seed: int,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Have a model say which of two items is more real, in both orders; put it and its biases on the card.
+
+    The model sees items of REAL, which must be open data: nothing is sent without --show-real-to-model.
+    """
+    if not show_real_to_model:
+        raise click.UsageError("Nothing was sent: --show-real-to-model says that REAL may be shown to the model.")
+    from counterproof.ui.synthesis import ask_judge, open_chat  # lazy: the model client takes a second to import
+
+    chat = open_chat(output / "record", [], model=model, base_url=base_url, api_key_env=api_key_env)
+    maker = str(Card.model_validate_json(_bytes(card)).provenance.maker.get("model", ""))
+    said = ask_judge(chat, _items(real), _items(synthetic), pairs=pairs, seed=seed, repeats=repeats, maker=maker)
+    _finish(with_sections(synthetic.name, _bytes(synthetic), _bytes(card), {"judge": said}), output, as_json=as_json)
+
+
 @command.group()
 def review() -> None:
     """Have people rate real and synthetic items, blinded; put what they say on the card."""
@@ -322,7 +365,9 @@ def rate(folder: Path, rater: str) -> None:
 @json_option
 def close(folder: Path, synthetic: Path, card: Path, output: Path, as_json: bool) -> None:
     """Put what people said, and how well they agree, on the card, and mark the file with the new one."""
-    made = with_people(synthetic.name, _bytes(synthetic), _bytes(card), *rating.conclude(folder))
+    human, agreement = rating.conclude(folder)
+    sections = {"human": human, "agreement": agreement}
+    made = with_sections(synthetic.name, _bytes(synthetic), _bytes(card), sections)
     _finish(made, output, as_json=as_json)
 
 

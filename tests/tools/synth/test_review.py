@@ -27,7 +27,7 @@ from counterproof.tools.synth.review import (
     start,
 )
 from counterproof.tools.synth.sets import make_set
-from counterproof.tools.synth.text_sets import with_people
+from counterproof.tools.synth.text_sets import with_sections
 
 from .conftest import SCENARIOS, TABLES
 
@@ -133,7 +133,9 @@ def test_what_people_said_is_on_the_card_and_the_file_names_the_new_card(tmp_pat
     for rater in RATERS:
         for item in left_for(open_session(tmp_path / "s"), [], rater):
             rate(tmp_path / "s", Rating(rater=rater, item=item.id, guess="real", realism=3, plausibility=3))
-    anew = with_people("asah.synthetic.csv", data, made.files["card.json"], *conclude(tmp_path / "s"))
+    human, agreement = conclude(tmp_path / "s")
+    sections = {"human": human, "agreement": agreement}
+    anew = with_sections("asah.synthetic.csv", data, made.files["card.json"], sections)
     card = Card.model_validate_json(anew.files["card.json"])
     assert card.human.facts["told apart"] == 0.5
     assert "told apart" in anew.files["report.html"].decode()

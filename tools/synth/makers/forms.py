@@ -86,9 +86,9 @@ def _shown(column: Column, *, hidden: bool) -> Shown:
     if hidden or missing.all():
         return Shown(column=column, form=None, values=np.where(missing, np.nan, 0.0))
     values = pd.Series(numbers_of(column)) if column.kind == "date" else column.values
-    form = form_of(column, values, None)
+    form = form_of(column, values, None, k=K)
     if isinstance(form, Classes):
-        codes, rare = codes_of(values, None)
+        codes, rare = codes_of(values, None, k=K)
         if rare.sum() >= K or not form.common:
             codes = np.where(rare > 0, float(form.common), codes)
         else:

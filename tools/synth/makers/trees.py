@@ -5,6 +5,9 @@ No rare level, extreme, identifier or real row is shown (`tools.twin`). It does 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from counterproof.provenance.digests import sha256_bytes
 from counterproof.tools.data import Table
 from counterproof.tools.synth.makers.contract import Made, Order
 from counterproof.tools.synth.marks import Cells, read_cells
@@ -17,7 +20,7 @@ def make_by_trees(train: Table, order: Order) -> Made:
     made = twins = 0
     facts: dict[str, object] = {}
     while made < order.rows:
-        twin = build_twin(train, list(order.findings), seed=order.seed + twins)
+        twin = build_twin(_seeded(train, order.seed + twins), list(order.findings))
         part = read_cells(twin.data, separator=train.separator)
         count = min(order.rows - made, train.rows)
         for name, column in cells.items():
@@ -25,3 +28,8 @@ def make_by_trees(train: Table, order: Order) -> Made:
         made, twins, facts = made + count, twins + 1, twin.facts
     parameters = {name: facts[name] for name in ("version", "k", "epsilon", "made")}
     return Made(cells=cells, facts={"maker": "trees", "engine": facts["engine"], "twins": twins, **parameters})
+
+
+def _seeded(train: Table, seed: int) -> Table:
+    """Return the table under a digest of its own: the draws of a twin follow from it."""
+    return replace(train, sha256=sha256_bytes(f"{train.sha256} {seed}".encode()))

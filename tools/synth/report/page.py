@@ -72,7 +72,7 @@ def _provenance(card: Card) -> str:
         "planned model": about.planned_model,
         "outcome": about.outcome,
         "subgroups": about.subgroups,
-        "maker": ", ".join(f"{name} {value}" for name, value in about.maker.items() if name != "columns"),
+        "maker": ", ".join(f"{name} {value}" for name, value in about.maker.items() if name != "made"),
         "left out": ", ".join(f"{name} ({why})" for name, why in about.left_out.items()),
         "seed of the card": str(about.seed),
         "software": ", ".join(f"{name} {value}" for name, value in about.software.items()),
