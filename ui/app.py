@@ -29,6 +29,11 @@ SINGLE_USER = (
     "Single-user mode: to sign, your key file is opened on this machine by this page's process. "
     "Nobody signs in; whoever can open this page can read it."
 )
+# Streamlit 1.67 fades captions to a contrast of less than 4.5 to 1 (WCAG 2.1, 1.4.3).
+_CAPTIONS = (
+    "<style>[data-testid=stCaptionContainer], [data-testid=stCaptionContainer] * "
+    "{color: inherit !important; opacity: 1 !important}</style>"
+)
 _GOES_TO = "goes-to"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _PAGES: dict[str, tuple[str, Callable[[Desk, Go], None]]] = {
@@ -62,6 +67,7 @@ def named_home(arguments: list[str]) -> Path | None:
 
 
 def _show() -> None:
+    st.html(_CAPTIONS)
     if st.get_option("server.address") not in _LOOPBACK or st.get_option("server.enableAgentApi"):
         st.error(
             "These pages are reachable from other machines, or by programs that click. Nothing is shown. "

@@ -150,7 +150,7 @@ def system_view(desk: Desk) -> SystemView:
         {"part": "analysis environment", "state": _environment()},
         {"part": "sign-in", "state": "single-user mode" if desk.who is None else "everybody signs in"},
     ]
-    machine = {"Python": platform.python_version(), "system": f"{platform.system()} {platform.release()}"}
+    machine = {"system": f"{platform.system()} {platform.release()}"}
     versions = {**software(), **machine}
     return SystemView(
         versions=Listing(title="Versions", rows=tuple({"name": name, "version": v} for name, v in versions.items())),

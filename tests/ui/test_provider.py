@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -13,15 +13,15 @@ from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.testclient import TestClient
 
+from counterproof.agents.study import open_workplace
 from counterproof.provenance.errors import UsageError
-from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.ui.access import FOLDER, Accounts, SignIns
 from counterproof.ui.access.door import SIGN_IN, Guarded
 from counterproof.ui.access.oidc import read_provider
 from counterproof.ui.access.settings import SETTINGS
 from counterproof.ui.served import door_of
 from tests.ui.fake_provider import CLIENT, SECRET, FakeProvider, fake_provider
-from tests.ui.sites import Site
+from tests.ui.sites import add_reviewer
 
 
 @pytest.fixture
@@ -31,14 +31,15 @@ def provider() -> Iterator[FakeProvider]:
 
 
 @pytest.fixture
-def home(site_at: Callable[[str], Site], provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, provider: FakeProvider, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store whose reviewer `ada` signs in with the provider."""
-    site = site_at(CheckpointKind.PLAN)
+    workplace = open_workplace(tmp_path / "home")
+    add_reviewer(workplace)
     monkeypatch.setenv("TEST_OIDC_SECRET", SECRET)
     settings = {"address": provider.address, "client_id": CLIENT, "client_secret_env": "TEST_OIDC_SECRET"}
-    (site.home / SETTINGS).write_text("\n".join(f'{name} = "{value}"' for name, value in settings.items()))
-    Accounts(site.home / FOLDER).set_identity("ada", issuer=provider.address, subject=provider.subject)
-    return site.home
+    (workplace.store.home / SETTINGS).write_text("\n".join(f'{name} = "{value}"' for name, value in settings.items()))
+    Accounts(workplace.store.home / FOLDER).set_identity("ada", issuer=provider.address, subject=provider.subject)
+    return workplace.store.home
 
 
 def _server(home: Path) -> Starlette:

@@ -16,6 +16,7 @@ from typing import Any
 
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.starlette_client import OAuth
+from joserfc.errors import JoseError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -50,7 +51,7 @@ class Provider:
         try:
             claims = dict((await self.client.authorize_access_token(request))["userinfo"])
             issuer, subject = str(claims["iss"]), str(claims["sub"])
-        except (AuthlibBaseError, KeyError, TypeError, ValueError, OSError) as error:
+        except (AuthlibBaseError, JoseError, KeyError, TypeError, ValueError, OSError) as error:
             raise UsageError(
                 f"The provider did not say who you are ({type(error).__name__}).", advice="Sign in again."
             ) from error
