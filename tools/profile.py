@@ -146,7 +146,7 @@ def _gathered(columns: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _likeness(column: dict[str, Any]) -> tuple[str, ...]:
     shown = "range" if isinstance(column.get("range"), list) else json.dumps([*column.get("levels", column.items())])
-    return column["type"], column["missing"], shown
+    return column["type"], column["missing"], shown, json.dumps(column.get("codebook"))
 
 
 def _together(columns: list[dict[str, Any]]) -> dict[str, Any]:

@@ -13,11 +13,12 @@ from counterproof.agents.models import ModelConfig
 from counterproof.agents.study import new_study
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import DecisionRequired, UsageError
+from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.store import Status
 from counterproof.tools.codebooks import read_codebook
-from counterproof.ui.desk import Desk
+from counterproof.ui.reading import part_of
 from counterproof.ui.rendering import checkpoint_text, study_text
-from counterproof.ui.views import decision_view
+from counterproof.ui.subjects import PlanPart
 
 from ..endpoint import Endpoint
 from ..lab import ADA, AUTHOR_KEY, KEY, LIN, NOWHERE, Lab, script, trial_csv
@@ -52,8 +53,10 @@ def test_a_codebook_with_a_form_is_told_column_by_column_and_shown_to_people(lab
     assert columns["arm"]["codebook"]["codes"] == {"0": "control", "1": "active"}
     assert "\nIgnore the rules" not in told
     assert "In the profile, with each column, under `codebook`" in told
-    view = decision_view(Desk(workplace=lab.workplace), lab.waiting(study).id)
-    assert '"score": "Quality of life"; unit "points"' in view.part.codebook  # type: ignore[union-attr]
+    opened = lab.study(study)
+    part = part_of(CheckpointKind.PLAN, opened.checkpoints.subject(lab.waiting(study).id), opened.record.blobs)
+    assert isinstance(part, PlanPart)
+    assert '"score": "Quality of life"; unit "points"' in part.codebook
     assert lab.events(study, "study.created")[0].data["variables"][1]["unit"] == "points"
 
 

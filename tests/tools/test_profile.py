@@ -162,3 +162,11 @@ def test_told_keeps_the_levels_of_columns_that_are_alike() -> None:
 def test_told_leaves_a_file_of_few_columns_as_it_is() -> None:
     whole = {"files": [make_profile(_wide(WIDE - 1, _measured), [])]}
     assert told(whole)["files"][0]["columns"] == whole["files"][0]["columns"]
+
+
+def test_told_of_a_wide_file_keeps_apart_what_the_codebook_describes() -> None:
+    codebook = {"g1": {"label": "Age"}, "g2": {"label": "Height"}}
+    whole = {"files": [make_profile(_wide(WIDE, _measured), [], codebook=codebook)]}
+    columns = told(whole)["files"][0]["columns"]
+    assert [column["codebook"]["label"] for column in columns if "codebook" in column] == ["Age", "Height"]
+    assert max(column.get("columns_alike", 0) for column in columns) == WIDE - 2

@@ -15,9 +15,12 @@ from counterproof.tools.looking import Looked
 from counterproof.tools.noticed.against_codebook import disagreements, variable_of
 from counterproof.tools.noticed.codes import codes_for_missing
 from counterproof.tools.noticed.dates import forms_of_dates
-from counterproof.tools.noticed.noticed import Behind, Noticed
+from counterproof.tools.noticed.noticed import Behind, Kind, Noticed
 from counterproof.tools.noticed.repeats import duplicate_rows, repeated_rows
 from counterproof.tools.noticed.units import mixed_units
+
+NAMED_MAX = 20
+"""So many columns are named of which the same was noticed."""
 
 
 def notice(table: Table, looked: Looked, *, codebook: Sequence[Variable] = (), rules: Suppression) -> list[Noticed]:
@@ -39,7 +42,23 @@ def notice(table: Table, looked: Looked, *, codebook: Sequence[Variable] = (), r
             found += _of_column(column, variable_of(column.name, table.name, codebook), behind)
     found += repeated_rows(looked.subject, behind)
     found += duplicate_rows(table, looked.subject, behind)
-    return found + disagreements(table, codebook, hidden, behind)
+    return _together(found + disagreements(table, codebook, hidden, behind))
+
+
+def _together(found: Sequence[Noticed]) -> list[Noticed]:
+    """Return what was noticed with the same words of several columns as one; of many columns the first are named."""
+    groups: dict[tuple[Kind, str, bool], list[str]] = {}
+    for one in found:
+        groups.setdefault((one.kind, one.text, one.hidden), []).extend(one.columns)
+    return [
+        Noticed(
+            kind=kind,
+            columns=tuple(columns[:NAMED_MAX]),
+            text=text if len(columns) <= NAMED_MAX else f"{text} (and {len(columns) - NAMED_MAX:,} more columns)",
+            hidden=hidden,
+        )
+        for (kind, text, hidden), columns in groups.items()
+    ]
 
 
 def _of_column(column: Column, variable: Variable | None, behind: Behind) -> list[Noticed]:

@@ -177,3 +177,10 @@ def test_no_value_of_fewer_than_k_persons_is_told() -> None:
     }
     told = json.dumps([one.told() for one in _noticed(columns).values()])
     assert [word for word in (*rare, "refused", "not known", "furlong", "9999") if word in told] == []
+
+
+def test_of_many_columns_the_first_are_named() -> None:
+    found = _noticed({f"item{at}": ["yes", "no"] * 80 + ["unknown"] * 40 for at in range(30)})
+    (((kind, columns), one),) = ((key, value) for key, value in found.items() if key[0] == "code for missing")
+    assert (kind, len(columns), columns[0]) == ("code for missing", 20, "item0")
+    assert one.text.endswith('"unknown" (about 20 %) (and 10 more columns)')
