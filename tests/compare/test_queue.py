@@ -16,7 +16,7 @@ pytestmark = pytest.mark.campaign
 
 _SBATCH = """#!/bin/sh
 cp "$1" {folder}/script-$$.sh
-setsid sh "$1" > {folder}/job-$$.log 2>&1 &
+setsid sh {folder}/script-$$.sh > {folder}/job-$$.log 2>&1 &
 echo $! > {folder}/job-$$.pid
 echo "Submitted batch job $!"
 """
