@@ -19,8 +19,8 @@ from counterproof.agents.compare.engine import Progress, Seat
 from counterproof.agents.compare.report import report_page
 from counterproof.agents.compare.running import Planned, end_campaign, export_campaign, plan_campaign, spent_by
 from counterproof.agents.compare.text import table_text
-from counterproof.provenance.bundle import service_key
 from counterproof.provenance.errors import MachineTrouble, UsageError
+from counterproof.provenance.signing import service_key
 from counterproof.scenarios.campaigns import campaign_path
 from counterproof.scenarios.scripted import SCRIPTS, ModelServer
 from counterproof.tools import faults

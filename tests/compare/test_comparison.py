@@ -11,7 +11,7 @@ import pytest
 from counterproof.agents.compare import CampaignRun
 from counterproof.agents.compare.running import end_campaign, export_campaign
 from counterproof.agents.compare.table import Table
-from counterproof.provenance.bundle import service_key
+from counterproof.provenance.signing import service_key
 from counterproof.provenance.verify import verify_bundle
 from counterproof.sandbox import WarmSandbox
 from counterproof.scenarios.scripted import SCRIPTS, ModelServer
