@@ -140,6 +140,6 @@ def queue_cluster(settings: QueueSettings, folder: Path) -> Any:
         protocol="tls://",
         security=Security.temporary(),
         shared_temp_directory=str(folder / "jobs"),
-        scheduler_options={"dashboard_address": None},
+        scheduler_options={"dashboard": False},
         **options,
     )

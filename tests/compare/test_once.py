@@ -12,7 +12,6 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import psutil
 import pytest
 
 from counterproof.agents.compare import CampaignRun, run_campaign
@@ -88,10 +87,9 @@ def test_a_worker_killed_inside_a_cell_costs_one_retry(tmp_path: Path, server: M
         """Kill the worker once the program that never ends has begun."""
         while not any(event.data["kind"] == "trial" for event in slow.record.of_type("effect.started")):
             time.sleep(0.05)
-        workers = [found for found in psutil.Process().children(recursive=True) if _holds(found, slow.folder / "lock")]
-        for worker in workers:
-            os.kill(worker.pid, signal.SIGKILL)
-            killed.append(worker.pid)
+        for worker in _holders(slow.folder / "lock"):
+            os.kill(worker, signal.SIGKILL)
+            killed.append(worker)
 
     thread = threading.Thread(target=kill)
     thread.start()
@@ -109,11 +107,17 @@ def test_a_worker_killed_inside_a_cell_costs_one_retry(tmp_path: Path, server: M
     assert attempts == {"slow": 2, "prose": 1, "good": 1}
 
 
-def _holds(process: psutil.Process, path: Path) -> bool:
-    try:
-        return any(Path(file.path) == path for file in process.open_files())
-    except psutil.Error:
-        return False
+def _holders(path: Path) -> list[int]:
+    """Return the processes that have a file open."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*/fd"):
+        try:
+            opened = {handle.readlink() for handle in folder.iterdir()}
+        except OSError:
+            continue
+        if path in opened:
+            found.append(int(folder.parent.name))
+    return found
 
 
 def test_requests_at_the_same_time_are_limited_and_a_dead_worker_gives_its_slot_back(tmp_path: Path) -> None:

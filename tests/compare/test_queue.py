@@ -16,7 +16,7 @@ pytestmark = pytest.mark.campaign
 
 _SBATCH = """#!/bin/sh
 cp "$1" {folder}/script-$$.sh
-setsid sh "$1" > {folder}/job-$$.log 2>&1 &
+setsid sh {folder}/script-$$.sh > {folder}/job-$$.log 2>&1 &
 echo $! > {folder}/job-$$.pid
 echo "Submitted batch job $!"
 """
@@ -48,8 +48,8 @@ SETTINGS = {"cores": 2, "memory": "8GiB", "walltime": "02:30", "queue": "short",
     ("system", "wanted"),
     [
         ("slurm", ["#SBATCH -p short", "#SBATCH -A lab7", "#SBATCH --cpus-per-task=2", "#SBATCH --mem=8G"]),
-        ("pbs", ["#PBS -q short", "#PBS -A lab7", "#PBS -l select=1:ncpus=2:mem=8GB", "#PBS -l walltime=02:30"]),
-        ("lsf", ["#BSUB -q short", "#BSUB -P lab7", "#BSUB -n 2", "#BSUB -W 02:30"]),
+        ("pbs", ["#PBS -q short", "#PBS -A lab7", "#PBS -l select=1:ncpus=2:mem=8192MB", "#PBS -l walltime=02:30"]),
+        ("lsf", ["#BSUB -q short", '#BSUB -P "lab7"', "#BSUB -n 2", "#BSUB -W 02:30"]),
     ],
 )
 def test_a_job_asks_for_what_was_said(tmp_path: Path, system: str, wanted: list[str]) -> None:
