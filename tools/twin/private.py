@@ -8,7 +8,7 @@
 
 2, 3 and 4 get a third of epsilon each. Noise and choices are OpenDP's (discrete Laplace noise, permute-and-flip), with
 its own randomness and its own proof of how much each takes; nothing else here looks at the data, and the sum of what
-they take is epsilon (`docs/decisions/012`).
+they take is epsilon (`docs/decisions/013`).
 
 What epsilon holds for: any one person's rows, at most `rows_per_person`, put in the place of any others. Public, and so
 not protected: the number of rows, the names, kinds and decimals of the columns, which of them identify persons, and
