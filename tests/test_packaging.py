@@ -129,7 +129,17 @@ def _modules() -> list[str]:
     """
     paths = [path.relative_to(ROOT) for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
     named = [path.with_suffix("") if path.stem != "__init__" else path.parent for path in paths]
-    skipped = {"__main__", "pages", "programs", "observed", "app", "_landlock_entry", "_warm_entry", "_zygote"}
+    skipped = {
+        "__main__",
+        "pages",
+        "programs",
+        "authored",
+        "observed",
+        "app",
+        "_landlock_entry",
+        "_warm_entry",
+        "_zygote",
+    }
     return [
         f"counterproof.{'.'.join(name.parts)}"
         for name in named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from counterproof.tools.synth.evaluation.controls import CONTROLS
@@ -42,10 +43,9 @@ def test_associations_lie_above_the_floor_and_not_above_the_ceiling(maker: str, 
 
 
 def test_the_maker_of_marginals_keeps_no_more_associations_than_the_floor(name: str) -> None:
-    kept = measure("fidelity.association_kept", "marginals", name)
-    assert kept.value is not None
-    assert kept.floor is not None
-    assert kept.value == pytest.approx(kept.floor, abs=0.12)
+    kept = [measure("fidelity.association_kept", "marginals", name, seed) for seed in (1, 2, 3)]
+    # Chance moves a single one by a tenth: the floor is one shuffling.
+    assert np.mean([one.value for one in kept]) == pytest.approx(kept[0].floor, abs=0.12)
 
 
 @pytest.mark.parametrize("maker", list(MAKERS))
