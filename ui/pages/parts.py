@@ -124,23 +124,23 @@ def _file(item: FileItem) -> None:
         for finding in item.findings:
             st.markdown(f"⚠ {plain(finding)}")
         if item.image is not None:
-            show_figure(item.image)
+            show_figure(item.image, item.id)
         elif item.rows:
             show_listing(Listing(title="Content", rows=item.rows), heading="#####")
         else:
             show_code(item.text)
 
 
-def show_figure(data: bytes) -> None:
-    """Show a picture that a program made, or say that it can't be shown."""
+def show_figure(data: bytes, name: str) -> None:
+    """Show a picture that a program made, or say that it can't be shown; its name stands for it where nobody sees."""
     # An <img> runs no script and loads nothing, in an SVG too; what is no image is named instead of shown.
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         try:
-            st.image(data)
+            st.image(data, alt=name)
         except (OSError, ValueError, SyntaxError):
             st.error("This PNG file can't be read. Suppress it, or reject.")
     elif b"<svg" in data[:2000]:
-        st.image(data.decode("utf-8", errors="replace"))
+        st.image(data.decode("utf-8", errors="replace"), alt=name)
     else:
         st.error("This file is no PNG and no SVG, and can't be shown. Suppress it, or reject.")
 

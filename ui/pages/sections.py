@@ -67,14 +67,14 @@ def results(desk: Desk, study: str) -> None:
     for item in view.files:
         st.markdown(f"**{plain(item.name)}**")
         if item.name.startswith("figures/"):
-            show_figure(item.content)
+            show_figure(item.content, item.name)
         else:
             show_code(item.content.decode("utf-8", errors="replace"))
     if view.suppressed:
         st.markdown(f"**Suppressed.** {plain(', '.join(view.suppressed))}")
     if view.flow:
         st.markdown("#### Participants")
-        st.image(view.flow, width=640)
+        st.image(view.flow, width=640, alt="How many participants there were at each step, as in flow.json")
 
 
 def costs(desk: Desk, study: str) -> None:
