@@ -39,6 +39,8 @@ How each cost grows:
                                      and writing them; with the columns squared, up to 200 pairs
     synth_memory_mib                 with rows times columns, five times over
     synth_ten_times_the_rows_ratio   less than the rows
+    page_inbox_s                     not with the studies: what waits is counted and read by index
+    page_study_*_s                   with the events of the study, and one page of its messages
     step_ms_sqlite_sync              with the size of the state, which holds ids and digests only; not with the steps
     checkpoint_bytes_per_step        with the size of the state
 
@@ -440,7 +442,16 @@ def synth() -> list[Figure]:
     ]
 
 
-PARTS = (start, demo, replayer, record, reading, export, sandbox, tap, steps, guard, intake, synth)
+def pages() -> list[Figure]:
+    """The inbox with 10,000 studies, and a study with 500 model calls, in Chromium."""
+    command = [sys.executable, "-m", "pytest", "-s", "-n", "0", "tests/ui/test_many.py", "-k", "is_shown"]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = re.findall(r"^\.*figure (\w+) ([\d.]+)$", said, flags=re.MULTILINE)
+    goals = {"page_inbox_s": 1.5}
+    return [Figure(name=name, value=float(value), unit="s", goal=goals.get(name, 2)) for name, value in found]
+
+
+PARTS = (start, demo, replayer, record, reading, export, sandbox, tap, steps, guard, intake, synth, pages)
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""Many studies, many checkpoints, many model calls: each query has its index, and the pages stay quick in Chromium."""
+"""Many studies, many checkpoints, many model calls: each query has its index, and the pages show them in Chromium.
+
+How long a page takes is printed, one line a figure, which `make bench` reads.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -25,7 +29,7 @@ from counterproof.ui.web import WebApp
 from tests.ui.sites import Site
 
 STUDIES, WAITING, CALLS = 10_000, 1_000, 500
-INBOX_S, STUDY_S = 1.5, 2.0
+FIGURE = "figure {name} {seconds:.3f}"
 _TIME, _LATER = "2026-01-01T00:00:00+00:00", "2026-02-01T00:00:00+00:00"
 
 
@@ -119,7 +123,7 @@ def test_each_query_of_the_pages_is_indexed(many: Workplace, name: str) -> None:
 
 
 @pytest.mark.browser
-def test_a_full_inbox_is_there_at_once(page: Page, serve: Callable[[Path], WebApp], many: Workplace) -> None:
+def test_a_full_inbox_is_shown(page: Page, serve: Callable[[Path], WebApp], many: Workplace) -> None:
     url = serve(many.store.home).url
     page.goto(url)  # the first visit of a server loads what it is made of
     expect(page.get_by_role("button", name="Look and decide").first).to_be_visible()
@@ -129,12 +133,11 @@ def test_a_full_inbox_is_there_at_once(page: Page, serve: Callable[[Path], WebAp
         page.goto(url)
         page.get_by_role("button", name="Look and decide").nth(PER_PAGE - 1).wait_for()
         taken.append(time.perf_counter() - began)
-    print(f"inbox: {min(taken):.2f} s of {[round(one, 2) for one in taken]}")
-    assert min(taken) <= INBOX_S
+    print(FIGURE.format(name="page_inbox_s", seconds=median(taken)))
 
 
 @pytest.mark.browser
-def test_a_study_with_many_calls_opens_at_once(
+def test_a_study_with_many_calls_is_shown(
     page: Page, serve: Callable[[Path], WebApp], site_at: Callable[[str], Site]
 ) -> None:
     site = site_at(CheckpointKind.PLAN)
@@ -165,5 +168,4 @@ def test_a_study_with_many_calls_opens_at_once(
             page.goto(f"{url}/?page=study&study={site.study}&section={section}")
             page.get_by_text(words).first.wait_for()
             taken.append(time.perf_counter() - began)
-        print(f"study, {section}: {min(taken):.2f} s of {[round(one, 2) for one in taken]}")
-        assert min(taken) <= STUDY_S
+        print(FIGURE.format(name=f"page_study_{section}_s", seconds=median(taken)))
