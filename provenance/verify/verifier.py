@@ -137,10 +137,17 @@ def _verify(path: Path, authority: bytes) -> Verification:
     with archive:
         top = archive.namelist()[0].partition("/")[0]
         bundle = Bundle(archive=archive, top=top, authority=authority)
-        steps, compared = [_container(bundle, path)], bundle.info(KIND) == [CAMPAIGN]
+        steps, compared = [_container(bundle, path)], _is_comparison(bundle)
         for number, (name, take) in enumerate((*CAMPAIGN_STEPS, _studies_step(authority)) if compared else _STEPS, 2):
             steps.append(_take(number, name, take, bundle))
         return _campaign_summary(bundle, steps) if compared else _summary(bundle, steps)
+
+
+def _is_comparison(bundle: Bundle) -> bool:
+    """Return whether a bundle says that it is one of a comparison; one that can't be read is held to be a study's."""
+    with suppress(*_MALFORMED, VerificationFailed):
+        return bundle.info(KIND) == [CAMPAIGN]
+    return False
 
 
 def _studies_step(authority: bytes) -> tuple[str, Callable[[Bundle], list[str]]]:

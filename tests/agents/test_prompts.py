@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from string import Template
 
 import pytest
 
@@ -18,9 +19,8 @@ def test_prompt_has_a_version_and_a_reason_that_are_not_sent(name: str) -> None:
     assert not {"<!--", "-->"} & set(prompts.fill(name, **parts).split())
 
 
-def _parts(name: str) -> set[str]:
-    text = Path(prompts.__file__).with_name(f"{name}.md").read_text().replace("$$", "")
-    return {word.split("$")[1].strip(".,:;)") for word in text.split() if "$" in word}
+def _parts(name: str) -> list[str]:
+    return Template(Path(prompts.__file__).with_name(f"{name}.md").read_text()).get_identifiers()
 
 
 def test_a_part_that_is_missing_is_named() -> None:

@@ -267,9 +267,13 @@ def test_a_stranger_accepts_every_line_of_the_demo_offline(stranger: Stranger, m
     assert [line["seq"] for line in stranger.lines if not stranger.accepts(line)] == []
 
 
+_OF_COMPARISONS = {"campaign.created", "campaign.ended", "cell.created", "cell.scored"}
+"""No study has these, nor a trial; the records of `tests/compare` are held against their schemas where they are made."""
+
+
 @pytest.mark.third_party
 def test_real_studies_hold_every_type_of_event_and_each_is_accepted(stranger: Stranger, events: list[Line]) -> None:
-    assert {line["type"] for line in events} == set(stranger.validators) - {"One line of a record"}
+    assert {line["type"] for line in events} == set(stranger.validators) - {"One line of a record"} - _OF_COMPARISONS
     assert [(line["seq"], line["type"]) for line in events if not stranger.accepts(line)] == []
 
 
@@ -279,6 +283,8 @@ def test_each_way_that_a_schema_tells_was_met(stranger: Stranger, events: list[L
     for type_, schema in stranger.schemas.items():
         lines = [line for line in events if line["type"] == type_]
         for way in schema.get("oneOf", []):
+            if "trial" in way["title"]:
+                continue
             only = Draft202012Validator({**schema, "oneOf": [way]}, registry=stranger.registry)
             assert any(only.is_valid(line) for line in lines), f"{type_}: {way['title']}"
 

@@ -33,10 +33,18 @@ def settle(page: Page) -> None:
     page.wait_for_timeout(200)
 
 
+_OVERFLOW = "(e => e.scrollWidth - e.clientWidth)(document.querySelector('[data-testid=stMain]'))"
+
+
 def overflow(page: Page) -> int:
     """Return how many pixels of the page lie beyond its right edge."""
-    found: int = page.evaluate("(e => e.scrollWidth - e.clientWidth)(document.querySelector('[data-testid=stMain]'))")
+    found: int = page.evaluate(_OVERFLOW)
     return found
+
+
+def fits_soon(page: Page) -> None:
+    """Wait until nothing lies beyond the right edge, as when the window was made narrower and the page follows."""
+    page.wait_for_function(f"{_OVERFLOW} <= 0", timeout=10_000)
 
 
 def grow(page: Page, width: int) -> None:
