@@ -268,7 +268,7 @@ def test_a_stranger_accepts_every_line_of_the_demo_offline(stranger: Stranger, m
 
 
 _OF_COMPARISONS = {"campaign.created", "campaign.ended", "cell.created", "cell.scored"}
-"""No study has these, nor a trial; the records of `tests/compare` are held against their schemas where they are made."""
+"""No study has these, nor a trial; those of `tests/compare` are held against their schemas where they are made."""
 
 
 @pytest.mark.third_party
