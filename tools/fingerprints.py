@@ -2,9 +2,9 @@
 
 Values are hashed with a secret that is made anew for each set and never leaves the process: text by SipHash-2-4 (as
 pandas has it), numbers by mixing their bits with the secret, sequences by a rolling polynomial over the hashes. Of each
-hash the upper bits choose a bucket and 32 more are kept, sorted; a bit for each of a few more upper bits turns most
-strange values away at once. A fingerprint takes up to five and a quarter bytes, and a strange value is taken for a
-member once in about two hundred million looks, at a million members.
+hash the upper bits choose a bucket and 32 more are kept, sorted (of small sets, all 64); a bit for each of a few more
+upper bits turns most strange values away at once. In a large set a fingerprint takes up to five and a quarter bytes,
+and a strange value is taken for a member once in about two hundred million looks, at a million members.
 
 It does not cover telling which member was met.
 
@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 Hashes = NDArray[np.uint64]
 _A_BUCKET = 16
 _BITS_A_MEMBER = 4
+_WHOLE_MAX = 2**16
+"""Of no more members, all 64 bits are kept: a long request is a hundred thousand looks, and most sets are small."""
 _BLOCK = 2**15
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
@@ -95,6 +97,7 @@ class FingerprintSet:
 
     def __init__(self, hashes: Hashes) -> None:
         members = np.unique(hashes)
+        self._whole = len(members) <= _WHOLE_MAX
         self._bits = max(0, int(len(members) // _A_BUCKET).bit_length() - 1) if len(members) else 0
         buckets = self._bucket(members)
         starts = np.searchsorted(buckets, np.arange((1 << self._bits) + 1, dtype=np.uint64))
@@ -140,8 +143,8 @@ class FingerprintSet:
     def _bucket(self, hashes: Hashes) -> Hashes:
         return hashes >> np.uint64(64 - self._bits) if self._bits else np.zeros(len(hashes), dtype=np.uint64)
 
-    def _remainder(self, hashes: Hashes) -> NDArray[np.uint32]:
-        return (hashes >> np.uint64(32 - self._bits)).astype(np.uint32)
+    def _remainder(self, hashes: Hashes) -> NDArray[np.uint32] | Hashes:
+        return hashes if self._whole else (hashes >> np.uint64(32 - self._bits)).astype(np.uint32)
 
 
 def _mixed(hashes: Hashes) -> Hashes:

@@ -152,7 +152,7 @@ def test_a_study_with_many_calls_is_shown(
         refs = [request, record.put("response", body)]
         record.append(
             "effect.finished",
-            actor=Actor(kind="agent", id="m"),
+            actor=Actor(kind="agent", id="model"),
             data={**told, "duration_ms": 9, "headers": {}, "status": 200},
             refs=refs,
             durable=False,
