@@ -45,7 +45,9 @@ def test_associations_lie_above_the_floor_and_not_above_the_ceiling(maker: str, 
 def test_the_maker_of_marginals_keeps_no_more_associations_than_the_floor(name: str) -> None:
     kept = [measure("fidelity.association_kept", "marginals", name, seed) for seed in (1, 2, 3)]
     # Chance moves a single one by a tenth: the floor is one shuffling.
-    assert np.mean([one.value for one in kept]) == pytest.approx(kept[0].floor, abs=0.12)
+    found = [one.value for one in kept if one.value is not None]
+    assert len(found) == len(kept)
+    assert float(np.mean(found)) == pytest.approx(kept[0].floor, abs=0.12)
 
 
 @pytest.mark.parametrize("maker", list(MAKERS))
