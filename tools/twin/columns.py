@@ -30,7 +30,7 @@ _RARE_ONLY_MAX = 20
 _DECIMALS_MAX = 6
 """Numbers with more decimal places than this are written with fifteen significant digits."""
 _ENDS_MIN = 2
-"""Fewest persons whose values an end of a column is the mean of."""
+"""Fewest persons whose values an end of a column is the mean of; half of k where there are so many."""
 _BINS = 32
 SENTINELS = {
     float(sign * code): float(sign * other)
@@ -262,7 +262,7 @@ def _bounds(values: Floats, who: Ints | None, *, k: int) -> tuple[float | None, 
     if who is not None:
         by = pd.Series(values).groupby(who)
         least, most = np.sort(by.min().to_numpy()), np.sort(by.max().to_numpy())
-    many = min(k, len(least) - k)
+    many = min(max(_ENDS_MIN, k // 2), len(least) - k)
     if many < _ENDS_MIN:
         return None, None
     low = float(least[k - 1 : k - 1 + many].mean())
