@@ -19,7 +19,6 @@ from counterproof.agents.context import StudyContext
 from counterproof.agents.state import StudyState
 
 RECURSION_LIMIT = 150
-CHECKPOINT_NODES = ("plan_checkpoint", "code_checkpoint", "release_checkpoint", "signoff_checkpoint")
 
 StudyGraph = CompiledStateGraph[StudyState, StudyContext, StudyState, StudyState]
 

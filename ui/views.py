@@ -110,8 +110,6 @@ class DecisionView:
     answers: str
     """Digest of the answers to the transparency statement that are kept now; "" where there are none."""
     signers: tuple[Signer, ...]
-    names_key: bool
-    """Whether the person names the key file: in single-user mode. Who signed in signs with the key kept for them."""
     decided: Decided | None
     signed_by: tuple[str, ...]
     """Who signed an approval that needs another signature."""
@@ -193,7 +191,6 @@ def decision_view(desk: Desk, checkpoint: str) -> DecisionView:
         editable=subject["editable"],
         answers=study.answers_digest(),
         signers=tuple(signer for signer in signers if person is None or signer.id == person.id),
-        names_key=person is None,
         decided=_decided(study, checkpoint),
         signed_by=tuple(signed.decision.name for signed in study.checkpoints.first_signatures(checkpoint)),
         notice=mode_notice(study.record.of_type("study.created")[0]),

@@ -7,7 +7,6 @@ down) is told and left for the next run. Nothing that is done is kept in memory:
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,7 +59,6 @@ class Progress:
         trouble: why not; "" where it was.
         ended: how many have ended, those of earlier runs too.
         total: how many there are.
-        elapsed_s: seconds since this run began.
     """
 
     cell: Cell
@@ -68,7 +66,6 @@ class Progress:
     trouble: str
     ended: int
     total: int
-    elapsed_s: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +100,7 @@ def run_campaign(
         client: of the workers.
         tell: is told of each cell that ends.
     """
-    place, began = seat.place, time.monotonic()
+    place = seat.place
     done = dict(CampaignRun.of_finished(place, cells).done)
     before, troubles = len(done), dict[str, str]()
     left = [cell for cell in cells if cell.key not in done]
@@ -115,16 +112,7 @@ def run_campaign(
         else:
             done[cell.key] = found
         ended = len(done) + len(troubles)
-        tell(
-            Progress(
-                cell=cell,
-                done=found,
-                trouble=troubles.get(cell.key, ""),
-                ended=ended,
-                total=len(cells),
-                elapsed_s=time.monotonic() - began,
-            )
-        )
+        tell(Progress(cell=cell, done=found, trouble=troubles.get(cell.key, ""), ended=ended, total=len(cells)))
     return CampaignRun(done=done, troubles=troubles, before=before)
 
 

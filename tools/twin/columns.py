@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -91,7 +90,6 @@ class Spread:
 
 
 Form = Classes | Numbers | Spread
-How = Literal["classes", "numbers", "spread", "made up"]
 
 
 def form_of(column: Column, values: pd.Series, persons: Ints | None, *, k: int) -> Form | None:
