@@ -47,7 +47,7 @@ from counterproof.sandbox.gate import Gate
 from counterproof.sandbox.gate_client import GateClient
 from counterproof.sandbox.gate_line import File
 from counterproof.sandbox.orders import ROLES, Role
-from counterproof.sandbox.secure_side import Desk, OwnProcessSide, SecureSide
+from counterproof.sandbox.secure_side import Enquiries, OwnProcessSide, SecureSide
 
 ANSWER_TOKENS = 16_384
 """What an answer is reckoned to take at most where the study sends no limit."""
@@ -241,7 +241,7 @@ class Runner:
             sandbox=self.sandbox,
             vault=self.workplace.vault,
             files=files,
-            desk=Desk(self.workplace.vault, questions),
+            enquiries=Enquiries(self.workplace.vault, questions),
         )
 
     def _ledger(self, study: OpenStudy) -> Ledger:

@@ -64,7 +64,7 @@ from counterproof.sandbox.gate_line import (
 )
 from counterproof.sandbox.laid import laid_folder
 from counterproof.sandbox.orders import Order, Role
-from counterproof.sandbox.secure_side import Desk, check_shared, let_out, pieces
+from counterproof.sandbox.secure_side import Enquiries, check_shared, let_out, pieces
 
 _STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 _ANSWER_S = 60.0
@@ -81,7 +81,7 @@ class GateServer:
         registry: who may decide.
         vault: the real data.
         sandbox: runs programs.
-        desk: answers questions.
+        enquiries: answers questions.
         runs_open: whether it runs programs on the twin too; not where the agent is another user, whose programs
             nobody has looked at.
         laid: where data lie in the clear while a program runs; None for the memory of the machine.
@@ -92,7 +92,7 @@ class GateServer:
     registry: Registry
     vault: Vault
     sandbox: Sandbox
-    desk: Desk
+    enquiries: Enquiries
     runs_open: bool
     laid: Path | None = None
     find: Callable[[str], Environment] = find_environment
@@ -131,7 +131,7 @@ class GateServer:
                 case Ask(question="copy"):
                     self._copy(line, asked)
                 case Ask():
-                    line.send(self.desk.answer(asked.question, asked.files, asked.argument))
+                    line.send(self.enquiries.answer(asked.question, asked.files, asked.argument))
                 case ListData():
                     entries = self.vault.ledger.entries().values()
                     line.send(Listed(entries=tuple(one for one in entries if not one.forgotten_at)))

@@ -117,7 +117,7 @@ def _secret(files: SecureFiles, argument: bytes) -> Told:
 BUILT_IN: Mapping[str, Question] = {"secret": _secret}
 
 
-class Desk:
+class Enquiries:
     """Answers questions; remembers what it made of the files of the last studies.
 
     Args:
@@ -163,18 +163,18 @@ class OwnProcessSide:
         sandbox: runs the programs.
         vault: the real data.
         files: those of the study.
-        desk: answers questions.
+        enquiries: answers questions.
     """
 
     def __init__(
-        self, *, gate: Gate, record: Record, sandbox: Sandbox, vault: Vault, files: Sequence[File], desk: Desk
+        self, *, gate: Gate, record: Record, sandbox: Sandbox, vault: Vault, files: Sequence[File], enquiries: Enquiries
     ) -> None:
         self._gate = gate
         self._record = record
         self._sandbox = sandbox
         self._vault = vault
         self._files = tuple(files)
-        self._desk = desk
+        self._enquiries = enquiries
 
     def execute(self, order: Order, program: bytes, *, effect: str) -> Execution:
         """Run an approved program on the real data; see `SecureSide`."""
@@ -190,7 +190,7 @@ class OwnProcessSide:
 
     def ask(self, question: str, argument: bytes = b"") -> Told:
         """Ask something of the real data; see `SecureSide`."""
-        return self._desk.answer(question, self._files, argument)
+        return self._enquiries.answer(question, self._files, argument)
 
     def copy(self, file: File, target: Path) -> None:
         """Write a data file that may leave; see `SecureSide`."""

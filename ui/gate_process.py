@@ -55,7 +55,7 @@ def serve_home(
     from counterproof.provenance.store import Store  # lazy: see above
     from counterproof.sandbox.gate_server import GateServer, serve  # lazy: see above
     from counterproof.sandbox.laid import sweep  # lazy: see above
-    from counterproof.sandbox.secure_side import Desk  # lazy: see above
+    from counterproof.sandbox.secure_side import Enquiries  # lazy: see above
     from counterproof.ui.vaults import open_vault  # lazy: see above
 
     sweep(laid)
@@ -65,7 +65,7 @@ def serve_home(
         registry=Registry(Record(home / "registry", blobs=Blobs(home / "registry" / "blobs"))),
         vault=vault,
         sandbox=runs_in,
-        desk=Desk(vault, _questions),
+        enquiries=Enquiries(vault, _questions),
         runs_open=runs_open,
         laid=laid,
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from counterproof.agents.compare.cell import Category
-from counterproof.agents.compare.desk import Attempt
 from counterproof.agents.compare.trials import Trial
+from counterproof.agents.compare.workbench import Attempt
 from counterproof.provenance.blobs import Blobs
 
 _DATA = re.compile(

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from counterproof.agents.compare.cell import AgainstBaseline, Cell, CellResult, Numbers, Probed
-from counterproof.agents.compare.desk import Attempt
 from counterproof.agents.compare.prepared import table_rows
 from counterproof.agents.compare.trials import Trial, TrialRoom
+from counterproof.agents.compare.workbench import Attempt
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import ModelMayRetry
 from counterproof.tools import parse_results

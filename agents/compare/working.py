@@ -16,13 +16,13 @@ from counterproof.agents.compare.arms import agentic, gated, single_shot
 from counterproof.agents.compare.arms.gated import study_of
 from counterproof.agents.compare.campaign import EndpointLimit
 from counterproof.agents.compare.cell import Arm, Cell, CellResult, Done, Spent
-from counterproof.agents.compare.desk import Attempt, Desk
 from counterproof.agents.compare.guard import HeldOutGuard
 from counterproof.agents.compare.pace import Pace
 from counterproof.agents.compare.place import CampaignPlace, CellPlace
 from counterproof.agents.compare.scoring import Truth, read_truth, score_cell
 from counterproof.agents.compare.spending import added, spent_so_far
 from counterproof.agents.compare.trials import TrialRoom
+from counterproof.agents.compare.workbench import Attempt, Workbench
 from counterproof.agents.runner import Runner
 from counterproof.agents.software import software
 from counterproof.agents.study import Workplace
@@ -33,7 +33,7 @@ from counterproof.provenance.record import Event
 from counterproof.sandbox import Environment, Language, Limits, Sandbox, find_environment
 from counterproof.tools.tasks import PlacedTask
 
-_ARMS: Mapping[Arm, Callable[[Desk], Attempt]] = {"single_shot": single_shot, "agentic": agentic, "gated": gated}
+_ARMS: Mapping[Arm, Callable[[Workbench], Attempt]] = {"single_shot": single_shot, "agentic": agentic, "gated": gated}
 
 
 @dataclass(kw_only=True)
@@ -130,8 +130,8 @@ class Bench:
             )
 
         with closing(chat):
-            desk = Desk(cell=cell, place=place, chat=chat, room=room, runner=runner)
-            attempt = _ARMS[cell.arm](desk)
+            workbench = Workbench(cell=cell, place=place, chat=chat, room=room, runner=runner)
+            attempt = _ARMS[cell.arm](workbench)
         result = score_cell(cell, attempt, room, placed, self._truth(placed))
         body = record.put("result", canonical_json(result.model_dump(mode="json")))
         facts = {"cell": cell.key, "category": result.category, "value": result.value}

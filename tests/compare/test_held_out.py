@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from counterproof.agents.compare.desk import Attempt
 from counterproof.agents.compare.failures import attempt_of
 from counterproof.agents.compare.guard import HeldOutGuard
 from counterproof.agents.compare.scoring import read_truth, score_cell
 from counterproof.agents.compare.trials import TrialRoom
+from counterproof.agents.compare.workbench import Attempt
 from counterproof.provenance.journal import Journal
 from counterproof.sandbox import Limits, LocalSandbox, Sandbox, WarmSandbox, find_environment
 from counterproof.tools.rowguard import RowInRequest

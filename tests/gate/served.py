@@ -11,7 +11,7 @@ from counterproof.agents.secure import questions
 from counterproof.sandbox.gate_client import GateClient, RemoteSide
 from counterproof.sandbox.gate_line import VERSION, Execute, File, Hello, Line, Welcome
 from counterproof.sandbox.gate_server import GateServer
-from counterproof.sandbox.secure_side import Desk
+from counterproof.sandbox.secure_side import Enquiries
 
 from .conftest import Target
 
@@ -24,7 +24,7 @@ def server_of(target: Target, **changed: Any) -> GateServer:
         "registry": place.registry,
         "vault": place.vault,
         "sandbox": target.lab.sandbox,
-        "desk": Desk(place.vault, questions),
+        "enquiries": Enquiries(place.vault, questions),
         "runs_open": True,
     }
     return GateServer(**{**given, **changed})

@@ -1,4 +1,4 @@
-"""The ways of working: each is a function of a desk that gives an attempt."""
+"""The ways of working: each is a function of a workbench that gives an attempt."""
 
 from counterproof.agents.compare.arms.agentic import agentic
 from counterproof.agents.compare.arms.gated import gated

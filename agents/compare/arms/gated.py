@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from counterproof.agents.compare.cell import Category
-from counterproof.agents.compare.desk import Attempt, Desk, output_form
 from counterproof.agents.compare.place import CellPlace
+from counterproof.agents.compare.workbench import Attempt, Workbench, output_form
 from counterproof.agents.executions import Outcome
 from counterproof.agents.reviews import FOUND, say
 from counterproof.agents.study import OpenStudy, Workplace, new_study, open_study, open_workplace
@@ -32,23 +32,23 @@ from counterproof.tools.looking import Said
 _REVIEWER = "campaign"
 
 
-def gated(desk: Desk) -> Attempt:
+def gated(workbench: Workbench) -> Attempt:
     """Run the study of the cell to its end, from wherever it stands, and return what its primary program gave."""
-    workplace = open_workplace(desk.place.folder / "home")
-    study = _study(desk, workplace)
+    workplace = open_workplace(workbench.place.folder / "home")
+    study = _study(workbench, workplace)
     try:
-        status = _run(desk, workplace, study)
+        status = _run(workbench, workplace, study)
     except ToolFailed as error:
         return Attempt(fault="no_code", detail=(error.what.partition("The last fault: ")[2] or error.what)[:300])
     opened = open_study(workplace, study)
     bundle = opened.folder / "bundle.zip"
     if bundle.exists():
-        shutil.copyfile(bundle, desk.place.bundle)
+        shutil.copyfile(bundle, workbench.place.bundle)
     return _attempt(opened, status)
 
 
-def _run(desk: Desk, workplace: Workplace, study: str) -> Status:
-    runner = desk.runner(workplace)
+def _run(workbench: Workbench, workplace: Workplace, study: str) -> Status:
+    runner = workbench.runner(workplace)
 
     def decide(opened: OpenStudy, waiting: Checkpoint) -> bool:
         return _decide(workplace, opened, waiting)
@@ -73,17 +73,17 @@ def study_of(place: CellPlace) -> OpenStudy:
     return open_study(workplace, workplace.store.studies()[0]["id"])
 
 
-def _study(desk: Desk, workplace: Workplace) -> str:
+def _study(workbench: Workbench, workplace: Workplace) -> str:
     """Return the id of the cell's study, which is made when there is none."""
     there = workplace.store.studies()
     if there:
         return str(there[0]["id"])
     _register(workplace)
-    cell = desk.cell
-    data = desk.place.folder / "data"
+    cell = workbench.cell
+    data = workbench.place.folder / "data"
     data.mkdir(exist_ok=True)
     for name, sha256 in cell.task.data.items():
-        shutil.copyfile(desk.room.files / sha256, data / name)
+        shutil.copyfile(workbench.room.files / sha256, data / name)
     beside = "" if cell.task.analysis else f"\n\nBeside its results the primary program writes {output_form(cell)}"
     ids = f"\n\nThe results have the ids {', '.join(cell.task.analysis.results)}." if cell.task.analysis else ""
     return new_study(

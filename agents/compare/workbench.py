@@ -43,7 +43,7 @@ class OverLimit(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Desk:
+class Workbench:
     """One cell at work.
 
     Attributes:
