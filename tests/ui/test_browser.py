@@ -18,6 +18,7 @@ from counterproof.agents.study import Workplace, open_study, open_workplace
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.store import Status
 from counterproof.ui.web import WebApp
+from tests.ui.browsing import overflow
 from tests.ui.sites import DONE, PASSPHRASE, Site, add_reviewer, add_study
 
 pytestmark = pytest.mark.browser
@@ -40,12 +41,6 @@ def _picture(page: Page, name: str) -> None:
         page.screenshot(path=Path(folder) / f"{name}-{width}.png")
     page.set_viewport_size({"width": 1280, "height": 900})
     page.wait_for_timeout(300)
-
-
-def _overflow(page: Page) -> int:
-    """How many pixels of the page lie beyond its right edge."""
-    found: int = page.evaluate("(e => e.scrollWidth - e.clientWidth)(document.querySelector('[data-testid=stMain]'))")
-    return found
 
 
 def _fill_in(page: Page, decision: str, comment: str) -> None:
@@ -89,7 +84,7 @@ def test_a_whole_study_is_done_by_hand(
         _picture(page, f"checkpoint-{kind}")
         for width in (390, 1280):
             page.set_viewport_size({"width": width, "height": 900})
-            assert _overflow(page) <= 0
+            assert overflow(page) <= 0
         _fill_in(page, "Approve", f"I read the {kind}.")
         expect(page.get_by_role("dialog").get_by_text(waiting.subject)).to_be_visible()
         _picture(page, f"sign-{kind}")
