@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import streamlit as st
@@ -22,7 +22,8 @@ from counterproof.ui.access.people import person_of
 from counterproof.ui.common import workplace
 from counterproof.ui.desk import Desk, NotAllowed, Person
 from counterproof.ui.pages import decide, inbox, new, places, study, verify
-from counterproof.ui.pages.layout import Go, errors_shown
+from counterproof.ui.pages.layout import errors_shown
+from counterproof.ui.pages.ways import arrive, way
 from counterproof.ui.quoting import plain
 
 SINGLE_USER = (
@@ -34,9 +35,8 @@ _CAPTIONS = (
     "<style>[data-testid=stCaptionContainer], [data-testid=stCaptionContainer] * "
     "{color: inherit !important; opacity: 1 !important}</style>"
 )
-_GOES_TO = "goes-to"
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
-_PAGES: dict[str, tuple[str, Callable[[Desk, Go], None]]] = {
+_PAGES: dict[str, tuple[str, Callable[[Desk], None]]] = {
     "inbox": ("Inbox", inbox.show),
     "decide": ("Decide", decide.show),
     "new": ("New study", new.show),
@@ -99,24 +99,15 @@ def _desk(place: Workplace) -> Desk:
     return Desk(workplace=place, who=who)
 
 
-def _go(name: str, where: Mapping[str, str]) -> None:
-    # Not into the address yet: a refresh that is under way brings the old address along and may be folded into this
-    # rerun, and then the click would be lost.
-    st.session_state[_GOES_TO] = {"page": name, **where}
-    st.rerun()
-
-
 def _show_page(desk: Desk) -> None:
     if not _head(desk):
         return
-    if _GOES_TO in st.session_state:
-        st.query_params.from_dict(st.session_state.pop(_GOES_TO))
+    arrive()
     with st.container(horizontal=True):
         for name, (title, _) in _PAGES.items():
-            if st.button(title, key=f"go-{name}", type="tertiary"):
-                _go(name, {})
+            way(title, name, key=f"go-{name}", style="tertiary")
     _, show = _PAGES.get(st.query_params.get("page", ""), _PAGES["inbox"])
-    show(desk, _go)
+    show(desk)
 
 
 def _head(desk: Desk) -> bool:

@@ -15,23 +15,23 @@ from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.ui.deciding import Draft, draft_decision, sign_draft
 from counterproof.ui.desk import Desk
 from counterproof.ui.differences import changes
-from counterproof.ui.pages.layout import NAMES, Go, errors_shown, show_code, show_listing
+from counterproof.ui.pages.layout import NAMES, errors_shown, show_code, show_listing
 from counterproof.ui.pages.parts import show_part
 from counterproof.ui.pages.plan_editor import edit_plan
+from counterproof.ui.pages.ways import way
 from counterproof.ui.quoting import plain
 from counterproof.ui.views import DECISIONS, Decided, DecisionView, decision_view
 
 _VERDICTS = ("release", "suppress")
 
 
-def show(desk: Desk, go: Go) -> None:
+def show(desk: Desk) -> None:
     """Show one checkpoint, named in the address."""
     checkpoint = st.query_params.get("checkpoint", "")
     if not checkpoint:
         st.title("Decide")
         st.info("No checkpoint is chosen.")
-        if st.button("Go to the inbox"):
-            go("inbox", {})
+        way("Go to the inbox", "inbox")
         return
     with errors_shown():
         view = decision_view(desk, checkpoint)
@@ -44,8 +44,7 @@ def show(desk: Desk, go: Go) -> None:
             _done(view.decided)
         else:
             _ask(desk, view)
-        if st.button("Go to the study"):
-            go("study", {"study": view.study})
+        way("Go to the study", "study", {"study": view.study})
 
 
 def _head(view: DecisionView) -> None:

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import streamlit as st
 
 from counterproof.ui.desk import Desk
 from counterproof.ui.hints import hints_of
-from counterproof.ui.pages.layout import NAMES, Go, asked_page, errors_shown, pager
+from counterproof.ui.pages.layout import NAMES, asked_page, errors_shown, pager
+from counterproof.ui.pages.ways import follow, way
 from counterproof.ui.quoting import plain
 from counterproof.ui.views import InboxRow, inbox_view
 
 REFRESH_S = 2
 
 
-def show(desk: Desk, go: Go) -> None:
+def show(desk: Desk) -> None:
     """Show what waits."""
     st.title("Inbox")
-    _rows(desk, go)
+    _rows(desk)
 
 
 @st.fragment(run_every=REFRESH_S)
-def _rows(desk: Desk, go: Go) -> None:
+def _rows(desk: Desk) -> None:
+    follow()
     with errors_shown():
         view = inbox_view(desk, page=asked_page("inbox-page"))
         if not view.rows:
@@ -31,7 +31,7 @@ def _rows(desk: Desk, go: Go) -> None:
         st.caption(f"{view.total:,} for {plain(view.whose)}, oldest first. This page refreshes by itself.")
         pager(view.pages, key="inbox-page")
         for row in view.rows:
-            _row(row, _hints(desk, row.checkpoint, row.subject), go)
+            _row(row, _hints(desk, row.checkpoint, row.subject))
 
 
 @st.cache_data(max_entries=2000, show_spinner=False)
@@ -39,7 +39,7 @@ def _hints(_desk: Desk, checkpoint: str, subject: str) -> tuple[str, ...]:  # no
     return hints_of(_desk.workplace, checkpoint)
 
 
-def _row(row: InboxRow, hints: tuple[str, ...], go: Go) -> None:
+def _row(row: InboxRow, hints: tuple[str, ...]) -> None:
     with st.container(border=True, key=f"row-{row.checkpoint}"):
         st.markdown(f"**{NAMES[row.kind]}** · {plain(row.title)}")
         mode = " · single-user mode" if row.single_user else ""
@@ -47,13 +47,9 @@ def _row(row: InboxRow, hints: tuple[str, ...], go: Go) -> None:
         for hint in hints:
             st.markdown(f"⚠ {plain(hint)}")
         with st.container(horizontal=True):
-            _button("Look and decide", "decide", {"checkpoint": row.checkpoint}, go, key=row.checkpoint)
-            _button("Study", "study", {"study": row.study}, go, key=row.checkpoint)
-
-
-def _button(label: str, page: str, where: Mapping[str, str], go: Go, *, key: str) -> None:
-    if st.button(label, key=f"{page}-{key}", type="primary" if page == "decide" else "secondary"):
-        go(page, where)
+            here = {"checkpoint": row.checkpoint}
+            way("Look and decide", "decide", here, key=f"decide-{row.checkpoint}", style="primary")
+            way("Study", "study", {"study": row.study}, key=f"study-{row.checkpoint}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
@@ -11,9 +11,6 @@ from counterproof.provenance.errors import CounterproofError, VerificationFailed
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.ui.quoting import breakable, defused, demoted, plain, tables_apart, visible
 from counterproof.ui.subjects import Listing, Sides
-
-Go = Callable[[str, Mapping[str, str]], None]
-"""Leads to another page: its name, and what stands in its address."""
 
 ROWS_SHOWN = 1000
 CELL = 2000

@@ -10,7 +10,8 @@ from counterproof.sandbox import Language
 from counterproof.tools.exposure import EXPOSURES, IN_WORDS, THIRD_PARTIES
 from counterproof.ui.desk import Desk
 from counterproof.ui.making import OTHER_MODEL, NewStudyView, Upload, Wish, make_study, new_study_view, preview
-from counterproof.ui.pages.layout import Go, described, errors_shown, show_listing
+from counterproof.ui.pages.layout import described, errors_shown, show_listing
+from counterproof.ui.pages.ways import go
 from counterproof.ui.quoting import plain
 from counterproof.ui.usage import estimate
 
@@ -22,7 +23,7 @@ _PARTIES = {
 }
 
 
-def show(desk: Desk, go: Go) -> None:
+def show(desk: Desk) -> None:
     """Show the form, and make the study."""
     st.title("New study")
     with errors_shown():

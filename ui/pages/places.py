@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from counterproof.ui.desk import Desk
-from counterproof.ui.pages.layout import Go, errors_shown, show_code, show_listing
+from counterproof.ui.pages.layout import errors_shown, show_code, show_listing
 from counterproof.ui.places import isolation_listing, models_view, reviewers_view, system_view
 
 
-def reviewers(desk: Desk, go: Go) -> None:  # noqa: ARG001 - every page has these arguments
+def reviewers(desk: Desk) -> None:
     """Show who may decide, under which rules."""
     st.title("Reviewers and policy")
     with errors_shown():
@@ -21,7 +21,7 @@ def reviewers(desk: Desk, go: Go) -> None:  # noqa: ARG001 - every page has thes
             show_code(view.policy_text, language="toml")
 
 
-def models(desk: Desk, go: Go) -> None:  # noqa: ARG001 - every page has these arguments
+def models(desk: Desk) -> None:
     """Show which models may be asked, and how far a study may go."""
     st.title("Models and budgets")
     with errors_shown():
@@ -31,7 +31,7 @@ def models(desk: Desk, go: Go) -> None:  # noqa: ARG001 - every page has these a
         show_listing(view.budgets)
 
 
-def system(desk: Desk, go: Go) -> None:  # noqa: ARG001 - every page has these arguments
+def system(desk: Desk) -> None:
     """Show the parts and versions, and test the isolation when asked to."""
     st.title("System")
     with errors_shown():

@@ -14,7 +14,8 @@ from counterproof.ui.commanding import ask_run, say_meaning
 from counterproof.ui.desk import Desk
 from counterproof.ui.history import StudyView, study_list, study_view, timeline
 from counterproof.ui.pages import sections
-from counterproof.ui.pages.layout import NAMES, Go, asked_page, errors_shown, pager, show_listing
+from counterproof.ui.pages.layout import NAMES, asked_page, errors_shown, pager, show_listing
+from counterproof.ui.pages.ways import follow, way
 from counterproof.ui.quoting import plain
 from counterproof.ui.subjects import Listing
 
@@ -23,12 +24,12 @@ _BADGES = {"done": "green", "now": "blue", "to come": "gray", "not reached": "gr
 _MARKS = {"done": "✓ ", "now": "▶ ", "to come": "", "not reached": "– "}
 
 
-def show(desk: Desk, go: Go) -> None:
+def show(desk: Desk) -> None:
     """Show the study named in the address, or the list of all."""
     study = st.query_params.get("study", "")
     if not study:
         with errors_shown():
-            _all(desk, go)
+            _all(desk)
         return
     with errors_shown():
         view = study_view(desk, study)
@@ -40,24 +41,25 @@ def show(desk: Desk, go: Go) -> None:
             st.warning("This study is a scenario: its decisions are scripted, and no person reviewed it.")
         st.markdown(f"**Question.** {plain(view.question)}")
         if view.status in ENDED:
-            _standing(desk, view, go)
+            _standing(desk, view)
         else:
-            _live(desk, study, go)
-        _section(desk, study, go)
+            _live(desk, study)
+        _section(desk, study)
 
 
 @st.fragment(run_every=REFRESH_S)
-def _live(desk: Desk, study: str, go: Go) -> None:
+def _live(desk: Desk, study: str) -> None:
+    follow()
     with errors_shown():
-        _standing(desk, study_view(desk, study), go)
+        _standing(desk, study_view(desk, study))
 
 
-def _standing(desk: Desk, view: StudyView, go: Go) -> None:
+def _standing(desk: Desk, view: StudyView) -> None:
     steps = [f":{_BADGES[step.standing]}-badge[{_MARKS[step.standing]}{step.name}]" for step in view.path]
     st.markdown(" → ".join(steps))
     st.markdown(f"Status: **{view.status}** {plain(_detail(view))}")
     if view.waits is not None:
-        _waits(view, go)
+        _waits(view)
     elif view.asked_to_run:
         st.info("It asked to go on and waits for the worker. Is one running? `counterproof worker` starts it.")
     elif view.may_run and not view.undecided and st.button("Ask the worker to go on", type="primary"):
@@ -86,11 +88,10 @@ def _detail(view: StudyView) -> str:
     return f"· {view.detail}" if view.detail and view.status is not Status.WAITING else ""
 
 
-def _waits(view: StudyView, go: Go) -> None:
+def _waits(view: StudyView) -> None:
     assert view.waits is not None
     st.info(f"Waits for {' or '.join(view.waits.roles)}: {NAMES[view.waits.kind]}, for {view.waits.waits_for}.")
-    if st.button("Look and decide", type="primary"):
-        go("decide", {"checkpoint": view.waits.checkpoint})
+    way("Look and decide", "decide", {"checkpoint": view.waits.checkpoint}, style="primary")
 
 
 def _timeline(desk: Desk, study: str) -> None:
@@ -116,18 +117,18 @@ SECTIONS: dict[str, tuple[str, Callable[[Desk, str], None]]] = {
 }
 
 
-def _section(desk: Desk, study: str, go: Go) -> None:
+def _section(desk: Desk, study: str) -> None:
     chosen = st.query_params.get("section", "timeline")
     chosen = chosen if chosen in SECTIONS else "timeline"
     with st.container(horizontal=True, key="sections"):
         for name, (title, _) in SECTIONS.items():
-            if st.button(title, key=f"section-{name}", type="primary" if name == chosen else "secondary"):
-                go("study", {"study": study, "section": name})
+            here = {"study": study, "section": name}
+            way(title, "study", here, key=f"section-{name}", style="primary" if name == chosen else "secondary")
     with errors_shown():
         SECTIONS[chosen][1](desk, study)
 
 
-def _all(desk: Desk, go: Go) -> None:
+def _all(desk: Desk) -> None:
     st.title("Studies")
     view = study_list(desk, page=asked_page("studies-page"))
     pager(view.pages, key="studies-page")
@@ -137,8 +138,7 @@ def _all(desk: Desk, go: Go) -> None:
         with st.container(border=True):
             st.markdown(f"**{plain(row.title)}**")
             st.caption(f"{plain(row.id)} · {row.status}")
-            if st.button("Open", key=row.id):
-                go("study", {"study": row.id})
+            way("Open", "study", {"study": row.id}, key=row.id)
 
 
 if __name__ == "__main__":

@@ -6,11 +6,11 @@ import streamlit as st
 
 from counterproof.ui.checking_bundles import bundle_view
 from counterproof.ui.desk import Desk
-from counterproof.ui.pages.layout import Go, described, errors_shown, show_listing
+from counterproof.ui.pages.layout import described, errors_shown, show_listing
 from counterproof.ui.quoting import plain
 
 
-def show(desk: Desk, go: Go) -> None:  # noqa: ARG001 - every page has these arguments
+def show(desk: Desk) -> None:
     """Verify what is dropped."""
     st.title("Verify a bundle")
     with errors_shown():
