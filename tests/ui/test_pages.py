@@ -19,9 +19,12 @@ from pathlib import Path
 import streamlit as st
 from counterproof.agents.study import open_workplace
 from counterproof.ui.desk import Desk
-from counterproof.ui.pages import {module}
-desk = Desk(workplace=open_workplace(Path({home!r})))
-{module}.{function}(desk, lambda name, where: st.text(f"to {{name}} {{dict(where)}}"))
+from counterproof.ui.pages import {module}, ways
+ways.arrive()
+if "page" in st.query_params:
+    st.text(f"to {{st.query_params.to_dict()}}")
+else:
+    {module}.{function}(Desk(workplace=open_workplace(Path({home!r}))))
 """
 
 
@@ -56,7 +59,7 @@ def test_inbox_lists_what_waits_and_leads_there(stages: dict[str, Site]) -> None
     site = stages[CheckpointKind.PLAN]
     page = _page(site.home, "inbox")
     assert "for: investigator or statistician" in _text(page)
-    assert f"to decide {{'checkpoint': '{site.study}.plan.1'}}" in _text(_press(page, "Look and decide"))
+    assert f"to {{'page': 'decide', 'checkpoint': '{site.study}.plan.1'}}" in _text(_press(page, "Look and decide"))
 
 
 def test_empty_inbox_says_so(tmp_path: Path) -> None:
@@ -222,4 +225,4 @@ def test_a_scenario_is_labelled_and_the_list_has_all(tmp_path: Path) -> None:
     workplace = open_workplace(tmp_path / "home")
     study = add_scenario(workplace)
     assert "no person reviewed it" in _text(_page(tmp_path / "home", "study", study=study))
-    assert f"to study {{'study': '{study}'}}" in _text(_press(_page(tmp_path / "home", "study"), "Open"))
+    assert f"to {{'page': 'study', 'study': '{study}'}}" in _text(_press(_page(tmp_path / "home", "study"), "Open"))
