@@ -21,7 +21,7 @@ from counterproof.ui.access.door import SIGN_IN, SIGN_OUT, cookie_name
 from counterproof.ui.access.people import person_of
 from counterproof.ui.common import workplace
 from counterproof.ui.desk import Desk, NotAllowed, Person
-from counterproof.ui.pages import decide, inbox, new, places, study, verify
+from counterproof.ui.pages import compare, decide, inbox, new, places, study, synthetic, verify
 from counterproof.ui.pages.layout import errors_shown
 from counterproof.ui.pages.ways import arrive, way
 from counterproof.ui.quoting import plain
@@ -42,6 +42,8 @@ _PAGES: dict[str, tuple[str, Callable[[Desk], None]]] = {
     "new": ("New study", new.show),
     "study": ("Studies", study.show),
     "verify": ("Verify", verify.show),
+    "synthetic": ("Synthetic", synthetic.show),
+    "compare": ("Compare", compare.show),
     "reviewers": ("Reviewers and policy", places.reviewers),
     "models": ("Models and budgets", places.models),
     "system": ("System", places.system),

@@ -29,7 +29,7 @@ from counterproof.ui.common import check_target, progress
 from counterproof.ui.output import say
 from counterproof.ui.vaults import open_vault
 
-CAMPAIGNS = "campaigns"
+CAMPAIGNS, REPORT = "campaigns", "report.html"
 
 
 def compare(
@@ -71,8 +71,11 @@ def compare(
         endpoints = stack.enter_context(_scripted(loaded.campaign))
         run = _run(planned, endpoints, _workers(planned, workers, scheduler, queue), tell=tell)
     table, spent = end_campaign(planned, run), spent_by(run.done)
+    page = report_page(loaded, table, list(run.done.values()))
+    for target in (planned.place.folder / REPORT, report):
+        if target is not None:
+            target.write_text(page, encoding="utf-8")
     if report is not None:
-        report.write_text(report_page(loaded, table, list(run.done.values())), encoding="utf-8")
         say(f"report: {report}")
     if run.troubles:
         first = next(iter(run.troubles.values()))

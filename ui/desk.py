@@ -18,7 +18,7 @@ from counterproof.agents.study import Workplace
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.reviewers import Role
 
-Command = Literal["read", "sign", "make a study", "go on with a study", "say what a column is", "export"]
+Command = Literal["read", "sign", "make a study", "go on with a study", "say what a column is", "export", "rate"]
 
 COMMANDS: dict[Command, frozenset[Role]] = {
     "read": frozenset(Role),
@@ -27,6 +27,7 @@ COMMANDS: dict[Command, frozenset[Role]] = {
     "go on with a study": frozenset({Role.INVESTIGATOR, Role.STATISTICIAN}),
     "say what a column is": frozenset({Role.INVESTIGATOR, Role.CUSTODIAN}),
     "export": frozenset({Role.INVESTIGATOR, Role.CUSTODIAN}),
+    "rate": frozenset(Role),
 }
 """In which roles a person may do what on the pages."""
 

@@ -35,18 +35,21 @@ def table_text(table: Table, spent: Mapping[str, Mapping[str, float]]) -> str:
     return "\n".join(lines)
 
 
+def score_of(row: Row) -> str:
+    """Return the score of a row, and in brackets what leaking cells would have claimed."""
+    score = "" if row.value is None else f"{row.value:.3f}"
+    return score if row.claimed is None else f"{score} [{row.claimed:.3f}]".strip()
+
+
 _HEAD = ("rank", "model", "score", "interval", "p (baseline)", "spread", "categories")
 
 
 def _cells(row: Row) -> tuple[str, ...]:
-    score = "" if row.value is None else f"{row.value:.3f}"
-    if row.claimed is not None:
-        score = f"{score} [{row.claimed:.3f}]".strip()
     between = "" if row.ci_low is None or row.ci_high is None else f"{row.ci_low:.3f}-{row.ci_high:.3f}"
     return (
         "-" if row.rank is None else str(row.rank),
         row.name,
-        score,
+        score_of(row),
         between,
         "" if row.baseline_p is None else f"{row.baseline_p:.4f}",
         "" if row.spread is None else f"{row.spread:.3f}",

@@ -11,59 +11,25 @@ from streamlit.testing.v1 import AppTest
 from counterproof.agents.study import open_study, open_workplace
 from counterproof.provenance.reviewers import CheckpointKind, Role
 from counterproof.provenance.store import Status
+from tests.ui.app_pages import labels_of, page_of, press, text_of
 from tests.ui.sites import DONE, PASSPHRASE, Site, add_reviewer, add_scenario, add_study
 
 At = Callable[[str], Site]
-_PAGE = """
-from pathlib import Path
-import streamlit as st
-from counterproof.agents.study import open_workplace
-from counterproof.ui.desk import Desk
-from counterproof.ui.pages import {module}, ways
-ways.arrive()
-if "page" in st.query_params:
-    st.text(f"to {{st.query_params.to_dict()}}")
-else:
-    {module}.{function}(Desk(workplace=open_workplace(Path({home!r}))))
-"""
-
-
-def _page(home: Path, page: str, **where: str) -> AppTest:
-    module, _, function = page.partition(".")
-    script = _PAGE.format(module=module, function=function or "show", home=str(home))
-    test = AppTest.from_string(script, default_timeout=30)
-    for name, value in where.items():
-        test.query_params[name] = value
-    return test.run()
 
 
 def _decide(site: Site, kind: CheckpointKind) -> AppTest:
-    return _page(site.home, "decide", checkpoint=site.checkpoint(kind))
-
-
-def _press(test: AppTest, label: str) -> AppTest:
-    (button,) = [button for button in test.button if button.label == label]
-    return button.click().run()
-
-
-def _labels(test: AppTest, kind: str) -> list[str]:
-    return [str(vars(element)["proto"].label) for element in test.get(kind)]
-
-
-def _text(test: AppTest) -> str:
-    shown = (test.title, test.markdown, test.caption, test.info, test.warning, test.error, test.success, test.text)
-    return "\n".join(str(element.value) for elements in shown for element in elements)
+    return page_of(site.home, "decide", checkpoint=site.checkpoint(kind))
 
 
 def test_inbox_lists_what_waits_and_leads_there(stages: dict[str, Site]) -> None:
     site = stages[CheckpointKind.PLAN]
-    page = _page(site.home, "inbox")
-    assert "for: investigator or statistician" in _text(page)
-    assert f"to {{'page': 'decide', 'checkpoint': '{site.study}.plan.1'}}" in _text(_press(page, "Look and decide"))
+    page = page_of(site.home, "inbox")
+    assert "for: investigator or statistician" in text_of(page)
+    assert f"to {{'page': 'decide', 'checkpoint': '{site.study}.plan.1'}}" in text_of(press(page, "Look and decide"))
 
 
 def test_empty_inbox_says_so(tmp_path: Path) -> None:
-    assert "Nothing waits for a decision" in _text(_page(tmp_path / "home", "inbox"))
+    assert "Nothing waits for a decision" in text_of(page_of(tmp_path / "home", "inbox"))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +48,7 @@ def test_each_checkpoint_is_shown_with_its_digest(stages: dict[str, Site], kind:
     page = _decide(site, kind)
     waiting = open_study(site.workplace, site.study).checkpoints.get(site.checkpoint(kind))
     assert not page.exception
-    assert words in _text(page)
+    assert words in text_of(page)
     assert waiting.subject in [code.value for code in page.code]
 
 
@@ -104,7 +70,7 @@ def test_exact_bytes_are_shown_when_asked_for(stages: dict[str, Site]) -> None:
 
 
 def test_nothing_is_chosen_beforehand(stages: dict[str, Site]) -> None:
-    page = _press(_decide(stages[CheckpointKind.PLAN], CheckpointKind.PLAN), "Go to signing")
+    page = press(_decide(stages[CheckpointKind.PLAN], CheckpointKind.PLAN), "Go to signing")
     assert [error.value for error in page.error] == ["No decision is chosen. Approve, edit, reject or withdraw."]
 
 
@@ -130,7 +96,7 @@ def _dialog(site: Site, decision: str = "approve") -> AppTest:
 
 def _sign(dialog: AppTest, passphrase: str) -> AppTest:
     dialog.text_input[1].set_value(passphrase)
-    return _press(dialog, "Sign")
+    return press(dialog, "Sign")
 
 
 def test_filled_in_decision_leads_to_a_confirmation(stages: dict[str, Site]) -> None:
@@ -138,8 +104,8 @@ def test_filled_in_decision_leads_to_a_confirmation(stages: dict[str, Site]) -> 
     page = _decide(site, CheckpointKind.PLAN)
     page.radio[0].set_value("approve")
     page.text_area[0].set_value("I read it.")
-    _press(page, "Go to signing")
-    assert "by **Ada Example** as **investigator**; meaning of the signature: **approval**" in _text(page)
+    press(page, "Go to signing")
+    assert "by **Ada Example** as **investigator**; meaning of the signature: **approval**" in text_of(page)
     digest = open_study(site.workplace, site.study).checkpoints.get(site.checkpoint(CheckpointKind.PLAN)).subject
     assert [code.value for code in page.code].count(digest) == 2
     assert [field.value for field in page.text_input] == [str(site.home / "keys" / "ada"), ""]
@@ -152,7 +118,7 @@ def test_a_decision_is_signed_in_the_confirmation(site_at: At, decision: str) ->
     signed = open_study(site.workplace, site.study).checkpoints.decision(site.checkpoint(CheckpointKind.PLAN))
     assert signed is not None
     assert (signed.decision.decision, signed.decision.comment) == (decision, "I read it.")
-    assert f"Decided: {decision} by Ada Example." in _text(_decide(site, CheckpointKind.PLAN))
+    assert f"Decided: {decision} by Ada Example." in text_of(_decide(site, CheckpointKind.PLAN))
 
 
 def test_a_wrong_passphrase_signs_nothing(site_at: At) -> None:
@@ -176,7 +142,7 @@ def test_an_edit_of_a_program_that_does_not_parse_is_refused(stages: dict[str, S
     assert {"New primary", "New replication"} < set(areas)
     areas["New primary"].set_value("import (")
     areas["Reason (stands in the record and in the signature)"].set_value("shorter")
-    _press(page, "Go to signing")
+    press(page, "Go to signing")
     assert "The primary program, line 1: it does not parse" in page.error[0].value
 
 
@@ -184,45 +150,45 @@ def test_nobody_in_the_role_is_said(stages: dict[str, Site], site_at: At) -> Non
     site = site_at(CheckpointKind.CODE)
     site.workplace.registry.revoke("ada", by="test")
     add_reviewer(site.workplace, "carl", roles=(Role.CUSTODIAN,))
-    assert "No reviewer may decide this checkpoint" in _text(_decide(site, CheckpointKind.CODE))
+    assert "No reviewer may decide this checkpoint" in text_of(_decide(site, CheckpointKind.CODE))
 
 
 @pytest.mark.parametrize("where", ["", "nonsense", "study-00000000.plan.1"], ids=["none", "no id", "unknown"])
 def test_a_wrong_address_is_said_and_raises_nothing(tmp_path: Path, where: str) -> None:
-    page = _page(tmp_path / "home", "decide", **({"checkpoint": where} if where else {}))
+    page = page_of(tmp_path / "home", "decide", **({"checkpoint": where} if where else {}))
     assert not page.exception
-    assert page.error if where else "No checkpoint is chosen" in _text(page)
+    assert page.error if where else "No checkpoint is chosen" in text_of(page)
 
 
 def test_a_changed_record_is_said(site_at: At) -> None:
     site = site_at(CheckpointKind.PLAN)
     path = site.home / "studies" / site.study / "record" / "events.jsonl"
     path.write_bytes(path.read_bytes().replace(b'"seq":3', b'"seq":4'))
-    for page in (_decide(site, CheckpointKind.PLAN), _page(site.home, "study", study=site.study)):
+    for page in (_decide(site, CheckpointKind.PLAN), page_of(site.home, "study", study=site.study)):
         assert not page.exception
         assert "Verification failed. Don't sign anything." in page.error[0].value
 
 
 def test_a_finished_study_names_its_bundle(stages: dict[str, Site]) -> None:
     site = stages[DONE]
-    page = _page(site.home, "study", study=site.study, section="report")
-    assert "Status: **done**" in _text(page)
-    assert "Download the bundle" in _labels(page, "download_button")
+    page = page_of(site.home, "study", study=site.study, section="report")
+    assert "Status: **done**" in text_of(page)
+    assert "Download the bundle" in labels_of(page, "download_button")
 
 
 def test_a_study_that_stopped_can_be_asked_to_go_on(site_at: At) -> None:
     site = site_at(CheckpointKind.PLAN)
     study = add_study(site.workplace, "http://127.0.0.1:9/v1")
     site.workplace.store.set_status(study, Status.STOPPED, "the endpoint is down")
-    page = _page(site.home, "study", study=study)
-    assert "the endpoint is down" in _text(page)
-    _press(page, "Ask the worker to go on")
+    page = page_of(site.home, "study", study=study)
+    assert "the endpoint is down" in text_of(page)
+    press(page, "Ask the worker to go on")
     assert site.workplace.store.study(study)["run_asked"]
-    assert "counterproof worker" in _text(_page(site.home, "study", study=study))
+    assert "counterproof worker" in text_of(page_of(site.home, "study", study=study))
 
 
 def test_a_scenario_is_labelled_and_the_list_has_all(tmp_path: Path) -> None:
     workplace = open_workplace(tmp_path / "home")
     study = add_scenario(workplace)
-    assert "no person reviewed it" in _text(_page(tmp_path / "home", "study", study=study))
-    assert f"to {{'page': 'study', 'study': '{study}'}}" in _text(_press(_page(tmp_path / "home", "study"), "Open"))
+    assert "no person reviewed it" in text_of(page_of(tmp_path / "home", "study", study=study))
+    assert f"to {{'page': 'study', 'study': '{study}'}}" in text_of(press(page_of(tmp_path / "home", "study"), "Open"))

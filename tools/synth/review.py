@@ -3,6 +3,7 @@
     session.json    the items, without what they are; the digest of the key
     key.json        which items are real; not for raters
     ratings.jsonl   one rating a line, appended: a session goes on where it was left
+    lock            held while a rating is written
 
 A rater says of each item whether it is real or synthetic, and scores realism and clinical plausibility from 1 to 5.
 
@@ -11,6 +12,7 @@ It does not cover who may rate: the real items are real, so raters must be allow
 
 from __future__ import annotations
 
+import fcntl
 import json
 import zlib
 from collections import Counter
@@ -31,6 +33,7 @@ from counterproof.tools.synth.evaluation.card import Assessment, rounded
 from counterproof.tools.synth.marks import MARKS
 
 SESSION, KEY, RATINGS = "session.json", "key.json", "ratings.jsonl"
+_LOCK = "lock"
 RATERS_MIN = 2
 Side = Literal["real", "synthetic"]
 SCORES = ("realism", "plausibility")
@@ -151,11 +154,17 @@ def left_for(session: Session, given: Sequence[Rating], rater: str) -> list[Item
 
 
 def rate(folder: Path, rating: Rating) -> None:
-    """Write a rating down.
+    """Write a rating down; several raters may do so at once.
 
     Raises:
         UsageError: the session has no such item, or the rater has rated it.
     """
+    with (folder / _LOCK).open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _append(folder, rating)
+
+
+def _append(folder: Path, rating: Rating) -> None:
     left = {item.id for item in left_for(open_session(folder), ratings_of(folder), rating.rater)}
     if rating.item not in left:
         raise UsageError(
