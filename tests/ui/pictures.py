@@ -18,9 +18,10 @@ from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.ui.pages.study import SECTIONS
 from counterproof.ui.web import launch
 from tests.ui.browsing import WIDTHS, chromium, grow, overflow, settle
+from tests.ui.kept_sets import SET, add_comparison, add_set
 from tests.ui.sites import DONE, Site, authored_endpoint, make_stages
 
-PLACES = ("verify", "reviewers", "models", "system")
+PLACES = ("verify", "synthetic", "compare", "reviewers", "models", "system")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,9 @@ def pictures(study: str) -> Iterator[Picture]:
     yield Picture(name="new", stage=DONE, query="page=new")
     for place in PLACES:
         yield Picture(name=place, stage=DONE, query=f"page={place}")
+    yield Picture(name="synthetic-set", stage=DONE, query=f"page=synthetic&set={SET}")
+    yield Picture(name="synthetic-rating", stage=DONE, query=f"page=synthetic&rate={SET}", clicks=_rate)
+    yield Picture(name="compare-ended", stage=DONE, query="page=compare", clicks=_open)
 
 
 def take(page: Page, url: str, picture: Picture, folder: Path) -> list[str]:
@@ -78,6 +82,8 @@ def main(folder: Path) -> int:
     wrong: list[str] = []
     with tempfile.TemporaryDirectory() as place, authored_endpoint() as endpoint, chromium() as browser:
         stages = make_stages(Path(place), endpoint)
+        add_set(stages[DONE].home)
+        add_comparison(stages[DONE].home, Path(place, "tasks"), ends=True)
         page = browser.new_page()
         for stage, site in stages.items():
             wrong += _of_stage(page, stage, site, folder)
@@ -96,6 +102,19 @@ def _of_stage(page: Page, stage: str, site: Site, folder: Path) -> list[str]:
 
 def _edit(page: Page) -> None:
     page.get_by_text("Edit: hand in").click()
+
+
+def _rate(page: Page) -> None:
+    page.get_by_label("Your name, as a rater").fill("ada")
+    page.get_by_label("Your name, as a rater").press("Enter")
+    page.get_by_role("button", name="Next").wait_for()
+
+
+def _open(page: Page) -> None:
+    page.get_by_role("button", name="Open").click()
+    page.get_by_role("button", name="Download the report").or_(
+        page.get_by_text("What the categories mean")
+    ).first.wait_for()
 
 
 def _sign(page: Page) -> None:

@@ -15,9 +15,22 @@ from streamlit.testing.v1 import AppTest
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.ui import web
-from tests.ui.sites import Site
+from tests.ui.sites import DONE, Site
 
 APP = Path(web.__file__).with_name("app.py")
+TITLES = {
+    "inbox": "Inbox",
+    "decide": "Decide",
+    "new": "New study",
+    "study": "Studies",
+    "verify": "Verify a bundle",
+    "synthetic": "Synthetic data",
+    "compare": "Comparisons of models",
+    "reviewers": "Reviewers and policy",
+    "models": "Models and budgets",
+    "system": "System",
+}
+"""What each page is headed with."""
 
 
 @pytest.fixture
@@ -28,9 +41,12 @@ def loopback() -> Iterator[None]:
     config.set_option("server.address", before)
 
 
-def _app(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> AppTest:
+def _app(monkeypatch: pytest.MonkeyPatch, *arguments: str, page: str = "") -> AppTest:
     monkeypatch.setattr(sys, "argv", [str(APP), *arguments])
-    return AppTest.from_file(APP, default_timeout=30).run()
+    app = AppTest.from_file(APP, default_timeout=30)
+    if page:
+        app.query_params["page"] = page
+    return app.run()
 
 
 @pytest.mark.usefixtures("loopback")
@@ -39,6 +55,24 @@ def test_every_page_says_that_it_is_single_user(monkeypatch: pytest.MonkeyPatch,
     assert not app.exception
     assert app.caption[0].value.startswith("Single-user mode")
     assert app.title[0].value == "Inbox"
+
+
+@pytest.mark.usefixtures("loopback")
+@pytest.mark.parametrize("page", sorted(TITLES))
+def test_every_page_is_shown_in_an_empty_store_and_in_a_full_one(
+    monkeypatch: pytest.MonkeyPatch, stages: dict[str, Site], tmp_path: Path, page: str
+) -> None:
+    for home in (tmp_path / "home", stages[DONE].home):
+        app = _app(monkeypatch, "--home", str(home), page=page)
+        assert not app.exception
+        assert app.title[0].value == TITLES[page]
+
+
+@pytest.mark.usefixtures("loopback")
+def test_there_is_a_way_to_every_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    app = _app(monkeypatch, "--home", str(tmp_path / "home"))
+    ways = {str(button.key).removeprefix("go-") for button in app.button if str(button.key).startswith("go-")}
+    assert ways == set(TITLES)
 
 
 @pytest.mark.usefixtures("loopback")

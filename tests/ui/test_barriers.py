@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.ui.access import FOLDER, Accounts
 from counterproof.ui.web import WebApp, launch
 from tests.ui.browsing import settle
+from tests.ui.kept_sets import add_comparison, add_set
 from tests.ui.pictures import Picture, pictures
 from tests.ui.sites import DONE, Site
 
@@ -32,6 +34,9 @@ _LOOKED_AT = {
     "study-report",
     "new",
     "verify",
+    "synthetic-set",
+    "synthetic-rating",
+    "compare-ended",
     "reviewers",
     "models",
     "system",
@@ -49,13 +54,18 @@ def _barriers(page: Page) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def served(stages: dict[str, Site]) -> Iterator[Callable[[str], str]]:
-    """A function that gives the address of the pages at a stage."""
+def served(stages: dict[str, Site], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], str]]:
+    """A function that gives the address of the pages at a stage; the last has a synthetic set and a comparison too."""
     started: dict[str, WebApp] = {}
 
     def url(stage: str) -> str:
         if stage not in started:
-            started[stage] = launch(stages[stage].home, 0)
+            folder = tmp_path_factory.mktemp("served")
+            home = Path(shutil.copytree(stages[stage].home, folder / "home"))
+            if stage == DONE:
+                add_set(home)
+                add_comparison(home, folder / "tasks", ends=True)
+            started[stage] = launch(home, 0)
         return started[stage].url
 
     yield url
