@@ -13,7 +13,7 @@ from counterproof.agents.context import StudyContext
 from counterproof.agents.nodes._checkpoint import put_up
 from counterproof.agents.nodes._statement import make_statement_for
 from counterproof.agents.nodes.release_checkpoint import check_released
-from counterproof.agents.prompts import fill, shown
+from counterproof.agents.prompts import few_digits, fill, shown
 from counterproof.agents.reasons import answered, pending
 from counterproof.agents.settings import exposure_in_words
 from counterproof.agents.state import StudyState
@@ -35,7 +35,9 @@ def report(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
     task = fill(
         "reporter_task",
         plan=shown(ctx.json(state["plan"])),
-        released=shown(released["results"] if sees else [_without_values(result) for result in released["results"]]),
+        released=shown(
+            few_digits(released["results"]) if sees else [_without_values(result) for result in released["results"]]
+        ),
         checks=shown(released["checks"] if sees else sorted(released["checks"])),
         feedback=ctx.text(state["feedback"]) if state.get("feedback") else "",
     )

@@ -19,6 +19,7 @@ from typing import Any
 from counterproof.agents.settings import StudySettings
 
 _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
+_DIGITS = 5
 _HEAD = re.compile(r"<!-- version ([0-9]+)\n[^>]+\n-->\n")
 
 
@@ -51,6 +52,18 @@ def source_of(name: str) -> str:
 def shown(value: Any) -> str:
     """Return a document as it stands in a prompt: indented JSON with sorted keys."""
     return _visible(json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False))
+
+
+def few_digits(value: Any) -> Any:
+    """Return a document whose broken numbers have five significant digits.
+
+    A model needs no more, and the last digits differ between processors: so the same study asks the same everywhere.
+    """
+    if isinstance(value, float) and not value.is_integer():
+        return float(f"{value:.{_DIGITS}g}")
+    if isinstance(value, dict):
+        return {name: few_digits(inner) for name, inner in value.items()}
+    return [few_digits(inner) for inner in value] if isinstance(value, list) else value
 
 
 def quoted(text: str) -> str:

@@ -26,3 +26,13 @@ def _parts(name: str) -> list[str]:
 def test_a_part_that_is_missing_is_named() -> None:
     with pytest.raises(KeyError, match="packages"):
         prompts.fill("programmer")
+
+
+def test_last_digits_that_processors_disagree_on_do_not_reach_a_prompt() -> None:
+    here = {"value": 2.021943573667716, "n": 228, "p": [4.4963766183685035e-297, None, 228.0], "id": "2.0219435"}
+    there = {"value": 2.0219435736677163, "n": 228, "p": [4.496376619185456e-297, None, 228.0], "id": "2.0219435"}
+    assert (
+        prompts.few_digits(here)
+        == prompts.few_digits(there)
+        == {**here, "value": 2.0219, "p": [4.4964e-297, None, 228.0]}
+    )
