@@ -21,6 +21,7 @@ from counterproof.ui.access.door import SIGN_IN, SIGN_OUT, cookie_name
 from counterproof.ui.access.people import person_of
 from counterproof.ui.common import workplace
 from counterproof.ui.desk import Desk, NotAllowed, Person
+from counterproof.ui.history import only_example
 from counterproof.ui.pages import compare, decide, inbox, new, places, study, synthetic, verify
 from counterproof.ui.pages.layout import errors_shown
 from counterproof.ui.pages.ways import arrive, way
@@ -108,6 +109,8 @@ def _show_page(desk: Desk) -> None:
     with st.container(horizontal=True):
         for name, (title, _) in _PAGES.items():
             way(title, name, key=f"go-{name}", style="tertiary")
+    if "page" not in st.query_params and (example := only_example(desk)):
+        st.query_params.from_dict({"page": "study", "study": example})
     _, show = _PAGES.get(st.query_params.get("page", ""), _PAGES["inbox"])
     show(desk)
 

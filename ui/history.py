@@ -132,6 +132,19 @@ def study_list(desk: Desk, *, page: int = 1) -> StudyList:
     )
 
 
+def only_example(desk: Desk) -> str:
+    """Return the id of the example study where the store has no other; "" where it has.
+
+    Raises:
+        NotAllowed: nobody is there.
+    """
+    desk.require("read")
+    rows = desk.workplace.store.newest(2)
+    if len(rows) != 1 or open_study(desk.workplace, rows[0]["id"]).settings.mode != "scenario":
+        return ""
+    return str(rows[0]["id"])
+
+
 def study_view(desk: Desk, study_id: str, *, now: datetime | None = None) -> StudyView:
     """Return where a study stands.
 

@@ -20,12 +20,14 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from counterproof.provenance.errors import MachineTrouble, UsageError
 from counterproof.ui import environment
 from counterproof.ui.access.settings import provider_settings
+from counterproof.ui.example import begin_example
 
 ADDRESS = "127.0.0.1"
 HOSTS = (ADDRESS, "localhost")
@@ -67,10 +69,10 @@ class WebApp:
             self.process.wait()
 
 
-def start(home: Path, port: int = 8501) -> int:
+def start(home: Path, port: int = 8501, *, example: bool = False) -> int:
     """Show the pages of a store until Ctrl-C or SIGTERM; return the exit code, 0 when told to stop.
 
-    Only the main thread of a process may call this.
+    With `example`, a store without studies gets the example study. Only the main thread of a process may call this.
 
     Raises:
         UsageError: the port is taken.
@@ -80,6 +82,8 @@ def start(home: Path, port: int = 8501) -> int:
     app = launch(home, port)
     try:
         print(f"Counterproof is at {app.url} (this machine only). Ctrl-C ends it.", file=sys.stderr)
+        if example:
+            begin_example(home.resolve(), env=_passed_on(_PASSED_ON))
         return app.process.wait()
     except KeyboardInterrupt:
         return 0
@@ -105,7 +109,7 @@ def launch(home: Path, port: int = 8501, *, wait_s: float = 30) -> WebApp:
     process = subprocess.Popen(
         command(home.resolve(), port),
         cwd=_SERVED.parent,
-        env={name: value for name, value in environment.for_subprocess().items() if name in passed_on},
+        env=_passed_on(passed_on),
         stdin=subprocess.DEVNULL,
         stdout=2,  # its banner and tracebacks: standard output is for what a command gives
     )
@@ -127,6 +131,10 @@ def command(home: Path, port: int) -> list[str]:
         *(f"--server.port={port}", *options),
         *("--", "--home", str(home)),
     ]
+
+
+def _passed_on(names: Collection[str]) -> dict[str, str]:
+    return {name: value for name, value in environment.for_subprocess().items() if name in names}
 
 
 def _wait_for(app: WebApp, wait_s: float) -> None:

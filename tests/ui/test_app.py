@@ -12,10 +12,15 @@ import pytest
 from streamlit import config
 from streamlit.testing.v1 import AppTest
 
+from counterproof.agents.study import open_workplace
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.reviewers import CheckpointKind
-from counterproof.ui import web
-from tests.ui.sites import DONE, Site
+from counterproof.provenance.store import Status
+from counterproof.ui import environment, web
+from counterproof.ui.desk import Desk
+from counterproof.ui.example import begin_example
+from counterproof.ui.history import only_example, study_view
+from tests.ui.sites import DONE, Site, add_scenario
 
 APP = Path(web.__file__).with_name("app.py")
 TITLES = {
@@ -115,3 +120,28 @@ def test_the_pages_end_with_the_process_that_started_them(tmp_path: Path) -> Non
     process.stderr.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
+
+
+def test_the_pages_of_a_new_store_open_on_an_example_and_stay_silent_when_there_is_a_study(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    begin_example(home, env=environment.for_subprocess()).wait(120)
+    desk = Desk(workplace=open_workplace(home))
+    study = only_example(desk)
+    view = study_view(desk, study)
+    assert (view.status, view.is_scenario, view.bundle) == (Status.DONE, True, home / "studies" / study / "bundle.zip")
+    begin_example(home, env=environment.for_subprocess()).wait(120)
+    assert only_example(desk) == study
+    add_scenario(desk.workplace)
+    assert only_example(desk) == ""
+
+
+@pytest.mark.usefixtures("loopback")
+def test_an_address_without_a_page_is_the_example_until_there_is_another_study(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    study = add_scenario(open_workplace(home))
+    app = _app(monkeypatch, "--home", str(home))
+    assert app.query_params["study"] == study
+    assert "no person reviewed it" in app.warning[-1].value
+    assert _app(monkeypatch, "--home", str(home), page="inbox").title[0].value == "Inbox"

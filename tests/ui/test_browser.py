@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 import re
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from counterproof.agents.study import Workplace, open_study, open_workplace
 from counterproof.provenance.reviewers import CheckpointKind
@@ -186,6 +187,34 @@ def test_edited_code_is_checked_then_signed(
     _sign(page, PASSPHRASE)
     expect(page.get_by_text("Decided: edit by Ada Example.")).to_be_visible()
     assert site.workplace.store.study(site.study)["run_asked"]
+
+
+def test_a_network_that_is_cut_while_a_person_signs_loses_nothing(
+    page: Page, serve: Callable[[Path], WebApp], site_at: Callable[[str], Site]
+) -> None:
+    site, lines, is_cut = site_at(CheckpointKind.PLAN), list[WebSocketRoute](), threading.Event()
+
+    def between(line: WebSocketRoute) -> None:
+        if is_cut.is_set():
+            line.close()
+            return
+        line.connect_to_server()
+        lines.append(line)
+
+    page.route_web_socket(re.compile("_stcore/stream"), between)
+    page.goto(f"{serve(site.home).url}/?page=decide&checkpoint={site.checkpoint(CheckpointKind.PLAN)}")
+    _fill_in(page, "Approve", "I read it.")
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_label("Passphrase")).to_be_visible()
+    is_cut.set()
+    lines[-1].close()
+    expect(page.get_by_role("button", name="Inbox", exact=True)).to_be_disabled()  # as is everything else
+    assert _decisions(site.workplace, site.study) == []
+    is_cut.clear()
+    expect(dialog.get_by_label("Passphrase")).to_be_enabled()
+    _sign(page, PASSPHRASE)
+    expect(page.get_by_text("Decided: approve by Ada Example.")).to_be_visible()
+    assert _decisions(site.workplace, site.study) == ["plan approve"]
 
 
 def test_the_study_page_is_reached_by_its_address(
