@@ -31,10 +31,12 @@ SINGLE_USER = (
     "Single-user mode: to sign, your key file is opened on this machine by this page's process. "
     "Nobody signs in; whoever can open this page can read it."
 )
-# Streamlit 1.67 fades captions to a contrast of less than 4.5 to 1 (WCAG 2.1, 1.4.3).
-_CAPTIONS = (
+# Streamlit 1.67 fades captions to a contrast of less than 4.5 to 1 (WCAG 2.1, 1.4.3), and lets the longest word of a
+# cell push a table beyond a narrow screen.
+_STYLE = (
     "<style>[data-testid=stCaptionContainer], [data-testid=stCaptionContainer] * "
-    "{color: inherit !important; opacity: 1 !important}</style>"
+    "{color: inherit !important; opacity: 1 !important}"
+    "[data-testid=stMain] :is(td, th), [data-testid=stMain] :is(td, th) * {overflow-wrap: anywhere !important}</style>"
 )
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _PAGES: dict[str, tuple[str, Callable[[Desk], None]]] = {
@@ -70,7 +72,7 @@ def named_home(arguments: list[str]) -> Path | None:
 
 
 def _show() -> None:
-    st.html(_CAPTIONS)
+    st.html(_STYLE)
     if st.get_option("server.address") not in _LOOPBACK or st.get_option("server.enableAgentApi"):
         st.error(
             "These pages are reachable from other machines, or by programs that click. Nothing is shown. "

@@ -88,7 +88,6 @@ def test_a_hostile_study_is_only_text(hostile: Hostile, query: str) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.xfail(strict=True, reason="the table of decisions has four columns and is 17 pixels too wide")
 def test_the_report_fits_a_narrow_screen(hostile: Hostile) -> None:
     page = hostile.open(_REPORT.format(study=hostile.study))
     page.set_viewport_size({"width": 390, "height": 900})
