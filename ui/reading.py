@@ -79,6 +79,7 @@ def _read(kind: CheckpointKind, subject: dict[str, Any], blobs: Blobs, earlier: 
 def _plan(subject: dict[str, Any], earlier: Earlier) -> PlanPart:
     readable = subject["readable"]
     listings = [
+        *_replaced(subject.get("replaces")),
         _data(subject["data"]),
         noticed_listing(subject["noticed"]),
         _identifiers(subject["identifiers"]),
@@ -100,6 +101,18 @@ def _plan(subject: dict[str, Any], earlier: Earlier) -> PlanPart:
         codebook=_codebook(subject),
         changes=changes(before, subject["editable"], title="Changed since the plan that was shown before"),
     )
+
+
+def _replaced(before: dict[str, Any] | None) -> list[Listing]:
+    """Return what a plan changes of the locked one that it replaces; nothing for a first plan."""
+    if before is None:
+        return []
+    opened = "had" if before["data_were_open"] else "had not"
+    title = (
+        f"What version {before['version'] + 1} changes of version {before['version']} (approved at "
+        f"{before['checkpoint']}); the real data {opened} been opened"
+    )
+    return [Listing(title=title, rows=_t(before["changes"]), empty="Nothing.")]
 
 
 def _codebook(subject: dict[str, Any]) -> str:

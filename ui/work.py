@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from counterproof.agents.study import OpenStudy, open_study
+from counterproof.provenance.plan_versions import plan_versions as locked_versions
 from counterproof.provenance.record import Event
 from counterproof.provenance.transparency.bodies import Bodies
 from counterproof.provenance.transparency.programs import read_programs
@@ -19,6 +20,7 @@ from counterproof.tools.report import flow_diagram
 from counterproof.tools.results import Flow
 from counterproof.ui.desk import Desk
 from counterproof.ui.differences import changes, side_by_side
+from counterproof.ui.rendering import version_text
 from counterproof.ui.subjects import Listing, Sides
 
 
@@ -30,6 +32,8 @@ class PlanVersion:
     markdown: str
     changes: Listing
     """Against the version before."""
+    why: str
+    """Why it took the place of a locked version; "" where it did not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +86,18 @@ def plan_versions(desk: Desk, study_id: str) -> tuple[PlanVersion, ...]:
     study = _study(desk, study_id)
     found: list[PlanVersion] = []
     before: dict[str, Any] | None = None
+    events = study.record.of_type("plan.locked", "decision.recorded", "gate.opened")
+    locked = {version.event: version for version in locked_versions(events, study.record.blobs.get)}
     for event in study.record.of_type("plan.drafted", "plan.locked"):
         plan = Plan.model_validate_json(study.record.blobs.get(event.ref("plan").sha256))
         content = plan.model_dump(mode="json")
-        word = "Locked" if event.type == "plan.locked" else f"Draft {event.data['round']}"
+        version = locked.get(event.seq)
+        word = f"Draft {event.data['round']}" if version is None else f"Version {version.number}, locked"
+        why = version_text(version) if version is not None and version.reasons else ""
         against = changes(content if before is None else before, content, title="Changed since the version before")
-        found.append(PlanVersion(name=f"{word} ({event.ts[:16]} UTC)", markdown=readable_plan(plan), changes=against))
+        found.append(
+            PlanVersion(name=f"{word} ({event.ts[:16]} UTC)", markdown=readable_plan(plan), changes=against, why=why)
+        )
         before = content
     return tuple(reversed(found))
 

@@ -1,6 +1,7 @@
 """◆3 release: the output checker lets results cross from the secure side, item by item.
 
-Before this, nothing computed from real data reaches the model or the report.
+Before this, nothing computed from real data reaches the model or the report; so the reason that goes back to the plan
+from here holds no digit (`provenance.rules`).
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from langgraph.types import Command, interrupt
 from counterproof.agents.context import StudyContext
 from counterproof.agents.executions import Output, media_of, recorded_outcome, results_of
 from counterproof.agents.nodes._checkpoint import decided, hear, put_up, withdrawn
+from counterproof.agents.nodes._replanning import back_to_plan
 from counterproof.agents.state import StudyState
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import ToolFailed, VerificationFailed
 from counterproof.provenance.record import Ref
 from counterproof.provenance.reviewers import CheckpointKind
 
-Goto = Literal["release_checkpoint", "report", "export"]
+Goto = Literal["plan", "release_checkpoint", "report", "export"]
 
 
 def release_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
@@ -30,6 +32,8 @@ def release_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Com
     decision = decided(ctx, state, CheckpointKind.RELEASE)
     if decision.decision == "withdraw":
         return Command(goto="export", update=withdrawn(decision))
+    if decision.decision == "replan":
+        return Command(goto="plan", update=back_to_plan(ctx, state, decision))
     if decision.decision == "reject":
         reason = f"the release was rejected: {decision.comment}"
         return Command(goto="export", update={"ended": "rejected", "reason": reason})

@@ -11,6 +11,7 @@ import click
 
 from counterproof.agents.study import OpenStudy, open_study, study_of
 from counterproof.provenance.labels import mode_notice
+from counterproof.provenance.plan_versions import plan_versions
 from counterproof.provenance.store import ENDED, Status
 from counterproof.ui.common import home_option, workplace
 from counterproof.ui.output import emit, escaped, json_option, say, write
@@ -45,12 +46,14 @@ def command(what: str | None, editable: bool, saw: bool, refused: bool, home: Pa
     else:
         study = open_study(place, what)
         events = study.record.events()
+        versions = plan_versions(events, study.record.blobs.get)
         row = place.store.study(what)
         value = {
             **row,
+            "plan_versions": [vars(version) for version in versions],
             "events": [{"seq": event.seq, "type": event.type, "ts": event.ts, **event.data} for event in events],
         }
-        emit(value, study_text(row, events, _checks(study)), as_json=as_json)
+        emit(value, study_text(row, events, _checks(study), versions), as_json=as_json)
         _advise(row, study)
 
 

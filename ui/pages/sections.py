@@ -28,6 +28,8 @@ def plan(desk: Desk, study: str) -> None:
         st.caption("There is no plan yet.")
         return
     version = _chosen("Version", versions, [one.name for one in versions], key="plan-version")
+    if version.why:
+        st.caption(plain(version.why.removeprefix("- ").capitalize()))
     if version.changes.rows:
         show_listing(version.changes)
     with st.container(border=True):
