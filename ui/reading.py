@@ -315,17 +315,9 @@ def _result(result: dict[str, Any]) -> dict[str, str]:
 
 
 def _release(subject: dict[str, Any], blobs: Blobs) -> ReleasePart:
-    numbers = [item for item in subject["items"] if "/" not in item["id"]]
-    files = [item for item in subject["items"] if item not in numbers]
-    rows = [
-        {
-            "item": item["id"].removeprefix("result:"),
-            "verdict": item["verdict"],
-            "shows": item["shows"],
-            "findings": "; ".join(map(finding_text, item["findings"])) or "none",
-        }
-        for item in numbers
-    ]
+    warned = [item for item in subject["items"] if item["id"].startswith("warning:")]
+    files = [item for item in subject["items"] if "/" in item["id"]]
+    numbers = [item for item in subject["items"] if item not in warned and item not in files]
     checks = [
         {"verdict": made["verdict"], "check": made["title"], "evidence": "; ".join(made["evidence"])}
         for made in subject["checks"]
@@ -342,13 +334,23 @@ def _release(subject: dict[str, Any], blobs: Blobs) -> ReleasePart:
         for row in subject["comparison"]
     ]
     return ReleasePart(
-        numbers=Listing(title="Numbers", rows=_t(rows), empty="None."),
+        numbers=Listing(title="Numbers", rows=_t(list(map(_item, numbers))), empty="None."),
         files=tuple(_file(item, blobs) for item in files),
         listings=(
+            Listing(title="Warnings of the libraries", rows=_t(list(map(_item, warned))), empty="None was seen."),
             Listing(title="Checks", rows=_t(checks), empty="No check was run: that is a failure."),
             Listing(title="Primary program against replication", rows=_t(compared), empty="Nothing was compared."),
         ),
     )
+
+
+def _item(item: dict[str, Any]) -> dict[str, str]:
+    return {
+        "item": item["id"].removeprefix("result:"),
+        "verdict": item["verdict"],
+        "shows": item["shows"],
+        "findings": "; ".join(map(finding_text, item["findings"])) or "none",
+    }
 
 
 def _file(item: dict[str, Any], blobs: Blobs) -> FileItem:

@@ -16,6 +16,7 @@ from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import CheckpointKind, meaning_of
 from counterproof.provenance.twins import twin_lines, twin_rows
 from counterproof.tools.exposure import IN_WORDS, Exposure
+from counterproof.tools.library_warnings import LibraryWarning
 from counterproof.ui.output import json_text, plain
 
 
@@ -53,7 +54,11 @@ def _meanings(kind: CheckpointKind) -> str:
 
 
 def study_text(
-    row: dict[str, Any], events: list[Event], checks: list[dict[str, Any]], versions: Sequence[PlanVersion] = ()
+    row: dict[str, Any],
+    events: list[Event],
+    checks: list[dict[str, Any]],
+    versions: Sequence[PlanVersion] = (),
+    warned: Sequence[LibraryWarning] = (),
 ) -> str:
     """Return the history of a study for reading, with the locked versions of its plan where there are several."""
     lines = [f"{row['id']}: {row['title']}", f"Status: {row['status']} {row['detail']}".rstrip()]
@@ -71,6 +76,8 @@ def study_text(
     if checks:
         lines += ["", "Checks (secure side: may hold numbers that are not released)"]
         lines += _checks(checks)
+    if warned:
+        lines += ["", "Warnings of the libraries (secure side, too)", *(f"- {one.in_words()}" for one in warned)]
     return plain("\n".join(lines))
 
 

@@ -15,6 +15,7 @@ from counterproof.provenance.plan_versions import plan_versions as locked_versio
 from counterproof.provenance.record import Event
 from counterproof.provenance.transparency.bodies import Bodies
 from counterproof.provenance.transparency.programs import read_programs
+from counterproof.tools.library_warnings import LibraryWarning
 from counterproof.tools.plan import Plan, readable_plan
 from counterproof.tools.report import flow_diagram
 from counterproof.tools.results import Flow
@@ -71,6 +72,8 @@ class ResultsView:
     """The number that was asked for; "" for none."""
     files: tuple[ReleasedFile, ...]
     suppressed: tuple[str, ...]
+    warnings: Listing
+    """What the libraries warned of, as far as it was released."""
     flow: str
     """The diagram of participants as SVG; "" where there is none."""
 
@@ -165,7 +168,9 @@ def results_view(desk: Desk, study_id: str, *, result: str = "") -> ResultsView:
     events = study.record.of_type("results.released")
     empty = Listing(title="Numbers", rows=(), empty="Nothing is released yet.")
     if not events:
-        return ResultsView(numbers=empty, lineage=empty, ids=(), result="", files=(), suppressed=(), flow="")
+        return ResultsView(
+            numbers=empty, lineage=empty, ids=(), result="", files=(), suppressed=(), warnings=empty, flow=""
+        )
     released = json.loads(study.record.blobs.get(events[-1].ref("released").sha256))
     known = {one["id"]: one for one in released["results"]}
     named = result if result in known else ""
@@ -182,6 +187,7 @@ def results_view(desk: Desk, study_id: str, *, result: str = "") -> ResultsView:
         result=named,
         files=tuple(files),
         suppressed=tuple(map(str, released["suppressed"])),
+        warnings=_warnings(released),
         flow=flow_diagram(Flow.model_validate(flow)) if flow else "",
     )
 
@@ -189,6 +195,15 @@ def results_view(desk: Desk, study_id: str, *, result: str = "") -> ResultsView:
 def _study(desk: Desk, study_id: str) -> OpenStudy:
     desk.require("read")
     return open_study(desk.workplace, study_id)
+
+
+def _warnings(released: dict[str, Any]) -> Listing:
+    found = [LibraryWarning.model_validate(raw) for raw in released.get("warnings", [])]
+    return Listing(
+        title="Warnings of the libraries",
+        rows=tuple({"program": one.program, "warning": one.in_words()} for one in found),
+        empty="None was released.",
+    )
 
 
 def _row(one: dict[str, Any]) -> dict[str, str]:

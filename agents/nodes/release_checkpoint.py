@@ -21,6 +21,8 @@ from counterproof.provenance.errors import ToolFailed, VerificationFailed
 from counterproof.provenance.record import Ref
 from counterproof.provenance.reviewers import CheckpointKind
 
+_KEPT = frozenset({"checks", "comparison", "execution", "warnings"})
+"""What an edit of the verdicts leaves as it was put up."""
 Goto = Literal["plan", "release_checkpoint", "report", "export"]
 
 
@@ -40,7 +42,7 @@ def release_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Com
     if decision.decision == "edit":
         subject = ctx.checkpoints.subject(decision.checkpoint)
         verdicts = ctx.json(decision.edited)
-        kept = {key: subject[key] for key in ("checks", "comparison", "execution")}
+        kept = {name: value for name, value in subject.items() if name in _KEPT}
         items = [{**item, "verdict": verdicts[item["id"]]} for item in subject["items"]]
         update = put_up(ctx, state, CheckpointKind.RELEASE, {**kept, "items": items, "editable": verdicts})
         return Command(goto="release_checkpoint", update=update)
@@ -85,6 +87,7 @@ def released_document(ctx: StudyContext, checkpoint: str) -> tuple[dict[str, Any
         "results": [item.model_dump(mode="json") for item in results.results if f"result:{item.id}" in passed],
         "flow": flow.model_dump(mode="json", by_alias=True) if "flow" in passed else None,
         "files": [_opened(ctx, output) for output in files],
+        "warnings": [warning for id_, warning in subject.get("warnings", {}).items() if id_ in passed],
         "suppressed": sorted(item["id"] for item in subject["items"] if item["verdict"] != "release"),
         "checks": {made["id"]: made["verdict"] for made in subject["checks"]},
     }

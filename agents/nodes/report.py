@@ -23,10 +23,12 @@ from counterproof.provenance.labels import mode_notice
 from counterproof.provenance.numbers import to_markdown
 from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind
 from counterproof.tools import Part, Plan, ReportText, Result, deviations, format_number, render
+from counterproof.tools.library_warnings import LibraryWarning
 from counterproof.tools.plan.changes import changes_between
 from counterproof.tools.report import Documents, reporting_items
 from counterproof.tools.report.deviations import HEAD as DEVIATIONS_HEAD
 from counterproof.tools.report.versions import versions_of_plan
+from counterproof.tools.report.warned import warnings_table
 
 
 def report(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
@@ -150,6 +152,7 @@ def _appendix(plan: Plan, released: dict[str, Any], results: dict[str, Result]) 
     return {
         "released numbers": parts,
         "participants": _participants(released["flow"]),
+        "warnings of the libraries": [_text("\n".join(_warnings(released)) + "\n")],
         "deviations from the plan": [_text(table + "\n")],
         **({"reporting items": [_text("\n".join(items) + "\n")]} if items else {}),
     }
@@ -167,6 +170,11 @@ def _versions(ctx: StudyContext) -> dict[str, list[Part]]:
 def _cell(text: str) -> str:
     """Return a program's words as they may stand in a table."""
     return " ".join(text.split()).replace("|", "\\|")
+
+
+def _warnings(released: dict[str, Any]) -> list[str]:
+    held_back = sum(id_.startswith("warning:") for id_ in released["suppressed"])
+    return warnings_table([LibraryWarning.model_validate(raw) for raw in released["warnings"]], held_back=held_back)
 
 
 def _participants(flow: dict[str, Any] | None) -> list[Part]:

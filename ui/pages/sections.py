@@ -72,6 +72,8 @@ def results(desk: Desk, study: str) -> None:
             show_figure(item.content, item.name)
         else:
             show_code(item.content.decode("utf-8", errors="replace"))
+    if view.warnings.rows:
+        show_listing(view.warnings)
     if view.suppressed:
         st.markdown(f"**Suppressed.** {plain(', '.join(view.suppressed))}")
     if view.flow:
