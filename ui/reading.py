@@ -336,8 +336,8 @@ def _release(subject: dict[str, Any], blobs: Blobs) -> ReleasePart:
     return ReleasePart(
         numbers=Listing(title="Numbers", rows=_t(list(map(_item, numbers))), empty="None."),
         files=tuple(_file(item, blobs) for item in files),
+        warnings=Listing(title="Warnings of the libraries", rows=_t(list(map(_item, warned))), empty="None was seen."),
         listings=(
-            Listing(title="Warnings of the libraries", rows=_t(list(map(_item, warned))), empty="None was seen."),
             Listing(title="Checks", rows=_t(checks), empty="No check was run: that is a failure."),
             Listing(title="Primary program against replication", rows=_t(compared), empty="Nothing was compared."),
         ),

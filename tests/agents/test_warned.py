@@ -64,7 +64,7 @@ def test_a_warning_is_recorded_put_up_released_and_in_the_report(lab: Lab) -> No
     assert _items(subject) == {"warning:1": ("primary program, RuntimeWarning: the fit is poor (once)", "release")}
     shown = decision_view(Desk(workplace=lab.workplace), lab.waiting(study).id).part
     assert isinstance(shown, ReleasePart)
-    assert [row["item"] for row in shown.listings[0].rows] == ["warning:1"]
+    assert [row["item"] for row in shown.warnings.rows] == ["warning:1"]
     assert "warning:1" not in [row["item"] for row in shown.numbers.rows]
     assert "| primary | RuntimeWarning | the fit is poor | 1 times |" in _finish(lab, study)
     assert len(results_view(Desk(workplace=lab.workplace), study).warnings.rows) == 1
