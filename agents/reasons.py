@@ -1,8 +1,8 @@
 """Answers to a reviewer's reasons: what was rejected comes back with an answer to each reason.
 
-The reasons are those of the last decision in the record, while that is a rejection of the checkpoint in question; so a
-study that goes on after a crash asks the same. The answers stand in the subject of the next checkpoint, beside the
-reasons, and `verify` demands them.
+The reasons are those of the last decision in the record, while that is a rejection of the checkpoint in question, or
+sends the study back to it; so a study that goes on after a crash asks the same. The answers stand in the subject of the
+next checkpoint, beside the reasons, and `verify` demands them.
 
 It does not cover whether an answer is true.
 """
@@ -15,6 +15,7 @@ from typing import Any
 
 from counterproof.agents.context import StudyContext
 from counterproof.provenance.reasons import reasons_in
+from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import CheckpointKind
 
 FIELD = "answers_to_reasons"
@@ -22,9 +23,9 @@ ANSWER_MAX = 5_000
 
 
 def pending(ctx: StudyContext, kind: CheckpointKind) -> tuple[str, ...]:
-    """Return the reasons that wait for answers; none unless the last decision rejected this kind of checkpoint."""
+    """Return the reasons that wait for answers; none unless the last decision led back to this kind of checkpoint."""
     last = ctx.record.of_type("decision.recorded")[-1:]
-    if not last or (last[0].data["kind"], last[0].data["decision"]) != (kind, "reject"):
+    if not last or kind is not _back_to(last[0]):
         return ()
     return reasons_in(ctx.json(last[0].ref("statement").sha256)["comment"])
 
@@ -37,6 +38,16 @@ def answered(ctx: StudyContext, kind: CheckpointKind, answers: Sequence[str], **
     last = ctx.record.of_type("decision.recorded")[-1].data
     by = {"checkpoint": last["checkpoint"], "by": last["reviewer"]["name"], **more}
     return [{**by, "reason": reason, "answer": answer} for reason, answer in zip(reasons, answers, strict=True)]
+
+
+def _back_to(decided: Event) -> CheckpointKind | None:
+    match decided.data["decision"]:
+        case "reject":
+            return CheckpointKind(decided.data["kind"])
+        case "replan":
+            return CheckpointKind.PLAN
+        case _:
+            return None
 
 
 def numbered(reasons: Sequence[str]) -> str:

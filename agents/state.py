@@ -21,7 +21,7 @@ class StudyState(TypedDict, total=False):
     twin: dict[str, str]
     """Digest of each twin file by name."""
     round: dict[str, int]
-    """How often each part was begun: plan, code, report."""
+    """How often each part was begun: plan, code, report; `before_this_plan`: drafts up to the plan's last lock."""
     opened: dict[str, int]
     """How many checkpoints of each kind were put up."""
     repairs: int
@@ -34,6 +34,8 @@ class StudyState(TypedDict, total=False):
     """Digest of each program by role."""
     turns: dict[str, list[str]]
     """Conversation of each role: `assistant:<digest>` and `user:<digest>`, in order."""
+    written: dict[str, int]
+    """Programs of each role that were written for earlier versions of the plan."""
     twin_runs: dict[str, str]
     """Digest of the outcome on the twin by role, for programs that work."""
     executions: dict[str, str]

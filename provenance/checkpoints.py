@@ -27,7 +27,7 @@ from counterproof.provenance.decisions import (
 )
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import CounterproofError, UsageError, VerificationFailed
-from counterproof.provenance.permissions import CheckpointKind
+from counterproof.provenance.permissions import CheckpointKind, decisions_at
 from counterproof.provenance.record import Actor, Event, Record
 from counterproof.provenance.reviewers import Registry, Reviewer
 from counterproof.provenance.rules import broken_rule
@@ -137,8 +137,8 @@ class Checkpoints:
             edited: for `edit`, the new content of the subject's editable part.
 
         Raises:
-            UsageError: somebody decided before, the subject is another one than was seen, an edit has no new content,
-                or the reviewer may not decide this, or the signer refused.
+            UsageError: this can't be decided here, somebody decided before, the subject is another one than was seen,
+                an edit has no new content, the reviewer may not decide this, or the signer refused.
             MachineTrouble: the signer can't work on this machine.
             VerificationFailed: what the signer made is no signature of the registered key; no decision is recorded.
         """
@@ -169,6 +169,11 @@ class Checkpoints:
         seen: str,
         edited: Any,
     ) -> SignedDecision:
+        if decision not in decisions_at(checkpoint.kind):
+            raise UsageError(
+                f"{checkpoint.id} can't be decided {decision!r}.",
+                allowed=f"At the {checkpoint.kind} checkpoint: {', '.join(decisions_at(checkpoint.kind))}.",
+            )
         if (decision == "edit") != (edited is not None):
             raise UsageError(
                 f"The decision is {decision!r} and new content is {'given' if edited is not None else 'missing'}.",

@@ -56,6 +56,11 @@ registry's policy holds.
 - **Reasons.** A rejection goes back to the model with its reasons, each numbered (a list in the comment gives one for
   each item). What comes back holds an answer to each; reasons and answers are shown at the next checkpoint, and
   `verify` demands them.
+- **Back to the plan.** A plan is locked by its approval. `replan`, at the code or the release, is the only way to
+  another one: the model drafts the next version for the signed reasons, people approve it, and code is written, shown
+  and approved anew. Approvals of what rested on the old version open nothing. Each version stands in `show`, on the
+  page and in the report, with its reasons, what it changed, and whether the real data had been opened before. At the
+  release the reason holds no digit, for it goes to the model before anything is released.
 - **Refusals.** Whatever is not let in is in the record: `decision.refused` at a checkpoint, `gate.refused` at the
   gate, `budget.refused` for an effect.
 

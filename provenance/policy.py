@@ -44,7 +44,7 @@ class CheckpointPolicy(_Model):
     """How one of the four checkpoints is decided."""
 
     roles: tuple[Role, ...] = Field(min_length=1)
-    """Roles that may approve, edit or reject; some or all of those that the table of permissions names."""
+    """Roles that may decide other than withdraw; some or all of those that the table of permissions names."""
     signatures: int = Field(default=1, ge=1, le=2)
     """How many people sign an approval: 1, or 2 different ones."""
     author_may_approve: bool = True

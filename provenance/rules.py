@@ -31,6 +31,8 @@ def broken_rule(made: Decision, *, policy: Policy, digest: str, author: str, app
         return f"the policy lets no {made.role} {made.decision} at the {made.kind} checkpoint"
     if len(made.comment) < rule.comment_min:
         return f"its reason has {len(made.comment)} characters, and the policy asks for {rule.comment_min}"
+    if (made.kind, made.decision) == ("release", "replan") and any(map(str.isdigit, made.comment)):
+        return "its reason holds digits, and it goes to the model before anything is released"
     if made.decision != "approve":
         return ""
     if made.reviewer == author and not (policy.single_user or rule.author_may_approve):

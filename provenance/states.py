@@ -64,6 +64,7 @@ TRANSITIONS: dict[State, dict[str, State]] = {
         "approve": State.EXECUTING,
         "edit": State.WRITING,
         "reject": State.WRITING,
+        "replan": State.PLANNING,
         "withdraw": State.LEAVING,
     },
     State.EXECUTING: {
@@ -77,6 +78,7 @@ TRANSITIONS: dict[State, dict[str, State]] = {
         "approve": State.REPORTING,
         "edit": State.RELEASING,
         "reject": State.REFUSED,
+        "replan": State.PLANNING,
         "withdraw": State.LEAVING,
     },
     State.REPORTING: {

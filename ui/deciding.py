@@ -63,7 +63,9 @@ def draft_decision(
     if signer is None:
         raise UsageError("No reviewer is chosen.", advice="Choose who decides.")
     if decision is None:
-        raise UsageError("No decision is chosen.", allowed="Approve, edit, reject or withdraw.")
+        raise UsageError(
+            "No decision is chosen.", allowed=f"{', '.join(view.decisions[:-1]).capitalize()} or {view.decisions[-1]}."
+        )
     reason = comment.strip()
     if not 0 < len(reason) <= COMMENT_MAX:
         raise UsageError(

@@ -6,13 +6,12 @@ Pure functions of texts; what they return holds the texts as they are, ready to 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
 from typing import Any
 
+from counterproof.tools.plan.changes import changes_between
 from counterproof.ui.subjects import Listing, Noted, Sides
 
 _AROUND = 2
-_ABSENT = object()
 
 
 def side_by_side(left: str, right: str, *, names: tuple[str, str], context: int = 3) -> Sides | None:
@@ -55,33 +54,5 @@ def noted(code: str, line: int, text: str) -> Noted:
 
 def changes(before: Any, after: Any, *, title: str) -> Listing:
     """Return each value that differs between two JSON documents, by the path to it."""
-    old, new = dict(_leaves(before, "")), dict(_leaves(after, ""))
-    rows = [
-        {"field": path, "before": _said(old.get(path, _ABSENT)), "after": _said(new.get(path, _ABSENT))}
-        for path in dict.fromkeys([*old, *new])
-        if old.get(path, _ABSENT) != new.get(path, _ABSENT)
-    ]
-    return Listing(title=title, rows=tuple(rows), empty="Nothing.")
-
-
-def _leaves(value: Any, path: str) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _leaves(inner, f"{path} › {name}" if path else str(name))
-    elif isinstance(value, list | tuple) and any(isinstance(inner, dict) for inner in value):
-        for number, inner in enumerate(value, start=1):
-            yield from _leaves(inner, f"{path} {_name(inner) or number}")
-    else:
-        yield path, list(value) if isinstance(value, tuple) else value
-
-
-def _name(value: Any) -> str:
-    return str(value.get("id") or value.get("column") or "") if isinstance(value, dict) else ""
-
-
-def _said(value: Any) -> str:
-    if value is _ABSENT:
-        return "(not there)"
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "(none)"
-    return "(none)" if value in ("", None) else str(value)
+    rows = tuple(vars(one) for one in changes_between(before, after))
+    return Listing(title=title, rows=rows, empty="Nothing.")

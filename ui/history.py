@@ -14,6 +14,7 @@ from typing import Any, Literal
 from counterproof.agents.reviews import undecided
 from counterproof.agents.settings import exposure_in_words
 from counterproof.agents.study import open_study
+from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.labels import mode_notice
 from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import CheckpointKind
@@ -200,16 +201,15 @@ def timeline(desk: Desk, study_id: str, *, page: int = 1) -> Timeline:
 
 
 def _path(events: list[Event]) -> list[PathStep]:
-    """Return the way of the study with where it stands, by what its record has."""
+    """Return the way of the study with where it stands, by what its record has since it last went back to the plan."""
+    back = [at for at, event in enumerate(events) if _is_decided(event, "replan")]
+    taken_in = any(event.type == "intake.finished" for event in events)
+    events = events[back[-1] + 1 :] if back else events
     types = {event.type for event in events}
     kinds = {str(event.data["kind"]) for event in events if event.type == "checkpoint.opened"}
-    approved = {
-        str(event.data["kind"])
-        for event in events
-        if event.type == "decision.recorded" and event.data["decision"] == "approve"
-    }
+    approved = {str(event.data["kind"]) for event in events if _is_decided(event, "approve")}
     done = [
-        ("intake", "intake.finished" in types),
+        ("intake", taken_in),
         ("plan", "plan.drafted" in types),
         ("◆1 plan", CheckpointKind.PLAN in approved),
         ("programs, dry run on the twin", CheckpointKind.CODE in kinds),
@@ -227,6 +227,10 @@ def _path(events: list[Event]) -> list[PathStep]:
         PathStep(name=name, standing="done" if at < reached else here if at == reached else after)
         for at, (name, _) in enumerate(done)
     ]
+
+
+def _is_decided(event: Event, decision: DecisionKind) -> bool:
+    return event.type == "decision.recorded" and event.data["decision"] == decision
 
 
 def _shown(events: list[Event]) -> list[Event]:

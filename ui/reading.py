@@ -79,6 +79,7 @@ def _read(kind: CheckpointKind, subject: dict[str, Any], blobs: Blobs, earlier: 
 def _plan(subject: dict[str, Any], earlier: Earlier) -> PlanPart:
     readable = subject["readable"]
     listings = [
+        *_replaced(subject.get("replaces")),
         _data(subject["data"]),
         noticed_listing(subject["noticed"]),
         _identifiers(subject["identifiers"]),
@@ -100,6 +101,18 @@ def _plan(subject: dict[str, Any], earlier: Earlier) -> PlanPart:
         codebook=_codebook(subject),
         changes=changes(before, subject["editable"], title="Changed since the plan that was shown before"),
     )
+
+
+def _replaced(before: dict[str, Any] | None) -> list[Listing]:
+    """Return what a plan changes of the locked one that it replaces; nothing for a first plan."""
+    if before is None:
+        return []
+    opened = "had" if before["data_were_open"] else "had not"
+    title = (
+        f"What version {before['version'] + 1} changes of version {before['version']} (approved at "
+        f"{before['checkpoint']}); the real data {opened} been opened"
+    )
+    return [Listing(title=title, rows=_t(before["changes"]), empty="Nothing.")]
 
 
 def _codebook(subject: dict[str, Any]) -> str:
@@ -302,17 +315,9 @@ def _result(result: dict[str, Any]) -> dict[str, str]:
 
 
 def _release(subject: dict[str, Any], blobs: Blobs) -> ReleasePart:
-    numbers = [item for item in subject["items"] if "/" not in item["id"]]
-    files = [item for item in subject["items"] if item not in numbers]
-    rows = [
-        {
-            "item": item["id"].removeprefix("result:"),
-            "verdict": item["verdict"],
-            "shows": item["shows"],
-            "findings": "; ".join(map(finding_text, item["findings"])) or "none",
-        }
-        for item in numbers
-    ]
+    warned = [item for item in subject["items"] if item["id"].startswith("warning:")]
+    files = [item for item in subject["items"] if "/" in item["id"]]
+    numbers = [item for item in subject["items"] if item not in warned and item not in files]
     checks = [
         {"verdict": made["verdict"], "check": made["title"], "evidence": "; ".join(made["evidence"])}
         for made in subject["checks"]
@@ -329,13 +334,23 @@ def _release(subject: dict[str, Any], blobs: Blobs) -> ReleasePart:
         for row in subject["comparison"]
     ]
     return ReleasePart(
-        numbers=Listing(title="Numbers", rows=_t(rows), empty="None."),
+        numbers=Listing(title="Numbers", rows=_t(list(map(_item, numbers))), empty="None."),
         files=tuple(_file(item, blobs) for item in files),
+        warnings=Listing(title="Warnings of the libraries", rows=_t(list(map(_item, warned))), empty="None was seen."),
         listings=(
             Listing(title="Checks", rows=_t(checks), empty="No check was run: that is a failure."),
             Listing(title="Primary program against replication", rows=_t(compared), empty="Nothing was compared."),
         ),
     )
+
+
+def _item(item: dict[str, Any]) -> dict[str, str]:
+    return {
+        "item": item["id"].removeprefix("result:"),
+        "verdict": item["verdict"],
+        "shows": item["shows"],
+        "findings": "; ".join(map(finding_text, item["findings"])) or "none",
+    }
 
 
 def _file(item: dict[str, Any], blobs: Blobs) -> FileItem:

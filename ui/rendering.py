@@ -6,14 +6,17 @@ Pure functions of what was read; the same subject gives the same text. Control c
 
 from __future__ import annotations
 
-from typing import Any, cast, get_args
+from collections.abc import Sequence
+from typing import Any, cast
 
-from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.labels import mode_notice
+from counterproof.provenance.permissions import decisions_at
+from counterproof.provenance.plan_versions import PlanVersion
 from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import CheckpointKind, meaning_of
 from counterproof.provenance.twins import twin_lines, twin_rows
 from counterproof.tools.exposure import IN_WORDS, Exposure
+from counterproof.tools.library_warnings import LibraryWarning
 from counterproof.ui.output import json_text, plain
 
 
@@ -39,7 +42,7 @@ def checkpoint_text(
 def _answered(subject: dict[str, Any]) -> list[str]:
     """Return the reasons of the last rejection with the model's answers; nothing where there was none."""
     rows = subject.get("answered", [])
-    lines = ["Rejected before; each reason with the model's answer:"] if rows else []
+    lines = ["Sent back before; each reason with the model's answer:"] if rows else []
     for row in rows:
         lines += [f"- {row['by']}: {row['reason']}", f"  {row.get('role', 'model')}: {row['answer']}"]
     return [*lines, ""] if rows else []
@@ -47,11 +50,17 @@ def _answered(subject: dict[str, Any]) -> list[str]:
 
 def _meanings(kind: CheckpointKind) -> str:
     """Return what a signature on each decision means."""
-    return ", ".join(f"{one}: {meaning_of(kind, one)}" for one in get_args(DecisionKind))
+    return ", ".join(f"{one}: {meaning_of(kind, one)}" for one in decisions_at(kind))
 
 
-def study_text(row: dict[str, Any], events: list[Event], checks: list[dict[str, Any]]) -> str:
-    """Return the history of a study for reading."""
+def study_text(
+    row: dict[str, Any],
+    events: list[Event],
+    checks: list[dict[str, Any]],
+    versions: Sequence[PlanVersion] = (),
+    warned: Sequence[LibraryWarning] = (),
+) -> str:
+    """Return the history of a study for reading, with the locked versions of its plan where there are several."""
     lines = [f"{row['id']}: {row['title']}", f"Status: {row['status']} {row['detail']}".rstrip()]
     level = str(events[0].data.get("exposure", "metadata"))
     lines += [f"Exposure: {level}: {IN_WORDS.get(cast(Exposure, level), level)}"]
@@ -62,10 +71,24 @@ def study_text(row: dict[str, Any], events: list[Event], checks: list[dict[str, 
     noticed = [row for event in events if event.type == "intake.finished" for row in event.data["noticed"]]
     if noticed:
         lines += ["", "Noticed about the data at the intake", *_noticed(noticed)]
+    if len(versions) > 1:
+        lines += ["", "Versions of the plan", *map(version_text, versions)]
     if checks:
         lines += ["", "Checks (secure side: may hold numbers that are not released)"]
         lines += _checks(checks)
+    if warned:
+        lines += ["", "Warnings of the libraries (secure side, too)", *(f"- {one.in_words()}" for one in warned)]
     return plain("\n".join(lines))
+
+
+def version_text(version: PlanVersion) -> str:
+    """Return a locked version of the plan, and why it took the place of the one before, in one line."""
+    line = f"- version {version.number}, approved at {version.checkpoint}, sha256 {version.plan[:12]}…"
+    if not version.reasons:
+        return line
+    when = "after" if version.data_were_open else "before"
+    why = f"sent back at {version.sent_back_at} by {version.by} ({version.role}), {when} the real data were opened"
+    return f"{line}; {why}: {' '.join('; '.join(version.reasons).split())}"
 
 
 def _event(event: Event) -> str:
@@ -112,6 +135,7 @@ def _plan(subject: dict[str, Any]) -> list[str]:
         for row in file["held_back"]
     ]
     return [
+        *_replaced(subject),
         subject["readable"],
         "Columns that may identify a person (of an identifier the model is told the name only):",
         *(found or ["- none was found; that is no proof"]),
@@ -130,6 +154,22 @@ def _plan(subject: dict[str, Any]) -> list[str]:
         "",
         "Data:",
         *[f"- {_data(file)}" for file in subject["data"]],
+    ]
+
+
+def _replaced(subject: dict[str, Any]) -> list[str]:
+    """Return what a plan replaces and changes; nothing for a first one."""
+    before = subject.get("replaces")
+    if not before:
+        return []
+    opened = "had" if before["data_were_open"] else "had not"
+    rows = [f"- {row['field']}: {row['before']} -> {row['after']}" for row in before["changes"]]
+    return [
+        f"Version {before['version'] + 1} of the plan. It replaces version {before['version']}, approved at "
+        f"{before['checkpoint']}, sha256 {before['plan']}; the real data {opened} been opened to a program.",
+        "What it changes:",
+        *(rows or ["- nothing"]),
+        "",
     ]
 
 

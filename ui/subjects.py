@@ -106,10 +106,11 @@ class FileItem:
 
 @dataclass(frozen=True, kw_only=True)
 class ReleasePart:
-    """◆3: every number, table and figure with its findings, the checks, and the two programs compared."""
+    """◆3: every number, table, figure and warning with its findings, the checks, and the two programs compared."""
 
     numbers: Listing
     files: tuple[FileItem, ...]
+    warnings: Listing
     listings: tuple[Listing, ...]
 
 

@@ -18,6 +18,7 @@ from counterproof.agents.study import OpenStudy, Workplace, open_study, study_of
 from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.errors import MachineTrouble
 from counterproof.provenance.labels import mode_notice
+from counterproof.provenance.permissions import decisions_at
 from counterproof.provenance.policy import Policy, read_policy
 from counterproof.provenance.reviewers import REPLAY_LABEL, ROLES_OF, CheckpointKind, Reviewer, Role
 from counterproof.provenance.study_policy import POLICY_FILE
@@ -32,6 +33,7 @@ DECISIONS: dict[DecisionKind, str] = {
     "approve": "Approve: the study goes on with exactly this.",
     "edit": "Edit: hand in other content. It comes back as a new checkpoint; an edit never approves.",
     "reject": "Reject: your reason goes back to whoever made it; a rejected release ends the study.",
+    "replan": "Back to the plan: its next version is drafted for your reason; what rests on it is approved anew.",
     "withdraw": "Withdraw: the study ends here, and its record shows that it did.",
 }
 
@@ -110,6 +112,8 @@ class DecisionView:
     answers: str
     """Digest of the answers to the transparency statement that are kept now; "" where there are none."""
     signers: tuple[Signer, ...]
+    decisions: tuple[DecisionKind, ...]
+    """What can be decided here."""
     decided: Decided | None
     signed_by: tuple[str, ...]
     """Who signed an approval that needs another signature."""
@@ -191,6 +195,7 @@ def decision_view(desk: Desk, checkpoint: str) -> DecisionView:
         editable=subject["editable"],
         answers=study.answers_digest(),
         signers=tuple(signer for signer in signers if person is None or signer.id == person.id),
+        decisions=decisions_at(opened.kind),
         decided=_decided(study, checkpoint),
         signed_by=tuple(signed.decision.name for signed in study.checkpoints.first_signatures(checkpoint)),
         notice=mode_notice(study.record.of_type("study.created")[0]),
@@ -254,7 +259,7 @@ def _answered(subject: dict[str, Any]) -> Listing:
         {"reason": f"{row['by']}: {row['reason']}", "answer": f"{row.get('role', 'model')}: {row['answer']}"}
         for row in subject.get("answered", [])
     )
-    return Listing(title="Rejected before, and what the model answers", rows=rows)
+    return Listing(title="Sent back before, and what the model answers", rows=rows)
 
 
 def _decided(study: OpenStudy, checkpoint: str) -> Decided | None:

@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from counterproof.agents.study import OpenStudy, open_study
+from counterproof.provenance.plan_versions import plan_versions as locked_versions
 from counterproof.provenance.record import Event
 from counterproof.provenance.transparency.bodies import Bodies
 from counterproof.provenance.transparency.programs import read_programs
+from counterproof.tools.library_warnings import LibraryWarning
 from counterproof.tools.plan import Plan, readable_plan
 from counterproof.tools.report import flow_diagram
 from counterproof.tools.results import Flow
 from counterproof.ui.desk import Desk
 from counterproof.ui.differences import changes, side_by_side
+from counterproof.ui.rendering import version_text
 from counterproof.ui.subjects import Listing, Sides
 
 
@@ -30,6 +33,8 @@ class PlanVersion:
     markdown: str
     changes: Listing
     """Against the version before."""
+    why: str
+    """Why it took the place of a locked version; "" where it did not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +72,8 @@ class ResultsView:
     """The number that was asked for; "" for none."""
     files: tuple[ReleasedFile, ...]
     suppressed: tuple[str, ...]
+    warnings: Listing
+    """What the libraries warned of, as far as it was released."""
     flow: str
     """The diagram of participants as SVG; "" where there is none."""
 
@@ -82,12 +89,18 @@ def plan_versions(desk: Desk, study_id: str) -> tuple[PlanVersion, ...]:
     study = _study(desk, study_id)
     found: list[PlanVersion] = []
     before: dict[str, Any] | None = None
+    events = study.record.of_type("plan.locked", "decision.recorded", "gate.opened")
+    locked = {version.event: version for version in locked_versions(events, study.record.blobs.get)}
     for event in study.record.of_type("plan.drafted", "plan.locked"):
         plan = Plan.model_validate_json(study.record.blobs.get(event.ref("plan").sha256))
         content = plan.model_dump(mode="json")
-        word = "Locked" if event.type == "plan.locked" else f"Draft {event.data['round']}"
+        version = locked.get(event.seq)
+        word = f"Draft {event.data['round']}" if version is None else f"Version {version.number}, locked"
+        why = version_text(version) if version is not None and version.reasons else ""
         against = changes(content if before is None else before, content, title="Changed since the version before")
-        found.append(PlanVersion(name=f"{word} ({event.ts[:16]} UTC)", markdown=readable_plan(plan), changes=against))
+        found.append(
+            PlanVersion(name=f"{word} ({event.ts[:16]} UTC)", markdown=readable_plan(plan), changes=against, why=why)
+        )
         before = content
     return tuple(reversed(found))
 
@@ -155,7 +168,9 @@ def results_view(desk: Desk, study_id: str, *, result: str = "") -> ResultsView:
     events = study.record.of_type("results.released")
     empty = Listing(title="Numbers", rows=(), empty="Nothing is released yet.")
     if not events:
-        return ResultsView(numbers=empty, lineage=empty, ids=(), result="", files=(), suppressed=(), flow="")
+        return ResultsView(
+            numbers=empty, lineage=empty, ids=(), result="", files=(), suppressed=(), warnings=empty, flow=""
+        )
     released = json.loads(study.record.blobs.get(events[-1].ref("released").sha256))
     known = {one["id"]: one for one in released["results"]}
     named = result if result in known else ""
@@ -172,6 +187,7 @@ def results_view(desk: Desk, study_id: str, *, result: str = "") -> ResultsView:
         result=named,
         files=tuple(files),
         suppressed=tuple(map(str, released["suppressed"])),
+        warnings=_warnings(released),
         flow=flow_diagram(Flow.model_validate(flow)) if flow else "",
     )
 
@@ -179,6 +195,15 @@ def results_view(desk: Desk, study_id: str, *, result: str = "") -> ResultsView:
 def _study(desk: Desk, study_id: str) -> OpenStudy:
     desk.require("read")
     return open_study(desk.workplace, study_id)
+
+
+def _warnings(released: dict[str, Any]) -> Listing:
+    found = [LibraryWarning.model_validate(raw) for raw in released.get("warnings", [])]
+    return Listing(
+        title="Warnings of the libraries",
+        rows=tuple({"program": one.program, "warning": one.in_words()} for one in found),
+        empty="None was released.",
+    )
 
 
 def _row(one: dict[str, Any]) -> dict[str, str]:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from counterproof.agents.context import StudyContext
 from counterproof.agents.executions import Outcome, results_of
 from counterproof.agents.secure import DISCLOSURE
 from counterproof.tools import Flow, Item, OutputFile, Outputs, Result
 from counterproof.tools.disclosure.carrying import pack_outputs, unpack_items
+from counterproof.tools.library_warnings import LibraryWarning
 
 
-def release_items(ctx: StudyContext, outcome: Outcome) -> list[Item]:
-    """Return everything that may be released of an execution, with findings and proposed verdicts."""
+def release_items(
+    ctx: StudyContext, outcome: Outcome, *, warned: Mapping[str, LibraryWarning], streams: Mapping[str, str]
+) -> list[Item]:
+    """Return everything that may be released of an execution, with findings and proposed verdicts.
+
+    Args:
+        ctx: the study.
+        outcome: of the primary program.
+        warned: what the libraries warned of, by the id of its item.
+        streams: what the record names the standard error of each program by.
+    """
     results, flow = results_of(ctx, outcome)
     files = [
         OutputFile(name=output.name, data=ctx.record.blobs.get(output.sha256), sha256=output.sha256)
@@ -22,6 +34,8 @@ def release_items(ctx: StudyContext, outcome: Outcome) -> list[Item]:
         files=files,
         results_sha256=outcome.output("results.json") or "",
         flow_sha256=outcome.output("flow.json") or "",
+        warnings=warned,
+        streams=streams,
         known=_fixed_before(ctx),
     )
     told = ctx.secure.ask(DISCLOSURE, pack_outputs(outputs, _released_before(ctx)))

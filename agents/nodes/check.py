@@ -7,6 +7,7 @@ back: a person who releases it in spite of the check says why, in a signed edit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from langgraph.runtime import Runtime
@@ -21,9 +22,11 @@ from counterproof.agents.state import StudyState
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.telemetry import execute_tool
+from counterproof.sandbox.orders import Role
 from counterproof.tools import Item, compare
-from counterproof.tools.checks import HALTING, Check, Evidence, ProgramSource, Verdict, run_checks
+from counterproof.tools.checks import HALTING, Check, Evidence, Observation, ProgramSource, Verdict, run_checks
 from counterproof.tools.disclosure.item import DisclosureFinding
+from counterproof.tools.library_warnings import LibraryWarning, warnings_of
 
 Goto = Literal["release_checkpoint", "export"]
 
@@ -50,21 +53,37 @@ def check(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
     )
     with execute_tool("checks"):
         checks = [*run_checks(evidence), *unread]
+    warned = _warned(ctx, {"primary": primary, "replication": replication}, observation)
     document = ctx.put_json("checks", [made.model_dump(mode="json") for made in checks], side="secure")
+    listed = {id_: warning.model_dump(mode="json") for id_, warning in warned.items()}
+    warnings = ctx.put_json("warnings", listed, side="secure")
     verdicts = {made.id: made.verdict for made in checks}
     failed = [made.id for made in checks if made.verdict is Verdict.FAIL]
     halting = [name for name in failed if name in HALTING]
     # Where the study goes on, `put_up` flushes it.
-    ctx.note_once("checks.finished", {"verdicts": verdicts}, [document], durable=bool(halting))
+    ctx.note_once("checks.finished", {"verdicts": verdicts}, [document, warnings], durable=bool(halting))
     if halting:
         reason = f"failed checks: {', '.join(failed)} (`counterproof show {state['study']}` shows the evidence)"
         update = {"checks": document.sha256, "ended": "cannot_conclude", "reason": reason}
         return Command(goto="export", update=update)
     comparison = [vars(row) for row in compare(evidence.plan, evidence.primary, evidence.replication)]
-    items = held_back(release_items(ctx, primary), failed)
-    subject = release_subject(items, checks, comparison, execution=state["executions"]["primary"])
+    streams = {"primary": primary.stderr, "replication": replication.stderr}
+    items = held_back(release_items(ctx, primary, warned=warned, streams=streams), failed)
+    subject = release_subject(items, checks, comparison, execution=state["executions"]["primary"], warnings=listed)
     update = put_up(ctx, state, CheckpointKind.RELEASE, subject)
     return Command(goto="release_checkpoint", update={"checks": document.sha256, **update})
+
+
+def _warned(
+    ctx: StudyContext, outcomes: Mapping[Role, Outcome], observation: Observation | None
+) -> dict[str, LibraryWarning]:
+    """Return what the libraries warned of in both programs, by the ids of the items of the release."""
+    found = []
+    for role, outcome in outcomes.items():
+        stderr = ctx.record.blobs.get(outcome.stderr).decode("utf-8", errors="replace")
+        noted = observation.warnings if observation is not None and role == "primary" else ()
+        found += warnings_of(role, stderr, ctx.settings.language_of(role), noted=noted)
+    return {f"warning:{at}": warning for at, warning in enumerate(found, start=1)}
 
 
 def _rows(ctx: StudyContext) -> int | None:
@@ -86,7 +105,12 @@ def held_back(items: list[Item], failed: list[str]) -> list[Item]:
 
 
 def release_subject(
-    items: list[Item], checks: list[Check], comparison: list[dict[str, Any]], *, execution: str
+    items: list[Item],
+    checks: list[Check],
+    comparison: list[dict[str, Any]],
+    *,
+    execution: str,
+    warnings: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
     """Return what the release checkpoint shows; `editable` is the verdict of each item."""
     return {
@@ -94,6 +118,7 @@ def release_subject(
         "checks": [made.model_dump(mode="json") for made in checks],
         "comparison": comparison,
         "execution": execution,
+        "warnings": warnings,
         "editable": {item.id: item.verdict for item in items},
     }
 

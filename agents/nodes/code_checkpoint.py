@@ -1,4 +1,4 @@
-"""◆2 code: a statistician approves exactly these bytes, edits, rejects or withdraws."""
+"""◆2 code: a statistician approves exactly these bytes, edits, rejects, goes back to the plan or withdraws."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from langgraph.types import Command, interrupt
 from counterproof.agents.context import StudyContext
 from counterproof.agents.executions import PROGRAM_MEDIA
 from counterproof.agents.nodes._checkpoint import decided, hear, withdrawn
+from counterproof.agents.nodes._replanning import back_to_plan
 from counterproof.agents.nodes.write import told
 from counterproof.agents.reasons import numbered
 from counterproof.agents.state import StudyState
@@ -17,7 +18,7 @@ from counterproof.provenance.reasons import reasons_in
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.sandbox.orders import ROLES
 
-Goto = Literal["write", "dry_run", "execute", "export"]
+Goto = Literal["plan", "write", "dry_run", "execute", "export"]
 
 
 def code_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
@@ -30,6 +31,8 @@ def code_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Comman
         return Command(goto="execute")
     if decision.decision == "withdraw":
         return Command(goto="export", update=withdrawn(decision))
+    if decision.decision == "replan":
+        return Command(goto="plan", update=back_to_plan(ctx, state, decision))
     rounds = {**state["round"], "code": state["round"].get("code", 1) + 1}
     turns = {role: list(said) for role, said in state.get("turns", {}).items()}
     if decision.decision == "edit":

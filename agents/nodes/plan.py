@@ -10,6 +10,7 @@ from langgraph.runtime import Runtime
 from counterproof.agents.answers import ask
 from counterproof.agents.context import StudyContext
 from counterproof.agents.nodes._checkpoint import put_up
+from counterproof.agents.nodes._replanning import replaced
 from counterproof.agents.prompts import codebook_told, fill, shown
 from counterproof.agents.reasons import answered, pending, with_answers
 from counterproof.agents.state import StudyState
@@ -48,7 +49,7 @@ def plan(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
 
 
 def plan_subject(ctx: StudyContext, state: StudyState, document: dict[str, Any]) -> dict[str, Any]:
-    """Return what the plan checkpoint shows; `editable` is the plan itself."""
+    """Return what the plan checkpoint shows; `editable` is the plan itself, `replaces` the locked one before it."""
     intake = ctx.record.of_type("intake.finished")[-1]
     return {
         "editable": document,
@@ -61,4 +62,5 @@ def plan_subject(ctx: StudyContext, state: StudyState, document: dict[str, Any])
         "twins": twin_rows(intake),
         "codebook": ctx.settings.codebook,
         "variables": [one.model_dump(mode="json") for one in ctx.settings.variables],
+        **replaced(ctx, document),
     }

@@ -37,8 +37,9 @@ def plan_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Comman
         return Command(goto="plan_checkpoint", update={"plan": ref.sha256, **update})
     if decision.decision == "withdraw":
         return Command(goto="export", update=withdrawn(decision))
-    if state["round"]["plan"] >= ctx.settings.max_rounds:
-        reason = f"the plan was rejected {state['round']['plan']} times; last: {decision.comment}"
+    drafts = state["round"]["plan"] - state["round"].get("before_this_plan", 0)
+    if drafts >= ctx.settings.max_rounds:
+        reason = f"the plan was rejected {drafts} times; last: {decision.comment}"
         return Command(goto="export", update={"ended": "rejected", "reason": reason})
     feedback = fill("feedback", reason=numbered(reasons_in(decision.comment)), before=shown(ctx.json(state["plan"])))
     return Command(goto="plan", update={"feedback": ctx.record.put("feedback", feedback.encode()).sha256})

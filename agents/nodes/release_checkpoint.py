@@ -1,6 +1,7 @@
 """◆3 release: the output checker lets results cross from the secure side, item by item.
 
-Before this, nothing computed from real data reaches the model or the report.
+Before this, nothing computed from real data reaches the model or the report; so the reason that goes back to the plan
+from here holds no digit (`provenance.rules`).
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from langgraph.types import Command, interrupt
 from counterproof.agents.context import StudyContext
 from counterproof.agents.executions import Output, media_of, recorded_outcome, results_of
 from counterproof.agents.nodes._checkpoint import decided, hear, put_up, withdrawn
+from counterproof.agents.nodes._replanning import back_to_plan
 from counterproof.agents.state import StudyState
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import ToolFailed, VerificationFailed
 from counterproof.provenance.record import Ref
 from counterproof.provenance.reviewers import CheckpointKind
 
-Goto = Literal["release_checkpoint", "report", "export"]
+_KEPT = frozenset({"checks", "comparison", "execution", "warnings"})
+"""What an edit of the verdicts leaves as it was put up."""
+Goto = Literal["plan", "release_checkpoint", "report", "export"]
 
 
 def release_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
@@ -30,13 +34,15 @@ def release_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Com
     decision = decided(ctx, state, CheckpointKind.RELEASE)
     if decision.decision == "withdraw":
         return Command(goto="export", update=withdrawn(decision))
+    if decision.decision == "replan":
+        return Command(goto="plan", update=back_to_plan(ctx, state, decision))
     if decision.decision == "reject":
         reason = f"the release was rejected: {decision.comment}"
         return Command(goto="export", update={"ended": "rejected", "reason": reason})
     if decision.decision == "edit":
         subject = ctx.checkpoints.subject(decision.checkpoint)
         verdicts = ctx.json(decision.edited)
-        kept = {key: subject[key] for key in ("checks", "comparison", "execution")}
+        kept = {name: value for name, value in subject.items() if name in _KEPT}
         items = [{**item, "verdict": verdicts[item["id"]]} for item in subject["items"]]
         update = put_up(ctx, state, CheckpointKind.RELEASE, {**kept, "items": items, "editable": verdicts})
         return Command(goto="release_checkpoint", update=update)
@@ -81,6 +87,7 @@ def released_document(ctx: StudyContext, checkpoint: str) -> tuple[dict[str, Any
         "results": [item.model_dump(mode="json") for item in results.results if f"result:{item.id}" in passed],
         "flow": flow.model_dump(mode="json", by_alias=True) if "flow" in passed else None,
         "files": [_opened(ctx, output) for output in files],
+        "warnings": [warning for id_, warning in subject.get("warnings", {}).items() if id_ in passed],
         "suppressed": sorted(item["id"] for item in subject["items"] if item["verdict"] != "release"),
         "checks": {made["id"]: made["verdict"] for made in subject["checks"]},
     }

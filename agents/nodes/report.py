@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from langchain_core.messages import HumanMessage, SystemMessage
@@ -11,6 +12,7 @@ from langgraph.runtime import Runtime
 from counterproof.agents.answers import ask
 from counterproof.agents.context import StudyContext
 from counterproof.agents.nodes._checkpoint import put_up
+from counterproof.agents.nodes._replanning import locked_versions
 from counterproof.agents.nodes._statement import make_statement_for
 from counterproof.agents.nodes.release_checkpoint import check_released
 from counterproof.agents.prompts import few_digits, fill, shown
@@ -21,8 +23,12 @@ from counterproof.provenance.labels import mode_notice
 from counterproof.provenance.numbers import to_markdown
 from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind
 from counterproof.tools import Part, Plan, ReportText, Result, deviations, format_number, render
+from counterproof.tools.library_warnings import LibraryWarning
+from counterproof.tools.plan.changes import changes_between
 from counterproof.tools.report import Documents, reporting_items
 from counterproof.tools.report.deviations import HEAD as DEVIATIONS_HEAD
+from counterproof.tools.report.versions import versions_of_plan
+from counterproof.tools.report.warned import warnings_table
 
 
 def report(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
@@ -77,7 +83,7 @@ def put_up_report(
         "title": plan.title,
         "head": _head(ctx),
         "sections": _listed(sections),
-        "appendix": _listed(_appendix(plan, released, results)),
+        "appendix": _listed({**_appendix(plan, released, results), **_versions(ctx)}),
         "released": state["released"],
         "plan": state["plan"],
     }
@@ -148,14 +154,29 @@ def _appendix(plan: Plan, released: dict[str, Any], results: dict[str, Result]) 
     return {
         "released numbers": parts,
         "participants": _participants(released["flow"]),
+        "warnings of the libraries": [_text("\n".join(_warnings(released)) + "\n")],
         "deviations from the plan": [_text(table + "\n")],
         **({"reporting items": [_text("\n".join(items) + "\n")]} if items else {}),
     }
 
 
+def _versions(ctx: StudyContext) -> dict[str, list[Part]]:
+    """Return what later versions of the plan changed, and why; nothing where the first one stood."""
+    versions = locked_versions(ctx)
+    plans = [ctx.json(version.plan) for version in versions]
+    changes = [(), *(changes_between(before, after) for before, after in pairwise(plans))]
+    lines = versions_of_plan(list(zip(versions, changes, strict=True)))
+    return {"versions of the plan": [_text("\n".join(lines) + "\n")]} if lines else {}
+
+
 def _cell(text: str) -> str:
     """Return a program's words as they may stand in a table."""
     return " ".join(text.split()).replace("|", "\\|")
+
+
+def _warnings(released: dict[str, Any]) -> list[str]:
+    held_back = sum(id_.startswith("warning:") for id_ in released["suppressed"])
+    return warnings_table([LibraryWarning.model_validate(raw) for raw in released["warnings"]], held_back=held_back)
 
 
 def _participants(flow: dict[str, Any] | None) -> list[Part]:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from counterproof.agents.answers import Structured, ask
 from counterproof.agents.context import StudyContext
 from counterproof.agents.executions import PROGRAM_MEDIA
+from counterproof.agents.nodes._replanning import answers_in
 from counterproof.agents.prompts import codebook_told, fill, shown
 from counterproof.agents.reasons import answered, pending
 from counterproof.agents.state import StudyState
@@ -73,7 +74,7 @@ def write(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
         told_to[role] = ctx.put_json("answers", rows).sha256 if rows else ""
         program = ctx.record.put("program", answer.code.encode(), media=PROGRAM_MEDIA[answer.language])
         notes = ctx.record.put("notes", answer.notes.encode(), media="text/markdown")
-        number = 1 + sum(turn.startswith("assistant:") for turn in turns[role])
+        number = _number(state, role, turns[role])
         ctx.note_once(
             "program.written",
             {"role": role, "number": number, "language": answer.language},
@@ -87,7 +88,7 @@ def write(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
 
 
 def _write_one(ctx: StudyContext, state: StudyState, role: Role, turns: list[str]) -> Structured[_AnyProgram]:
-    number = 1 + sum(turn.startswith("assistant:") for turn in turns)
+    number = _number(state, role, turns)
     ctx.progress(f"write: asking for the {role} program ({number})")
     task = fill(
         "programmer_task",
@@ -106,6 +107,11 @@ def _write_one(ctx: StudyContext, state: StudyState, role: Role, turns: list[str
         messages.append(AIMessage(ctx.text(digest)) if speaker == "assistant" else HumanMessage(ctx.text(digest)))
     reasons = len(pending(ctx, CheckpointKind.CODE))
     return ask(ctx.chat, f"write/{role}/{number}", messages, _FORMS[language], reasons=reasons)
+
+
+def _number(state: StudyState, role: Role, turns: list[str]) -> int:
+    """Return the number of the next program of this role, those for earlier versions of the plan counted in."""
+    return 1 + state.get("written", {}).get(role, 0) + answers_in(turns)
 
 
 def instructions(language: Language, environment: Environment) -> str:

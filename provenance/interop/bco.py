@@ -25,7 +25,13 @@ from counterproof.provenance.record import Event, Ref
 
 BCO = "bco.json"
 _SPEC = "https://w3id.org/ieee/ieee-2791-schema/2791object.json"
-_STATUS = {"approve": "approved", "reject": "rejected", "withdraw": "suspended", "edit": "in-review"}
+_STATUS = {
+    "approve": "approved",
+    "reject": "rejected",
+    "replan": "rejected",
+    "withdraw": "suspended",
+    "edit": "in-review",
+}
 _MEDIA = {
     "json": "application/json",
     "md": "text/markdown",

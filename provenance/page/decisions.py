@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from counterproof.provenance.page.documents import readable
 from counterproof.provenance.page.overview import badge, event_links, when
+from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import REPLAY_LABEL
 from counterproof.provenance.transparency.markup import Children, Html, blob_link, el, join
 from counterproof.provenance.transparency.story import Ruling, Story
 
-_TONES = {"approve": "good", "edit": "warn", "reject": "bad", "withdraw": "bad"}
+_TONES = {"approve": "good", "edit": "warn", "reject": "bad", "replan": "bad", "withdraw": "bad"}
 _ORDER = ("title", "question", "design", "estimand", "methods", "results")
 
 
@@ -28,10 +29,22 @@ def plan(story: Story) -> Html:
     named = {name: story.plan[name] for name in _ORDER if name in story.plan}
     rest = {name: value for name, value in story.plan.items() if name not in named}
     return join(
+        [_earlier(story, number, event) for number, event in enumerate(locked[:-1], start=1)],
         el(
             "p", "Locked ", when(locked[-1].ts), " UTC, ", blob_link(digest, there=story.bodies.has(digest)), cls="soft"
         ),
         readable({**named, **rest}),
+    )
+
+
+def _earlier(story: Story, number: int, locked: Event) -> Html:
+    """Return a version of the plan that another one replaced, and where the reason for that stands."""
+    digest = locked.ref("plan").sha256
+    back = [one for one in story.decided if one.decision == "replan" and one.opened > locked.seq]
+    why = el("a", back[0].checkpoint, href=f"#{anchor(back[0].checkpoint)}") if back else "no decision"
+    link = blob_link(digest, there=story.bodies.has(digest))
+    return el(
+        "p", f"Version {number}: locked ", when(locked.ts), " UTC, ", link, ", sent back at ", why, ".", cls="soft"
     )
 
 

@@ -33,6 +33,14 @@ def results(story: Story) -> Html:
     columns = ["result", "value", "interval", "p", "n", "method, population", "planned"]
     return join(
         table(columns, rows, numbers=(1, 4)),
+        *[
+            el(
+                "p",
+                f"Warning of a library, {row.get('program')} program: {row.get('kind')}: {row.get('text')}",
+                cls="soft",
+            )
+            for row in map(as_dict, as_list(story.released.get("warnings")))
+        ],
         el("p", f"Held back by the output checker: {', '.join(held) or 'nothing'}.", cls="soft"),
         el("p", f"Planned and not released: {', '.join(missing) or 'nothing'}.", cls="soft"),
         el("h3", "Where every number above comes from", id="way"),

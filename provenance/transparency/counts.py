@@ -96,7 +96,7 @@ def count(story: Story) -> Counts:
         reports_abandoned=max(0, len(reports) - signed_off),
         approved=decisions.count("approve"),
         edited=decisions.count("edit"),
-        rejected=decisions.count("reject"),
+        rejected=decisions.count("reject") + decisions.count("replan"),
         withdrawn=decisions.count("withdraw"),
         replayed=sum(ruling.replayed for ruling in story.decided),
         undecided=len(story.rulings) - len(decisions),

@@ -86,9 +86,13 @@ def plan_history(story: Story) -> Finding:
         shown(f"Draft {event.data.get('round')}: {event.ts}.", [event.seq]) for event in story.of_type("plan.drafted")
     ]
     for ruling in story.decided:
-        if ruling.kind == "plan" and ruling.decision != "approve":
+        if ruling.decision == "replan" or (ruling.kind == "plan" and ruling.decision != "approve"):
             found.append(shown(f"{ruling.checkpoint}: {ruling.decision}, reason: {ruling.comment}", ruling.events))
     locked = story.of_type("plan.locked")
+    found += [
+        shown(f"Version {number} locked {event.ts}, {short(event.ref('plan').sha256)}; replaced later.", [event.seq])
+        for number, event in enumerate(locked[:-1], start=1)
+    ]
     if not locked:
         return tuple(found) if found else Lacking(why="No plan was drafted.")
     real = [run for run in story.runs if not run.synthetic]

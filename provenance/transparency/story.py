@@ -33,7 +33,7 @@ class Ruling:
         opened: number of the event that put it up.
         opened_at: UTC.
         seq: number of the decision's event; None while nobody decided.
-        decision: approve, edit, reject or withdraw; "" while nobody decided.
+        decision: approve, edit, reject, replan or withdraw; "" while nobody decided.
         name: printed name of who decided.
         orcid: ORCID iD, or "".
         affiliation: name of the institution, or "".

@@ -157,7 +157,7 @@ def _check_end(bundle: Bundle, decided: list[Decision]) -> None:
         "done": last is not None and (last.kind, last.decision) == (CheckpointKind.SIGNOFF, "approve"),
         "withdrawn": last is not None and last.decision == "withdraw",
         "rejected": last is not None and last.decision == "reject",
-        "cannot_conclude": last is None or last.decision in ("approve", "edit", "reject"),
+        "cannot_conclude": last is None or last.decision in ("approve", "edit", "reject", "replan"),
     }
     if not follows.get(end) or (end == "done" and approved != set(CheckpointKind)):
         raise VerificationFailed(f"Event {ends[0].seq}: the study can't have ended {end!r} after its decisions.")
@@ -206,8 +206,8 @@ def _check_opening(bundle: Bundle, gate: Event, approvals: dict[str, Event]) -> 
         for event in approvals.values()
         if event.data["kind"] == CheckpointKind.PLAN and event.seq < approval.seq
     ]
-    if subject["plan"] not in plans:
-        raise VerificationFailed(f"Event {gate.seq} opened the data to code for a plan that was not approved.")
+    if subject["plan"] not in plans[-1:]:
+        raise VerificationFailed(f"Event {gate.seq} opened the data to code for a plan that was not approved last.")
 
 
 def _on_real_data(bundle: Bundle, event: Event) -> bool:

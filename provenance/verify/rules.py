@@ -18,7 +18,7 @@ from counterproof.provenance.extensions import EXTENDED, check_extension
 from counterproof.provenance.policy import read_policy
 from counterproof.provenance.reasons import reasons_in
 from counterproof.provenance.record import Event
-from counterproof.provenance.reviewers import Reviewer
+from counterproof.provenance.reviewers import CheckpointKind, Reviewer
 from counterproof.provenance.rules import broken_rule
 from counterproof.provenance.states import walk
 from counterproof.provenance.study_policy import POLICY_ROLE, StudyPolicy
@@ -72,14 +72,15 @@ def check_rules(bundle: Bundle, check: Check) -> None:
 
 
 def _check_answers(bundle: Bundle) -> None:
-    """Check that what was rejected came back with an answer to each reason."""
+    """Check that what was rejected, or sent back to the plan, came back with an answer to each reason."""
     asked: dict[str, tuple[str, ...]] = {}
     for event in bundle.of_type("decision.recorded", "checkpoint.opened"):
         kind = event.data["kind"]
         if event.type == "decision.recorded":
             asked.clear()
-            if event.data["decision"] == "reject":
-                asked[kind] = reasons_in(bundle.body(event, "statement")["comment"])
+            back_to = {"reject": kind, "replan": CheckpointKind.PLAN}.get(event.data["decision"])
+            if back_to:
+                asked[back_to] = reasons_in(bundle.body(event, "statement")["comment"])
         elif kind in asked:
             rows = bundle.body(event, "subject").get("answered", [])
             given = tuple(row["reason"] for row in rows if str(row["answer"]).strip())

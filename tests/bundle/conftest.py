@@ -19,7 +19,7 @@ from counterproof.scenarios.catalogue import load_scenario
 from counterproof.scenarios.replayer import run_scenario, start_scenario
 
 from ..endpoint import Endpoint, Reply
-from ..lab import PRIMARY, Lab, planned, program, reported, script, written
+from ..lab import PRIMARY, REPLICATION, Lab, planned, program, reported, script, written
 from .forging import Bag, Story
 
 ANSWERS = b"""# by Ada
@@ -75,6 +75,27 @@ def reviewed(shared: Path, sandbox: LocalSandbox, environment: Environment) -> P
         make_bundle(lab.workplace, lab.study(study), target)
 
     return _once(shared / "reviewed.zip", make)
+
+
+@pytest.fixture(scope="session")
+def replanned(shared: Path, sandbox: LocalSandbox, environment: Environment) -> Path:
+    """The bundle of a study that went back to its plan from the release, after the data had been opened."""
+
+    def make(target: Path) -> None:
+        lab = Lab(home=shared / "replanned-home", sandbox=sandbox, environment=environment)
+        study = lab.new(share_data=True)
+        again = "# for the second plan\n"
+        answers = script(
+            planner=[planned(), planned(ci_level=0.9)],
+            primary=[written(PRIMARY), written(PRIMARY + again)],
+            replication=[written(REPLICATION), written(REPLICATION + again)],
+        )
+        with Endpoint(answers) as endpoint:
+            decisions: tuple[DecisionKind, ...] = ("approve", "approve", "replan", *("approve",) * 4)
+            lab.run(study, endpoint.base_url, *decisions)
+        make_bundle(lab.workplace, lab.study(study), target)
+
+    return _once(shared / "replanned.zip", make)
 
 
 @pytest.fixture(scope="session")

@@ -238,7 +238,7 @@ class Story:
         """Let what was rejected come back with the answers that it had, to the reasons as they are told now."""
         before = self.events[: self.events.index(opened)]
         last = next((one for one in reversed(before) if one["type"] == "decision.recorded"), None)
-        if last is None or (last["data"]["decision"], last["data"]["kind"]) != ("reject", opened["data"]["kind"]):
+        if last is None or opened["data"]["kind"] not in _back_to(last["data"]):
             return
         reasons = reasons_in(json.loads(self.text(last, "statement"))["comment"])
         given: dict[bytes, list[dict[str, Any]]] = {}
@@ -304,6 +304,11 @@ class Story:
             bag.reseal(key)
             bag.write(target)
         return target
+
+
+def _back_to(decided: dict[str, Any]) -> tuple[str, ...]:
+    """Return the kind of checkpoint that a decision leads back to."""
+    return {"reject": (str(decided["kind"]),), "replan": ("plan",)}.get(decided["decision"], ())
 
 
 def sign_in_toto(

@@ -49,7 +49,7 @@ def test_every_state_is_in_the_table_can_be_reached_and_leads_to_an_end() -> Non
 
 @pytest.mark.attack
 def test_data_are_opened_only_behind_both_approvals() -> None:
-    """Whichever way the table is walked, plan and code were approved before `open data`."""
+    """Whichever way the table is walked, plan and code were approved before `open data`, after any way back."""
     walks: list[tuple[State, tuple[str, ...]]] = [(State.PLANNING, ())]
     opened = 0
     for _ in range(9):
@@ -60,5 +60,8 @@ def test_data_are_opened_only_behind_both_approvals() -> None:
                 decided = [cause for cause in way if cause in ALL]
                 assert decided[-1] == "approve"
                 assert decided.count("approve") >= 2
+                after = way[max((at for at, cause in enumerate(way) if cause == "replan"), default=-1) + 1 :]
+                assert after.count("approve") >= 2
+                assert {"put up plan", "put up code"} <= set(after)
                 assert "withdraw" not in way
     assert opened > 0

@@ -242,8 +242,9 @@ class AnySequence(RuleBasedStateMachine):
         )
 
 
+_HERE = tuple(one for one in ALL if one != "replan")
 _ALLOWED: dict[CheckpointKind, dict[Role, tuple[str, ...]]] = {
-    CheckpointKind.PLAN: {Role.INVESTIGATOR: ALL, Role.STATISTICIAN: ALL, Role.CUSTODIAN: ("withdraw",)},
+    CheckpointKind.PLAN: {Role.INVESTIGATOR: _HERE, Role.STATISTICIAN: _HERE, Role.CUSTODIAN: ("withdraw",)},
     CheckpointKind.CODE: {Role.STATISTICIAN: ALL, Role.INVESTIGATOR: ("withdraw",), Role.CUSTODIAN: ("withdraw",)},
 }
 

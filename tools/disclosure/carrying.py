@@ -12,6 +12,7 @@ import msgspec
 
 from counterproof.tools.disclosure.item import Item
 from counterproof.tools.disclosure.review import OutputFile, Outputs
+from counterproof.tools.library_warnings import LibraryWarning
 from counterproof.tools.results import Flow, Result
 
 
@@ -27,6 +28,8 @@ class _Outputs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     files: list[_File]
     results_sha256: str
     flow_sha256: str
+    warnings: dict[str, dict[str, Any]]
+    streams: dict[str, str]
     known: str
 
 
@@ -72,6 +75,8 @@ def _packed(outputs: Outputs) -> _Outputs:
         files=[_File(name=file.name, data=file.data, sha256=file.sha256) for file in outputs.files],
         results_sha256=outputs.results_sha256,
         flow_sha256=outputs.flow_sha256,
+        warnings={id_: warning.model_dump(mode="json") for id_, warning in outputs.warnings.items()},
+        streams=dict(outputs.streams),
         known=outputs.known,
     )
 
@@ -83,5 +88,7 @@ def _unpacked(packed: _Outputs) -> Outputs:
         files=[OutputFile(name=file.name, data=file.data, sha256=file.sha256) for file in packed.files],
         results_sha256=packed.results_sha256,
         flow_sha256=packed.flow_sha256,
+        warnings={id_: LibraryWarning.model_validate(raw) for id_, raw in packed.warnings.items()},
+        streams=packed.streams,
         known=packed.known,
     )

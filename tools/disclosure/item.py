@@ -1,8 +1,8 @@
 """What may be released, and what is found in it.
 
-Every number, table and figure of a program's outputs is an item, with findings and a proposed verdict; a person decides
-each. A finding names the check, the place, what is wrong, and what would help. One that stops makes the proposal
-`suppress`; one that asks for a look leaves it, because code can't tell.
+Every number, table, figure and warning of a library in a program's outputs is an item, with findings and a proposed
+verdict; a person decides each. A finding names the check, the place, what is wrong, and what would help. One that stops
+makes the proposal `suppress`; one that asks for a look leaves it, because code can't tell.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Item(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     id: str
-    """`result:<id>`, `flow`, or the file's name (`tables/…`, `figures/…`)."""
+    """`result:<id>`, `flow`, `warning:<number>`, or the file's name (`tables/…`, `figures/…`)."""
     shows: str
     """What a reviewer reads: the number with its label, or the content of the table."""
     sha256: str

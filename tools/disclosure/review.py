@@ -7,7 +7,7 @@ behind a number. What code can't tell (a figure, a name that sounds like an extr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from counterproof.tools.data import Table
 from counterproof.tools.disclosure import (
@@ -15,6 +15,7 @@ from counterproof.tools.disclosure import (
     degrees,
     differencing,
     figures,
+    messages,
     objects,
     recomputed,
     small_cells,
@@ -25,6 +26,7 @@ from counterproof.tools.disclosure.extremes import Extremes
 from counterproof.tools.disclosure.item import DisclosureFinding, Item, make_item, more
 from counterproof.tools.disclosure.row_like import Rows
 from counterproof.tools.disclosure.texts import Words
+from counterproof.tools.library_warnings import LibraryWarning
 from counterproof.tools.profile import is_coded
 from counterproof.tools.results import Flow, Result
 
@@ -51,6 +53,8 @@ class Outputs:
         files: tables and figures.
         results_sha256: what the record names `results.json` by.
         flow_sha256: the same of `flow.json`.
+        warnings: what the libraries warned of, by the id of its item.
+        streams: what the record names the standard error of each program by.
         known: what was fixed before any program read the data: question, codebook and locked plan.
     """
 
@@ -59,6 +63,8 @@ class Outputs:
     files: Sequence[OutputFile] = ()
     results_sha256: str = ""
     flow_sha256: str = ""
+    warnings: Mapping[str, LibraryWarning] = field(default_factory=dict)
+    streams: Mapping[str, str] = field(default_factory=dict)
     known: str = ""
 
 
@@ -74,6 +80,7 @@ def review_outputs(outputs: Outputs, data: Sequence[Table], earlier: Mapping[str
     items = [reviewer.result(result) for result in outputs.results]
     items += [flow_item(outputs.flow, outputs.flow_sha256, words=reviewer.words)] if outputs.flow else []
     items += [made for file in outputs.files if (made := reviewer.file(file)) is not None]
+    items += [reviewer.warning(id_, warning) for id_, warning in outputs.warnings.items()]
     return _together(items, outputs, earlier or {})
 
 
@@ -124,6 +131,10 @@ class _Reviewer:
             *self.words.in_result(result),
         ]
         return make_item(f"result:{result.id}", _shows(result), self._outputs.results_sha256, found)
+
+    def warning(self, id_: str, warning: LibraryWarning) -> Item:
+        found = messages.in_warning(warning, self.words)
+        return make_item(id_, warning.in_words(), self._outputs.streams[warning.program], found)
 
     def file(self, file: OutputFile) -> Item | None:
         if file.name.startswith("tables/"):

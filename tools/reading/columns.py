@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from counterproof.tools.reading.fixed_point import FixedPoint
 from counterproof.tools.reading.table import MISSING, NUMBER_MAX, Cells, Column, Kind
 
 _DECIMALS_MAX = 17
@@ -88,6 +89,11 @@ def _column_of_numbers(name: str, cells: Cells, decimals: int | None, facts: Map
     kind: Kind = "integer" if bool((numbers == np.floor(numbers)).all()) else "number"
     found = decimals_of_numbers(numbers, decimals or 0)
     return Column(name=name, kind=kind, values=narrow(cells) if kind == "integer" else cells, decimals=found, **facts)
+
+
+def column_of_fixed(name: str, cells: FixedPoint) -> Column:
+    """Make a column of decimal numbers of which one at least is there."""
+    return Column(name=name, kind="integer" if cells.all_whole() else "number", values=cells, decimals=cells.decimals)
 
 
 def narrow(cells: Cells) -> Cells:
@@ -177,7 +183,14 @@ def _begins_as_text(cells: Cells) -> bool:
 def _compact(cells: Cells) -> Cells:
     """Return texts as numbers of a list, where there are few different ones."""
     some = cells.slice(0, _MANY)
-    return _joined(cells).dictionary_encode() if 2 * len(pc.unique(some)) < len(some) else cells
+    return _shortened(_joined(cells).dictionary_encode()) if 2 * len(pc.unique(some)) < len(some) else cells
+
+
+def _shortened(cells: Cells) -> Cells:
+    """Return numbers of a list in the smallest type that holds them."""
+    whole = _coded(cells)
+    kind = next(kind for kind in _INTEGERS if len(whole.dictionary) <= 2 ** (kind.bit_width - 1))
+    return pa.chunked_array([pa.DictionaryArray.from_arrays(whole.indices.cast(kind), whole.dictionary)])
 
 
 def _joined(cells: Cells) -> Cells:
@@ -190,7 +203,9 @@ def _taken(coded: pa.DictionaryArray, values: pa.Array) -> Cells:
     if pa.types.is_string(values.type) and 2 * len(values) < len(coded):
         # Few different texts stand as numbers of a short list.
         texts = pa.DictionaryArray.from_arrays(coded.indices, values)
-        return pa.chunked_array([texts if not values.null_count else texts.cast(pa.string()).dictionary_encode()])
+        if values.null_count:
+            texts = texts.cast(pa.string()).dictionary_encode()
+        return _shortened(pa.chunked_array([texts]))
     return pa.chunked_array([values.take(coded.indices)])
 
 

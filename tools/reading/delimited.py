@@ -28,7 +28,15 @@ import pyarrow.csv as arrow_csv
 from numpy.typing import NDArray
 
 from counterproof.provenance.errors import UsageError
-from counterproof.tools.reading.columns import column_of_text, column_of_values, decimals_of, is_number, narrow
+from counterproof.tools.reading.columns import (
+    column_of_fixed,
+    column_of_text,
+    column_of_values,
+    decimals_of,
+    is_number,
+    narrow,
+)
+from counterproof.tools.reading.fixed_point import FixedPoint, fixed, joined
 from counterproof.tools.reading.table import MISSING, Cells, Column
 
 COLUMNS_MAX = 8192
@@ -228,10 +236,10 @@ class _Rows:
         """Read the rows up to `end`; columns that are named in `only` alone, those that are in `types` as such."""
         return arrow_csv.read_csv(pa.py_buffer(self.rest[:end]), **self._options(types, only))
 
-    def parse_all(self, types: Mapping[str, pa.DataType]) -> pa.Table:
-        """Read the rows, with every type given: block after block, so that little stands beside the table."""
+    def blocks(self, types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+        """Read the rows block after block, with every type given: so little stands beside what is kept of them."""
         with arrow_csv.open_csv(pa.BufferReader(self.rest), **self._options(types, ())) as reader:
-            return reader.read_all()
+            yield from reader
 
     def _options(self, types: Mapping[str, pa.DataType], only: Sequence[str]) -> dict[str, Any]:
         return {
@@ -256,14 +264,12 @@ def _columns(name: str, rows: _Rows) -> list[Column]:
     if not bytes(rows.rest[:HEAD]).strip(b"\r\n"):
         return [Column(name=cell, kind="text", values=pa.chunked_array([], type=pa.string())) for cell in rows.header]
     try:
-        table = _typed(rows)
+        typed = _typed(rows)
     except pa.ArrowInvalid as error:
         raise _explained(name, rows, error) from error
-    decimals = _decimals(rows, table.schema)
-    waiting = table.columns[::-1]
-    del table
+    decimals = _decimals(rows, [cell for cell, cells in typed.items() if _is_floating(cells)])
     # One by one, so that the cells as they were read go as soon as the column is made.
-    made = {cell: _column(cell, waiting.pop(), decimals.get(cell, 0)) for cell in rows.header}
+    made = {cell: _column(cell, typed.pop(cell), decimals.get(cell, 0)) for cell in rows.header}
     again = [cell for cell, column in made.items() if column is None]
     if again:
         texts = rows.parse(types=dict.fromkeys(again, pa.string()), only=again)
@@ -271,19 +277,37 @@ def _columns(name: str, rows: _Rows) -> list[Column]:
     return [column for column in made.values() if column is not None]
 
 
-def _typed(rows: _Rows) -> pa.Table:
+def _typed(rows: _Rows) -> dict[str, Cells | FixedPoint]:
     """Read the rows into types as small as their beginning needs; where that is not enough, into usual ones.
 
     To find types out, Arrow keeps every block until the end; where each is given, it need not.
     """
     end = rows.head_end()
-    if end == len(rows.rest):
-        return rows.parse()
-    try:
-        begin = rows.parse(end=end)
-        return rows.parse_all({name: _small(begin.column(name)) for name in rows.header})
-    except pa.ArrowInvalid:
-        return rows.parse()
+    if end < len(rows.rest):
+        try:
+            return _in_blocks(rows, rows.parse(end=end))
+        except pa.ArrowInvalid:
+            pass
+    table = rows.parse()
+    return dict(zip(rows.header, table.columns, strict=True))
+
+
+def _in_blocks(rows: _Rows, begin: pa.Table) -> dict[str, Cells | FixedPoint]:
+    """Read the rows into types that their beginning needs, decimal numbers into fixed point as long as they fit."""
+    types = {name: _small(begin.column(name)) for name in rows.header}
+    decimals = _decimals(rows, [name for name, kind in types.items() if pa.types.is_floating(kind)])
+    blocks: dict[str, list[pa.Array]] = {name: [] for name in rows.header}
+    for batch in rows.blocks(types):
+        for name, block in zip(rows.header, batch.columns, strict=True):
+            wholes = fixed(block, decimals[name]) if name in decimals else None
+            if wholes is None and name in decimals:
+                places = decimals.pop(name)
+                blocks[name] = joined(blocks[name], places).numbers().chunks if blocks[name] else []
+            blocks[name].append(block if wholes is None else wholes)
+    return {
+        name: joined(kept, decimals[name]) if name in decimals else pa.chunked_array(kept, type=types[name])
+        for name, kept in blocks.items()
+    }
 
 
 def _small(cells: Cells) -> pa.DataType:
@@ -295,15 +319,20 @@ def _small(cells: Cells) -> pa.DataType:
     return pa.dictionary(pa.int32(), pa.string()) if few else pa.string()
 
 
-def _column(name: str, cells: Cells, decimals: int) -> Column | None:
+def _column(name: str, cells: Cells | FixedPoint, decimals: int) -> Column | None:
+    if isinstance(cells, FixedPoint):
+        return column_of_fixed(name, cells)
     if pa.types.is_string(cells.type) or pa.types.is_dictionary(cells.type):
         return column_of_text(name, cells)
     return None if pa.types.is_time(cells.type) else column_of_values(name, cells, decimals=decimals)
 
 
-def _decimals(rows: _Rows, schema: pa.Schema) -> dict[str, int]:
-    """Return with how many decimals each column of decimal numbers is written in the beginning of the file."""
-    numbers = [name for name in rows.header if pa.types.is_floating(schema.field(name).type)]
+def _is_floating(cells: Cells | FixedPoint) -> bool:
+    return isinstance(cells, pa.ChunkedArray) and pa.types.is_floating(cells.type)
+
+
+def _decimals(rows: _Rows, numbers: Sequence[str]) -> dict[str, int]:
+    """Return with how many decimals each of these columns of numbers is written in the beginning of the file."""
     if not numbers:
         return {}
     texts = rows.parse(types=dict.fromkeys(numbers, pa.string()), only=numbers, end=rows.head_end())

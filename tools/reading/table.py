@@ -15,6 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from counterproof.tools.reading.fixed_point import FixedPoint
+
 MISSING = frozenset({"", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "NULL", "null", "None", "."})
 NUMBER_MAX = 1e100
 """Nothing that is measured is larger; longer runs of digits are text."""
@@ -31,7 +33,8 @@ class Column:
     Args:
         name: as in the header.
         kind: what its values are.
-        values: its cells, or a series: float64 with NaN for "integer" and "number", text with None otherwise.
+        values: its cells, numbers also as fixed point, or a series: float64 with NaN for "integer" and "number", text
+            with None otherwise.
         decimals: most decimal places that are written (whole numbers may be written "3.0"); 0 for text and dates.
         label: what the file itself says of the column.
         codes: the file's labels of values, by value.
@@ -45,7 +48,7 @@ class Column:
         *,
         name: str,
         kind: Kind,
-        values: pd.Series | Cells,
+        values: pd.Series | Cells | FixedPoint,
         decimals: int = 0,
         label: str = "",
         codes: Mapping[str, str] = _NONE,
@@ -54,7 +57,7 @@ class Column:
         given: dict[str, Any] = {
             "name": name,
             "kind": kind,
-            "_cells": values if isinstance(values, pa.ChunkedArray) else _cells(values, kind),
+            "_cells": values if isinstance(values, pa.ChunkedArray | FixedPoint) else _cells(values, kind),
             "_series": None,
             "decimals": decimals,
             "label": label,
@@ -77,13 +80,13 @@ class Column:
     label: str
     codes: Mapping[str, str]
     user_missing: tuple[str, ...]
-    _cells: Cells
+    _cells: Cells | FixedPoint
     _series: pd.Series | None
 
     @property
     def cells(self) -> Cells:
-        """The cells: numbers, or text; null where missing."""
-        return self._cells
+        """The cells: numbers, or text; null where missing. Made anew each time where they are held as fixed point."""
+        return self._cells.numbers() if isinstance(self._cells, FixedPoint) else self._cells
 
     @property
     def values(self) -> pd.Series:
@@ -97,9 +100,9 @@ class Column:
 
     def _made(self) -> pd.Series:
         if self.kind in ("integer", "number"):
-            numbers = self._cells.cast(pa.float64()).to_numpy()
+            numbers = self.cells.cast(pa.float64()).to_numpy()
             return pd.Series(numbers.copy() if not numbers.flags.writeable else numbers, dtype="float64")
-        return pd.Series(self._cells.to_pylist(), dtype="object")
+        return pd.Series(self.cells.to_pylist(), dtype="object")
 
     @property
     def missing(self) -> int:
@@ -112,9 +115,10 @@ class Column:
 
     def different(self) -> pa.Array:
         """Return the different values, in the order in which they come; none for a missing one."""
-        if not len(self._cells):
-            return pa.array([], type=self._cells.type)
-        found = self._cells.unify_dictionaries().unique()
+        cells = self.cells
+        if not len(cells):
+            return pa.array([], type=cells.type)
+        found = cells.unify_dictionaries().unique()
         return (found.dictionary_decode().unique() if pa.types.is_dictionary(found.type) else found).drop_null()
 
     def counts(self) -> pd.Series[int]:
@@ -122,7 +126,7 @@ class Column:
         if not len(self._cells):
             nothing: list[int] = []
             return pd.Series(nothing, dtype="int64")
-        found = pc.value_counts(self._cells.unify_dictionaries())
+        found = pc.value_counts(self.cells.unify_dictionaries())
         values, counts = found.field("values"), found.field("counts")
         if pa.types.is_dictionary(values.type):
             values = values.dictionary_decode()

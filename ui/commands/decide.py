@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import click
 
@@ -19,7 +19,7 @@ from counterproof.ui.output import emit, json_option, say
 
 @click.command(name="decide")
 @click.argument("checkpoint")
-@click.argument("decision", type=click.Choice(["approve", "edit", "reject", "withdraw"]))
+@click.argument("decision", type=click.Choice(get_args(DecisionKind)))
 @click.option("--as", "reviewer", required=True, help="The reviewer's id.")
 @click.option("--comment", required=True, help="What you looked at, and why you decide so; stands in the record.")
 @click.option("--seen", help="Digest of what you looked at, or its first 12 characters; refused if it is another now.")

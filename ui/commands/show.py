@@ -11,7 +11,9 @@ import click
 
 from counterproof.agents.study import OpenStudy, open_study, study_of
 from counterproof.provenance.labels import mode_notice
+from counterproof.provenance.plan_versions import plan_versions
 from counterproof.provenance.store import ENDED, Status
+from counterproof.tools.library_warnings import LibraryWarning
 from counterproof.ui.common import home_option, workplace
 from counterproof.ui.output import emit, escaped, json_option, say, write
 from counterproof.ui.rendering import checkpoint_text, editable_text, study_text
@@ -45,12 +47,14 @@ def command(what: str | None, editable: bool, saw: bool, refused: bool, home: Pa
     else:
         study = open_study(place, what)
         events = study.record.events()
+        versions = plan_versions(events, study.record.blobs.get)
         row = place.store.study(what)
         value = {
             **row,
+            "plan_versions": [vars(version) for version in versions],
             "events": [{"seq": event.seq, "type": event.type, "ts": event.ts, **event.data} for event in events],
         }
-        emit(value, study_text(row, events, _checks(study)), as_json=as_json)
+        emit(value, study_text(row, events, _checks(study), versions, _warned(study)), as_json=as_json)
         _advise(row, study)
 
 
@@ -83,6 +87,13 @@ def _advise(row: dict[str, Any], study: OpenStudy) -> None:
         say(f"Next: counterproof show {waiting.id}")
     else:
         say(f"Next: counterproof {'export' if Status(row['status']) in ENDED else 'run'} {study.id}")
+
+
+def _warned(study: OpenStudy) -> list[LibraryWarning]:
+    finished = study.record.of_type("checks.finished")
+    kept = [ref.sha256 for event in finished[-1:] for ref in event.refs if ref.role == "warnings"]
+    found = json.loads(study.record.blobs.get(kept[0])) if kept else {}
+    return [LibraryWarning.model_validate(raw) for raw in found.values()]
 
 
 def _checks(study: OpenStudy) -> list[dict[str, Any]]:

@@ -6,11 +6,11 @@ for the old one counts for nothing.
 
 from __future__ import annotations
 
-from typing import Any, cast, get_args
+from typing import Any
 
 import streamlit as st
 
-from counterproof.provenance.decisions import COMMENT_MAX, DecisionKind
+from counterproof.provenance.decisions import COMMENT_MAX
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.ui.deciding import Draft, draft_decision, sign_draft
 from counterproof.ui.desk import Desk
@@ -89,9 +89,9 @@ def _ask(desk: Desk, view: DecisionView) -> None:
     )
     decision = st.radio(
         "Decision",
-        get_args(DecisionKind),
+        view.decisions,
         index=None,
-        format_func=lambda kind: DECISIONS[cast(DecisionKind, kind)],
+        format_func=DECISIONS.__getitem__,
         key=f"decision-{view.digest}",
     )
     edited = _editor(view) if decision == "edit" else None

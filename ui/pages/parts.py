@@ -114,7 +114,7 @@ def _release(part: ReleasePart) -> None:
         st.caption("None.")
     for item in part.files:
         _file(item)
-    for listing in part.listings:
+    for listing in (part.warnings, *part.listings):
         show_listing(listing)
 
 

@@ -28,6 +28,8 @@ def plan(desk: Desk, study: str) -> None:
         st.caption("There is no plan yet.")
         return
     version = _chosen("Version", versions, [one.name for one in versions], key="plan-version")
+    if version.why:
+        st.caption(plain(version.why.removeprefix("- ").capitalize()))
     if version.changes.rows:
         show_listing(version.changes)
     with st.container(border=True):
@@ -70,6 +72,8 @@ def results(desk: Desk, study: str) -> None:
             show_figure(item.content, item.name)
         else:
             show_code(item.content.decode("utf-8", errors="replace"))
+    if view.warnings.rows:
+        show_listing(view.warnings)
     if view.suppressed:
         st.markdown(f"**Suppressed.** {plain(', '.join(view.suppressed))}")
     if view.flow:

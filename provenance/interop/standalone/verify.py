@@ -578,7 +578,7 @@ def check_end(bundle: Bundle) -> None:
         "done": (kind, last) == ("signoff", "approve"),
         "withdrawn": last == "withdraw",
         "rejected": last == "reject",
-        "cannot_conclude": last in ("", "approve", "edit", "reject"),
+        "cannot_conclude": last in ("", "approve", "edit", "reject", "replan"),
     }
     approved = {data["kind"] for data in decided if data["decision"] == "approve"}
     if not follows.get(said["ended"]) or (said["ended"] == "done" and len(approved) != 4):

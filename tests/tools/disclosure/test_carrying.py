@@ -6,6 +6,7 @@ import pytest
 
 from counterproof.tools import Flow, OutputFile, Outputs, Result, review_outputs
 from counterproof.tools.disclosure.carrying import pack_items, pack_outputs, unpack_items, unpack_outputs
+from counterproof.tools.library_warnings import LibraryWarning
 
 RESULT = Result(
     id="mean", label="mean", value=1.5, unit="points", n=30, method="mean", population="all", ci_low=1.0, ci_high=2.0,
@@ -20,6 +21,8 @@ OUTPUTS = Outputs(
     files=[OutputFile(name="figures/a.png", data=b"\x89PNG\x00\xff", sha256="1" * 64)],
     results_sha256="2" * 64,
     flow_sha256="3" * 64,
+    warnings={"warning:1": LibraryWarning(program="primary", kind="RuntimeWarning", text="overflow", times=2)},
+    streams={"primary": "4" * 64},
 )
 
 
