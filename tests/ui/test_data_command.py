@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -13,6 +14,7 @@ from counterproof.agents.study import new_study, open_study, open_workplace
 from counterproof.provenance.errors import CounterproofError, UsageError
 from counterproof.provenance.policy import SINGLE_USER
 from counterproof.provenance.store import Status
+from counterproof.ui.cli import cli
 from counterproof.ui.commands import data, gate, new
 from counterproof.ui.common import workplace
 from counterproof.ui.gates import gate_settings
@@ -31,8 +33,9 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-def _run(command: Any, *arguments: object, env: dict[str, str] | None = None) -> Result:
-    done = CliRunner().invoke(command, [str(argument) for argument in arguments], env=env, catch_exceptions=False)
+def _run(command: click.Command, *arguments: object, env: dict[str, str] | None = None) -> Result:
+    words = [str(command.name), *map(str, arguments)]
+    done = CliRunner().invoke(cli, words, env=env, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done
 
