@@ -37,7 +37,7 @@ pictures: setup chromium
 # Versions are resolved anew; needs `uv`. No index address ends up in a lock.
 lock:
 	$(UV_COMPILE) pyproject.toml requirements/build.in -o requirements/app.lock
-	$(UV_COMPILE) pyproject.toml requirements/build.in --group dev --extra e2b --extra bwrap --extra shared --extra hpc --extra dp -c requirements/app.lock -o requirements/dev.lock
+	$(UV_COMPILE) pyproject.toml requirements/build.in --group dev --extra e2b --extra bwrap --extra shared --extra hpc --extra dp --extra keyring -c requirements/app.lock -o requirements/dev.lock
 	$(UV_COMPILE) requirements/validators.in -o requirements/validators.lock
 	$(UV_COMPILE) requirements/mlflow.in -o requirements/mlflow.lock
 	$(UV_COMPILE) requirements/privacy.in -o requirements/privacy.lock
