@@ -59,6 +59,19 @@ def test_what_is_added_is_listed_with_its_terms_and_sealed(home: Path) -> None:
     assert not any(trial_csv()[50:90] in path.read_bytes() for path in files)
 
 
+@pytest.mark.canary
+@pytest.mark.parametrize(
+    ("name", "head"), [("born 1931-07-19.csv", "a,b"), ("t.csv", "a,MRN 7710884")], ids=["file", "column"]
+)
+def test_a_name_that_tells_of_a_person_is_not_added(tmp_path: Path, name: str, head: str) -> None:
+    (tmp_path / name).write_text(f"{head}\n1,2\n0,3\n")
+    with pytest.raises(UsageError, match=r"holds what looks like an identifier of a person.*Rename it") as caught:
+        _run(data.command, "add", tmp_path / name, "--home", tmp_path / "home")
+    assert "1931-07-19" not in str(caught.value)
+    assert "7710884" not in str(caught.value)
+    assert _listed(tmp_path / "home") == []
+
+
 def test_a_study_is_made_of_a_file_of_the_vault(home: Path) -> None:
     study = _study(home, data_set="trial.csv")
     place = workplace(home)

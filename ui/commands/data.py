@@ -21,6 +21,7 @@ from counterproof.provenance.vault_keys import (
 )
 from counterproof.sandbox import Mount
 from counterproof.tools import take_file
+from counterproof.tools.identifiers import check_names
 from counterproof.ui.common import home_option, workplace
 from counterproof.ui.environment import user_name
 from counterproof.ui.kms import BUILT_IN, kms_protector
@@ -63,6 +64,7 @@ def add(
     vault = place.vault
     taken = take_file(file)
     table, original = taken.table, taken.original
+    check_names(table)
     Mount(host=file, target=table.name)
     seal_new(place)
     entry = Entry(
