@@ -28,6 +28,7 @@ from counterproof.tools import MARK, Table, Twin, build_twin, make_profile, read
 from counterproof.tools.codebooks import Variable
 from counterproof.tools.disclosure.carrying import pack_items, unpack_outputs
 from counterproof.tools.exposure import EXPOSURES, DataRules, Exposure, Suppression
+from counterproof.tools.identifiers import check_names
 from counterproof.tools.looking import Looked, Meaning, Said, look
 from counterproof.tools.noticed import Noticed, notice
 from counterproof.tools.noticed.against_codebook import variable_of
@@ -170,7 +171,10 @@ def _suppression(asked: Asked, name: str) -> Suppression:
 def _intake(files: SecureFiles, argument: bytes) -> Told:
     """Make what the model may see of the data, and the twin to work on."""
     asked = Asked.model_validate_json(argument or b"{}")
-    tables, looked = _tables(files), _looked(files, asked)
+    tables = _tables(files)
+    for table in tables:
+        check_names(table)  # again: what is in a vault may have come into it in another way than `data add`
+    looked = _looked(files, asked)
     undecided = [
         {"file": table.name, "column": found.column, "reason": found.reason, "kind": found.kind}
         for table, one in zip(tables, looked, strict=True)

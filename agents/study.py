@@ -28,7 +28,15 @@ from counterproof.provenance.commitments import study_secret
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.ledger import Entry
-from counterproof.provenance.policy import SINGLE_USER, STANDARD, loosened, policy_digest, read_policy, write_policy
+from counterproof.provenance.policy import (
+    SINGLE_USER,
+    STANDARD,
+    Policy,
+    loosened,
+    policy_digest,
+    read_policy,
+    write_policy,
+)
 from counterproof.provenance.record import Event, Record
 from counterproof.provenance.remote_blobs import blobs_at, check_place
 from counterproof.provenance.reviewers import Registry
@@ -44,6 +52,7 @@ from counterproof.tools.data import Taken
 from counterproof.tools.exposure import EXPOSURES, DataRules, strictest
 from counterproof.tools.identifiers import check_names
 from counterproof.tools.noticed.against_codebook import variable_of
+from counterproof.tools.own_labels import own_labels
 from counterproof.tools.reading.writing import check_writable
 
 BODY_KEYS = "body-keys"
@@ -180,8 +189,6 @@ def new_study(
         check_names(taken.table)
         _check_subject(taken.table, set_of[taken.table.name])
     about = [_of_file(taken, set_of[taken.table.name]) for taken in files]
-    variables = _with_labels(variables, files)
-    _check_codebook(codebook, variables)
     about += [_of_entry(entry, (rules or {}).get(entry.name, DataRules())) for entry in entered]
     if not about:
         raise UsageError("No data file was given.", advice="Name at least one with --data.")
@@ -199,6 +206,8 @@ def new_study(
     under = _under(_policy(workplace, policy, scenario=bool(scenario)), about)
     if under != policy:
         under = _policy(workplace, under, scenario=False) if not scenario else under
+    variables = [*variables, *_own_labels(variables, files, set_of, read_policy(under, source="of the study"))]
+    _check_codebook(codebook, variables)
     check_model(about, model.base_url)
     settings = StudySettings(
         title=(title or asked.splitlines()[0])[:120],
@@ -298,10 +307,16 @@ def _of_file(file: Taken, rules: DataRules) -> DataFile:
     return DataFile(name=table.name, sha256=table.sha256, size=table.size, original=made_from, **vars(rules))
 
 
-def _with_labels(variables: Sequence[Variable], files: Sequence[Taken]) -> list[Variable]:
-    """Return what a codebook says of columns, and what the files themselves say of those that it leaves out."""
-    more = [one for file in files for one in file.variables]
-    return [*variables, *(one for one in more if variable_of(one.name, one.dataset, variables) is None)]
+def _own_labels(
+    variables: Sequence[Variable], files: Sequence[Taken], set_of: Mapping[str, DataRules], policy: Policy
+) -> list[Variable]:
+    """Return what the files themselves say of columns that the codebook leaves out, as far as it may be told."""
+    found: list[Variable] = []
+    for file in files:
+        name = file.table.name
+        left_out = [one for one in file.variables if variable_of(one.name, one.dataset, variables) is None]
+        found += own_labels(file.table, left_out, subject=set_of[name].subject, k=policy.of_file(name).k)
+    return found
 
 
 def _check_subject(table: Table, rules: DataRules) -> None:

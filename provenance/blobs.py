@@ -7,7 +7,8 @@ the blob, because the common file systems (ext4, XFS) keep changes of folders in
 
 A body on the secure side is stored with its salt before it and named by the SHA-256 of both (`commitments`). Such
 blobs have a folder of their own, which says that a salt has to be taken off; `get` gives the body. Where the store has
-keys for them, they are sealed (`sealing`).
+keys for them, they are sealed (`sealing`). So are messages to and from models, in a third folder; those are named by
+the SHA-256 of their plain bytes, like all that is open.
 
 It does not cover who may see a blob: the record says which side a blob is on (`Ref.side`), and the export
 leaves out what is on the secure side.
@@ -21,23 +22,26 @@ import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal, cast, get_args
 
 from counterproof.provenance.commitments import SALT_BYTES, salted
 from counterproof.provenance.digests import is_digest, sha256_bytes
 from counterproof.provenance.errors import MachineTrouble, UsageError, VerificationFailed
-from counterproof.provenance.sealing import derived_key, is_sealed, seal, unseal
+from counterproof.provenance.sealing import Unsealed, derived_key, is_sealed, plain_length, seal, unseal
 
+Kind = Literal["sha256", "sealed", "salted"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""The folders of a store of blobs, in the order in which a blob is looked for."""
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 class Blobs:
-    """A folder of blobs, `sha256/ab/cdef…`, and of blobs with a salt, `salted/ab/cdef…`.
+    """Folders of blobs: `sha256/ab/cdef…`, sealed ones in `sealed/ab/cdef…`, those with a salt in `salted/ab/cdef…`.
 
     Args:
         folder: where the blobs are; made when the first one is written.
         secret: gives the secret of the study, from which salts are made; asked for once, when it is needed first.
-        key: gives the key under which blobs with a salt are sealed; None to keep them as they are.
+        key: gives the key under which messages and blobs with a salt are sealed; None to keep them as they are.
     """
 
     def __init__(
@@ -70,6 +74,15 @@ class Blobs:
         """
         return self._store("sha256", data)
 
+    def put_sealed(self, data: bytes) -> str:
+        """Store `data`, sealed where there is a key, and return its digest; as `put` else.
+
+        Raises:
+            MachineTrouble: the disk refused the write.
+            UsageError: the keys are locked.
+        """
+        return self._store("sha256" if self._find_key is None else "sealed", data)
+
     def commit(self, data: bytes) -> str:
         """Store `data` with its salt and return the commitment; the same bytes give the same one in one study.
 
@@ -97,10 +110,10 @@ class Blobs:
             self._secret = self._make_secret()
         return self._secret
 
-    def _place(self, kind: str, digest: str) -> Path:
+    def _place(self, kind: Kind, digest: str) -> Path:
         return self._folder / kind / digest[:2] / digest[2:]
 
-    def _store(self, kind: str, data: bytes) -> str:
+    def _store(self, kind: Kind, data: bytes) -> str:
         digest = sha256_bytes(data)
         target = self._place(kind, digest)
         if os.path.exists(target):  # noqa: PTH110  # half the time, at each effect
@@ -121,11 +134,16 @@ class Blobs:
             VerificationFailed: the blob is missing, its bytes are no longer those that were stored, or
                 `digest` is no digest.
         """
-        if not self.path(digest).exists() and self._place("salted", digest).exists():
-            return self._checked("salted", digest)[SALT_BYTES:]
-        return self._checked("sha256", digest)
+        kind = self._kind(digest)
+        return self._checked(kind, digest)[SALT_BYTES if kind == "salted" else 0 :]
 
-    def _checked(self, kind: str, digest: str) -> bytes:
+    def _kind(self, digest: str) -> Kind:
+        """Return in which folder a blob is; where it is in none, the first."""
+        if self.path(digest).exists():
+            return "sha256"
+        return next((kind for kind in KINDS if self._place(kind, digest).exists()), "sha256")
+
+    def _checked(self, kind: Kind, digest: str) -> bytes:
         try:
             data = self._place(kind, digest).read_bytes()
         except FileNotFoundError as error:
@@ -135,15 +153,15 @@ class Blobs:
             raise _changed(digest, sha256_bytes(data))
         return data
 
-    def _closed(self, kind: str, digest: str, data: bytes) -> bytes:
-        """Return what is stored of a blob: sealed, where it has a salt and there is a key."""
-        if kind != "salted" or self._find_key is None:
+    def _closed(self, kind: Kind, digest: str, data: bytes) -> bytes:
+        """Return what is stored of a blob."""
+        if kind == "sha256" or self._find_key is None:
             return data
         return b"".join(seal([data], self._body_key(digest), about=digest.encode()))
 
-    def _opened(self, kind: str, digest: str, stored: bytes) -> bytes:
+    def _opened(self, kind: Kind, digest: str, stored: bytes) -> bytes:
         """Return the blob of what is stored."""
-        if kind != "salted" or not is_sealed(stored):
+        if kind == "sha256" or (kind == "salted" and not is_sealed(stored)):
             return stored
         return b"".join(unseal(io.BytesIO(stored), self._body_key(digest), about=digest.encode()))
 
@@ -163,10 +181,28 @@ class Blobs:
         Raises:
             VerificationFailed: the blob is missing, or `digest` is no digest.
         """
+        if self._kind(digest) == "sealed":
+            return self._unsealed(self._place("sealed", digest).open("rb"), digest)
         try:
             return self.path(digest).open("rb")
         except FileNotFoundError as error:
             raise _missing(digest) from error
+
+    def size(self, digest: str) -> int:
+        """Return the length in bytes of a blob without a salt.
+
+        Raises:
+            VerificationFailed: the blob is missing, or `digest` is no digest.
+        """
+        kind = self._kind(digest)
+        try:
+            stored = self._place(kind, digest).stat().st_size
+        except FileNotFoundError as error:
+            raise _missing(digest) from error
+        return plain_length(stored) if kind == "sealed" else stored
+
+    def _unsealed(self, file: IO[bytes], digest: str) -> IO[bytes]:
+        return cast(IO[bytes], io.BufferedReader(Unsealed(file, self._body_key(digest), about=digest.encode())))
 
     def check(self, digest: str) -> None:
         """Check that a blob is there and has its digest, in memory that does not grow with it.
@@ -186,7 +222,7 @@ class Blobs:
         Raises:
             VerificationFailed: it is not a digest.
         """
-        return self.path(digest).exists() or self._place("salted", digest).exists()
+        return self.path(digest).exists() or any(self._place(kind, digest).exists() for kind in KINDS)
 
 
 def _missing(digest: str) -> VerificationFailed:

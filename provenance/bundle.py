@@ -268,9 +268,7 @@ def _programs(record: Record, events: list[Event]) -> dict[str, bytes]:
 
 
 def _body(record: Record, digest: str) -> Source:
-    with record.blobs.open(digest) as file:
-        size = os.fstat(file.fileno()).st_size
-    return Source(open=partial(record.blobs.open, digest), size=size, sha256=digest)
+    return Source(open=partial(record.blobs.open, digest), size=record.blobs.size(digest), sha256=digest)
 
 
 def _input(path: Path, created: Event, name: str) -> Source:

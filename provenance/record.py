@@ -233,6 +233,10 @@ class Record:
         digest = self.blobs.commit(data) if side == "secure" else self.blobs.put(data)
         return Ref(role=role, sha256=digest, size=len(data), media=media, side=side)
 
+    def put_message(self, role: str, data: bytes) -> Ref:
+        """Store what was asked of a model, or what it answered: open, and sealed on the disk where there is a key."""
+        return Ref(role=role, sha256=self.blobs.put_sealed(data), size=len(data))
+
     def append(
         self,
         type_: str,

@@ -7,19 +7,21 @@ Before `put` returns the place has taken the body. What a program needs as a fil
 first (`path`), and checked there.
 
 It does not cover credentials: `fsspec` and the library behind it find them where they always do. Nor who may read that
-place: bodies on the secure side are there too, sealed where the store has keys for them.
+place: messages and bodies on the secure side are there too, sealed where the store has keys for them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.blobs import KINDS, Blobs, Kind
 from counterproof.provenance.commitments import SALT_BYTES
 from counterproof.provenance.digests import is_digest, sha256_bytes
 from counterproof.provenance.errors import MachineTrouble, UsageError, VerificationFailed
+from counterproof.provenance.sealing import plain_length
 
 
 def check_place(url: str) -> None:
@@ -52,7 +54,7 @@ def blobs_at(url: str, folder: Path, *, secret: Callable[[], bytes], key: Callab
         url: where bodies are kept; "" for the folder.
         folder: the study's own folder of blobs.
         secret: gives the secret of the study.
-        key: gives the key under which bodies on the secure side are sealed; None to keep them as they are.
+        key: gives the key under which messages and bodies on the secure side are sealed; None to keep them as they are.
     """
     if not url:
         return Blobs(folder, secret=secret, key=key)
@@ -69,7 +71,7 @@ class RemoteBlobs(Blobs):
         url: the folder there, as `fsspec` names it.
         folder: where bodies are brought that are needed as files.
         secret: gives the secret of the study.
-        key: gives the key under which bodies on the secure side are sealed.
+        key: gives the key under which messages and bodies on the secure side are sealed.
     """
 
     def __init__(
@@ -93,38 +95,50 @@ class RemoteBlobs(Blobs):
         """
         near = self._near.path(digest)
         if not near.exists():
-            self._near.put(self._checked("sha256", digest))
+            self._near.put(self._checked("sha256", digest))  # no program is given a message
         return near
 
     def open(self, digest: str) -> IO[bytes]:
         """Open a blob for reading in pieces; who reads it to its end compares the digest."""
+        kind = self._kind(digest)
         try:
-            file: IO[bytes] = self._files.open(self._where("sha256", digest), "rb")
-            return file
+            file: IO[bytes] = self._files.open(self._where("sha256" if kind == "salted" else kind, digest), "rb")
         except FileNotFoundError as error:
             raise _missing(digest) from error
         except OSError as error:
             raise self._trouble("read", digest, error) from error
+        return self._unsealed(file, digest) if kind == "sealed" else file
 
     def get(self, digest: str) -> bytes:
         """Return the bytes of a blob, without its salt where it has one."""
-        try:
-            return self._checked("sha256", digest)
-        except _Missing:
-            return self._checked("salted", digest)[SALT_BYTES:]
+        for kind in KINDS[:-1]:
+            with suppress(_Missing):
+                return self._checked(kind, digest)
+        return self._checked("salted", digest)[SALT_BYTES:]
 
     def has(self, digest: str) -> bool:
         """Say whether a blob with this digest is stored, with a salt or without."""
-        return any(self._size(kind, digest) is not None for kind in ("sha256", "salted"))
+        return any(self._size(kind, digest) is not None for kind in KINDS)
 
-    def _where(self, kind: str, digest: str) -> str:
+    def size(self, digest: str) -> int:
+        """Return the length in bytes of a blob without a salt."""
+        kind = self._kind(digest)
+        stored = self._size(kind, digest)
+        if stored is None:
+            raise _missing(digest)
+        return plain_length(stored) if kind == "sealed" else stored
+
+    def _kind(self, digest: str) -> Kind:
+        return next((kind for kind in KINDS if self._size(kind, digest) is not None), "sha256")
+
+    def _where(self, kind: Kind, digest: str) -> str:
         if not is_digest(digest):
             raise VerificationFailed(
                 f"{digest[:80]!r} is no digest.", allowed="A blob is named by 64 lower-case hexadecimal digits."
             )
         return f"{self._top}/{kind}/{digest[:2]}/{digest[2:]}"
 
-    def _size(self, kind: str, digest: str) -> int | None:
+    def _size(self, kind: Kind, digest: str) -> int | None:
         try:
             return int(self._files.info(self._where(kind, digest))["size"])
         except FileNotFoundError:
@@ -132,7 +146,7 @@ class RemoteBlobs(Blobs):
         except OSError as error:
             raise self._trouble("looked for", digest, error) from error
 
-    def _store(self, kind: str, data: bytes) -> str:
+    def _store(self, kind: Kind, data: bytes) -> str:
         digest = sha256_bytes(data)
         data = self._closed(kind, digest, data)
         if self._size(kind, digest) == len(data):
@@ -145,7 +159,7 @@ class RemoteBlobs(Blobs):
             raise self._trouble("written", digest, error) from error
         return digest
 
-    def _checked(self, kind: str, digest: str) -> bytes:
+    def _checked(self, kind: Kind, digest: str) -> bytes:
         try:
             data: bytes = self._files.cat_file(self._where(kind, digest))
         except FileNotFoundError as error:

@@ -89,6 +89,12 @@ def unseal(source: IO[bytes], key: bytes, *, about: bytes) -> Iterator[bytes]:
             ) from error
 
 
+def plain_length(sealed: int) -> int:
+    """Return how long the plain bytes are of a sealed file of this length."""
+    chunks = sealed - len(_MAGIC) - _PREFIX
+    return chunks - _TAG * -(-chunks // (CHUNK + _TAG))
+
+
 class Unsealed(io.RawIOBase):
     """A sealed file, open for reading from its beginning to its end.
 

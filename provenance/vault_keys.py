@@ -23,6 +23,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -166,8 +167,14 @@ def keyring_protector(name: str, *, make: bool = False) -> KeyProtector:
         found = keyring.get_password(_SERVICE, name)
     except KeyringError as error:
         raise UsageError(f"The OS keyring can't be used: {error}.", advice="Unlock it, then try again.") from error
-    if found is None or len(found) != 2 * KEY_BYTES:
+    if found is None:
         raise UsageError(f"The OS keyring has no key {name!r} of {_SERVICE}.", advice="Unlock the right keyring.")
+    if not re.fullmatch(f"[0-9a-f]{{{2 * KEY_BYTES}}}", found):
+        raise UsageError(
+            f"What the OS keyring has as {name!r} of {_SERVICE} is no key.",
+            allowed=f"{KEY_BYTES} bytes in hexadecimal.",
+            advice="Name another: `counterproof data protect keyring --name NAME`.",
+        )
     return KeyProtector(
         bytes.fromhex(found), about={"kind": "keyring", "name": name}, wrong="the keyring has another key"
     )
@@ -292,11 +299,15 @@ class VaultKeys:
         self._masters(fresh=True)
 
     def protect(self, protector: Protector) -> None:
-        """Wrap the master keys with another secret; the old one opens nothing any more, but old copies of the file."""
+        """Wrap the master keys with another secret; the old one opens nothing any more, but old copies of the file.
+
+        Raises:
+            UsageError: it does not give back what it wrapped; the old one still counts.
+        """
         with _lock(self._folder):
             masters = dict(self._masters(fresh=True))
-            self._protector = protector
-            self._save(masters)
+            _write_masters(self._folder, protector, masters)
+            self._protector, self._known = protector, masters
 
     def described(self) -> dict[str, Any]:
         """Return what the vault says of its protector."""
@@ -382,9 +393,16 @@ def _wrapped(cipher: AESGCM, key: bytes, about: bytes) -> bytes:
 
 
 def _write_masters(folder: Path, protector: Protector, masters: Mapping[str, bytes]) -> None:
-    wrapped = {
-        name: base64.b64encode(protector.wrap(key, about=_master_key(name))).decode() for name, key in masters.items()
-    }
+    """Write the master keys, wrapped; not before the protector gave each of them back."""
+    wrapped = {}
+    for name, key in masters.items():
+        made = protector.wrap(key, about=_master_key(name))
+        if protector.unwrap(made, about=_master_key(name)) != key:
+            raise UsageError(
+                f"What was to protect the vault ({protector.describe()['kind']}) does not give back what it wrapped.",
+                advice="Nothing was changed. Use another one.",
+            )
+        wrapped[name] = base64.b64encode(made).decode()
     file = {"version": 1, "protector": protector.describe(), "masters": wrapped}
     _replace(folder / _MASTER, json.dumps(file, indent=1).encode() + b"\n")
 

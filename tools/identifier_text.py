@@ -272,16 +272,14 @@ def _checked(text: str) -> Iterator[Span]:
 def _recognizers() -> tuple[tuple[Any, Kind], ...]:
     """Return presidio's recognisers; importing them takes more than a second, so that happens where text has digits."""
     import presidio_analyzer.predefined_recognizers as theirs  # lazy: it takes more than a second and is rarely needed
-    import tldextract  # lazy: comes with presidio
 
     logging.getLogger("presidio-analyzer").setLevel(logging.CRITICAL)  # it would log what it found
 
-    # The address of no list: what is installed is used, and nothing is fetched or kept on the disk.
-    offline = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
-
+    # Theirs fetches the list of public endings; a hospital's own (`ward3.intern`, `.local`) is in no list.
     class _Email(theirs.EmailRecognizer):
         def validate_result(self, pattern_text: str) -> bool:
-            return bool(offline(pattern_text.rpartition("@")[2]).suffix)
+            last = pattern_text.rpartition(".")[2]
+            return len(last) >= 2 and (last.isalpha() or last.startswith("xn--"))
 
     made = {name: getattr(theirs, name) for name in _CHECKED} | {"EmailRecognizer": _Email}
     return tuple((made[name](), kind) for name, kind in _CHECKED.items())

@@ -79,14 +79,20 @@ def check_names(table: Table) -> None:
     named = [("The name of the data file", stem)]
     named += [(f"{table.name}: the name of column {at}", one.name) for at, one in enumerate(table.columns, start=1)]
     for where, name in named:
-        spans = [span for span in find_in_text(_readable(name)) if span.kind not in ("name", "place", "vehicle")]
-        if spans:
+        kind = identifier_in(name)
+        if kind:
             shown = where if name != stem else "The name of the data file"
             raise UsageError(
-                f"{shown} holds what looks like an identifier of a person ({spans[0].kind}).",
+                f"{shown} holds what looks like an identifier of a person ({kind}).",
                 allowed="Names of files and columns are shown to the model, so they may say nothing of a person.",
                 advice="Rename it.",
             )
+
+
+def identifier_in(name: str) -> str:
+    """Return the kind of the first identifier of a person in a name or label; "" where there is none."""
+    found = (span.kind for span in find_in_text(_readable(name)) if span.kind not in ("name", "place", "vehicle"))
+    return next(found, "")
 
 
 def subject_column(table: Table, named: str = "") -> Column | None:

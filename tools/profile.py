@@ -74,7 +74,7 @@ def make_profile(
         quasi: columns that single persons out together: no correlation of them is shown.
         rules: where suppression begins.
         exposure: what the model may see of this file.
-        codebook: what a person wrote of columns, by their names.
+        codebook: what a person wrote of columns, by their names; of those that identify a person it is not told.
 
     Returns:
         JSON-able: `file`, `rows`, `columns` (each with `name`, `type`, `missing`, and `levels`, `range` or `span`, and
@@ -95,7 +95,7 @@ def make_profile(
             described, withheld = _open(column)
         else:
             described, withheld = _describe(column, table.rows, persons, rules)
-        if column.name in codebook:
+        if column.name in codebook and column.name not in hidden:
             described["codebook"] = codebook[column.name]
         columns.append({**_named(column.name, at), **described})
         held_back += withheld

@@ -16,10 +16,15 @@ from __future__ import annotations
 import getpass
 import os
 import pwd
+from collections.abc import Iterable
 from pathlib import Path
 
 from counterproof.provenance.errors import UsageError
 
+KEYRING = (
+    "DBUS_SESSION_BUS_ADDRESS", "HOME", "PYTHON_KEYRING_BACKEND", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR",
+)  # fmt: skip
+"""What `keyring` finds the keyring of the desktop by."""
 _AWAY = ("LANGSMITH_", "LANGCHAIN_", "OTEL_INSTRUMENTATION_GENAI_")
 
 
@@ -162,10 +167,14 @@ def vault_passphrase() -> str | None:
     return given
 
 
-def for_gate() -> dict[str, str]:
-    """Return the variables of the gate's process: where programs are, and the store that machines share, if any."""
-    shared = {name: os.environ[name] for name in ("COUNTERPROOF_STORE", "COUNTERPROOF_BODIES") if name in os.environ}
-    return {"PATH": search_path(), **shared}
+def for_gate(also: Iterable[str] = ()) -> dict[str, str]:
+    """Return the variables of the gate's process: where programs are, and the store that machines share, if any.
+
+    Args:
+        also: names of variables without which it can't open the vault.
+    """
+    names = ("COUNTERPROOF_STORE", "COUNTERPROOF_BODIES", *also)
+    return {**{name: os.environ[name] for name in names if name in os.environ}, "PATH": search_path()}
 
 
 def agent_socket() -> str:

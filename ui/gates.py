@@ -14,11 +14,11 @@ import subprocess
 import sys
 import threading
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from counterproof.provenance.errors import MachineTrouble, UsageError
 from counterproof.ui import environment
@@ -113,8 +113,9 @@ def user_id(user: str) -> int:
 class ChildGate:
     """The gate's process under this user; started at once, and again when it has died.
 
-    It gets the folder of the store and the search path for programs, and none of this process's variables: no key of a
-    model's endpoint is in it. It ends when this process does, however that ends.
+    It gets the folder of the store, the search path for programs, and none of this process's variables but those that
+    the vault's keyring or key management service needs: no key of a model's endpoint is in it. It ends when this
+    process does, however that ends.
 
     Args:
         home: the store.
@@ -125,7 +126,8 @@ class ChildGate:
         self._home = home
         self._warm = warm
         self._lock = threading.Lock()
-        self._secret = _secret(home)
+        self._described = _described(home)
+        self._secret = _secret(self._described)
         self._process, self._control = self._start()
 
     def dial(self) -> socket.socket:
@@ -161,7 +163,7 @@ class ChildGate:
         try:
             process = subprocess.Popen(
                 command,
-                env=environment.for_gate(),
+                env=environment.for_gate(_variables(self._described)),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=handles,
@@ -176,13 +178,30 @@ class ChildGate:
         return process, ours
 
 
-def _secret(home: Path) -> str:
-    """Return the passphrase of the vault where it has one: the gate's process has no terminal."""
+def _described(home: Path) -> Mapping[str, Any]:
+    """Return what the vault says of its protector; nothing where it has none."""
     if not (home / "vault" / "master.json").exists():
-        return ""
-    from counterproof.ui.vaults import ask_passphrase, open_vault  # lazy: a new store has no vault yet
+        return {}
+    from counterproof.ui.vaults import open_vault  # lazy: a new store has no vault yet
 
-    return ask_passphrase() if open_vault(home / "vault").keys.described().get("kind") == "passphrase" else ""
+    return open_vault(home / "vault").keys.described()
+
+
+def _secret(described: Mapping[str, Any]) -> str:
+    """Return the passphrase of the vault where it has one: the gate's process has no terminal."""
+    if described.get("kind") != "passphrase":
+        return ""
+    from counterproof.ui.vaults import ask_passphrase  # lazy: see above
+
+    return ask_passphrase()
+
+
+def _variables(described: Mapping[str, Any]) -> tuple[str, ...]:
+    if not described:
+        return ()
+    from counterproof.ui.vaults import variables_of  # lazy: see above
+
+    return variables_of(described)
 
 
 def _connected(path: Path) -> socket.socket:

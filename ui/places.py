@@ -18,6 +18,7 @@ from counterproof.ui.desk import COMMANDS, Desk
 from counterproof.ui.gates import gate_settings
 from counterproof.ui.isolation import sandbox
 from counterproof.ui.subjects import Listing
+from counterproof.ui.vaults import bodies_state, vault_state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,6 +148,8 @@ def system_view(desk: Desk) -> SystemView:
         {"part": "studies", "state": f"{store.count_studies():,}; {store.count_waiting():,} checkpoints wait"},
         {"part": "worker", "state": _worker(len(asked), len(left))},
         {"part": "gate", "state": f"runs as {gate.user}" if gate else "a process of its own under this user"},
+        {"part": "vault", "state": f"belongs to {gate.user}" if gate else vault_state(desk.workplace)},
+        {"part": "messages, and what was computed from real data", "state": bodies_state(desk.workplace)},
         {"part": "analysis environment", "state": _environment()},
         {"part": "sign-in", "state": "single-user mode" if desk.who is None else "everybody signs in"},
     ]

@@ -2,16 +2,12 @@
 
 A new vault is sealed under a key file in the store (`keys/vault.key`), because nobody can be asked for a passphrase
 when a study is made; `counterproof data protect` moves its keys under something better (docs/vault.md).
-
-A key management service is an entry point of the group `counterproof.protectors`: a function that takes what the vault
-says of it and returns a `provenance.vault_keys.Protector`.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +23,10 @@ from counterproof.provenance.vault_keys import (
     passphrase_protector,
 )
 from counterproof.ui import environment
+from counterproof.ui.kms import kms_protector
 
 if TYPE_CHECKING:
     from counterproof.agents.study import Workplace
-
-KMS_GROUP = "counterproof.protectors"
 
 
 def open_vault(folder: Path, *, passphrase: Callable[[], str] | None = None) -> Vault:
@@ -72,26 +67,50 @@ def protector_of(described: Mapping[str, Any], passphrase: Callable[[], str]) ->
             return passphrase_protector(passphrase(), described)
         case "keyring":
             return keyring_protector(described["name"])
+        case _:
+            return kms_protector(described)
+
+
+def vault_state(place: Workplace) -> str:
+    """Say in words what is in the vault, and what its keys are under."""
+    vault = place.vault
+    entries = vault.ledger.entries().values()
+    there = sum(not entry.forgotten_at for entry in entries)
+    files = f"{there} files, {len(entries) - there} forgotten"
+    if vault.sealed:
+        return f"sealed under {_in_words(vault.keys.described(), place.store.home)}; {files}"
+    return (
+        f"not sealed, `counterproof data protect` seals it; {files}"
+        if entries
+        else "empty; sealed from the first file on"
+    )
+
+
+def bodies_state(place: Workplace) -> str:
+    """Say in words what the keys are under of what programs computed from real data and of messages."""
+    keys = place.body_keys
+    if keys is None or not keys.are_there:
+        return "not sealed"
+    return f"sealed under {_in_words(keys.described(), place.store.home)}"
+
+
+def _in_words(described: Mapping[str, Any], home: Path) -> str:
+    match described["kind"]:
+        case "key-file":
+            inside = Path(described["path"]).is_relative_to(home.absolute())
+            whoever = " in this store: whoever can read the store can read the data" if inside else ""
+            return f"the key file {described['path']}{whoever}"
+        case "passphrase":
+            return "a passphrase"
+        case "keyring":
+            return f"the key {described['name']!r} of the desktop's keyring"
         case kind:
-            return kms_protector(str(kind), described)
+            return f"the key management service {kind!r}"
 
 
-def kms_protector(kind: str, described: Mapping[str, Any]) -> Protector:
-    """Return the protector that another package brings.
-
-    Raises:
-        UsageError: none does.
-    """
-    found = [point for point in entry_points(group=KMS_GROUP) if point.name == kind]
-    if not found:
-        known = ", ".join(sorted(point.name for point in entry_points(group=KMS_GROUP))) or "none"
-        raise UsageError(
-            f"The keys of the vault are under {kind!r}, which is not installed.",
-            allowed=f"Built in: key-file, passphrase, keyring. Installed: {known}.",
-            advice=f"Install the package that brings the entry point {kind!r} of the group {KMS_GROUP}.",
-        )
-    made: Protector = found[0].load()(described)
-    return made
+def variables_of(described: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the environment variables without which another process can't unwrap the keys of a vault."""
+    return environment.KEYRING if described.get("kind") == "keyring" else tuple(described.get("variables", ()))
 
 
 def ask_passphrase(*, new: bool = False) -> str:

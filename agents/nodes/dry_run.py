@@ -13,7 +13,6 @@ from counterproof.agents.context import StudyContext
 from counterproof.agents.executions import Outcome, make_order, results_of, run_on_twin
 from counterproof.agents.nodes._checkpoint import put_up
 from counterproof.agents.nodes.write import told
-from counterproof.agents.prompts import fill
 from counterproof.agents.reasons import pending
 from counterproof.agents.state import StudyState
 from counterproof.provenance.errors import ModelMayRetry
@@ -41,7 +40,7 @@ def dry_run(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
         fault = _fault(ctx, ctx.text(state["programs"][role]), outcome, plan, language=language)
         if fault:
             faulty.append(role)
-            turns.setdefault(role, []).append(told(ctx, fill("program_fault", fault=fault)))
+            turns.setdefault(role, []).append(told(ctx, fault))
         else:
             runs[role] = ctx.put_json("outcome", outcome.model_dump(mode="json")).sha256
     if not faulty:

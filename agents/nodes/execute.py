@@ -15,7 +15,6 @@ from counterproof.agents.context import StudyContext
 from counterproof.agents.executions import Outcome, results_of, run_on_real_data, scrubbed
 from counterproof.agents.nodes.dry_run import real_orders
 from counterproof.agents.nodes.write import told
-from counterproof.agents.prompts import fill
 from counterproof.agents.state import StudyState
 from counterproof.provenance.errors import ModelMayRetry
 from counterproof.sandbox.orders import ROLES, Order, Role
@@ -48,7 +47,7 @@ def execute(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
         return Command(goto="export", update={"ended": "cannot_conclude", "reason": reason})
     turns = {role: list(said) for role, said in state["turns"].items()}
     for role in failed:
-        turns[role].append(told(ctx, fill("program_fault", fault=faults[role])))
+        turns[role].append(told(ctx, faults[role]))
         ctx.progress(f"the {role} program failed on the real data; it is repaired and goes back to a reviewer")
     runs = {role: run for role, run in state["twin_runs"].items() if role not in failed}
     return Command(goto="write", update={"turns": turns, "twin_runs": runs, "round": rounds, "repairs": 0})

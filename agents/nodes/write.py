@@ -15,7 +15,7 @@ from counterproof.agents.answers import Structured, ask
 from counterproof.agents.context import StudyContext
 from counterproof.agents.executions import PROGRAM_MEDIA
 from counterproof.agents.nodes._replanning import answers_in
-from counterproof.agents.prompts import codebook_told, fill, shown
+from counterproof.agents.prompts import codebook_told, fill, quoted, shown
 from counterproof.agents.reasons import answered, pending
 from counterproof.agents.state import StudyState
 from counterproof.provenance.reviewers import CheckpointKind
@@ -131,6 +131,10 @@ def _libraries(environment: Environment) -> list[str]:
     return [f"{name} {version}" for name, _, version in named if name.lower() in LIBRARIES]
 
 
-def told(ctx: StudyContext, text: str) -> str:
-    """Store what a program's author is told, and return the turn for its conversation."""
+def told(ctx: StudyContext, fault: str) -> str:
+    """Store what a program's author is told of a fault, and return the turn for its conversation.
+
+    What a program printed may hold what stands in the data, so it is quoted like all that came with them.
+    """
+    text = fill("program_fault", fault=quoted(fault))
     return f"user:{ctx.record.put('feedback', text.encode(), media='text/plain').sha256}"

@@ -130,6 +130,6 @@ def _sources(call: Call, number: int, exposure: str) -> tuple[Source, ...]:
         return first.get(stage, ("instructions",))
     if stage != "write" or message.text.endswith("Answer again, completely, as one JSON object."):
         return ("why an answer can't be used",)
-    if any(words in message.text for words in _SCRUBBED):
+    if message.text.partition("\n\n")[2].removeprefix("| ").startswith(_SCRUBBED):
         return ("scrubbed error",)
     return ("output on the twin", "comment of a reviewer", *(("output on real data",) if exposure == "rows" else ()))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from . import bench
+from . import bench, twin_figures
 from .bench import LINE, PARTS, Figure, main
 
 
@@ -31,9 +33,16 @@ def test_a_line_reads_back_as_its_figure(figure: Figure, line: str) -> None:
 
 def test_the_docstring_says_how_each_cost_grows() -> None:
     text = bench.__doc__ or ""
-    names = ["help_s", "demo_framework_s", "record_append_ratio", "bundle_verify_s", "tap_added_us_p50"]
+    names = [
+        "help_s",
+        "demo_framework_s",
+        "record_append_ratio",
+        "tap_added_us_p50",
+        "bundle_verify_s",
+        "twin_vs_sdv_time_ratio",
+    ]
     assert [name for name in names if name not in text] == []
-    assert len(PARTS) == 13
+    assert len(PARTS) == 14
 
 
 def test_help_of_the_bench_measures_nothing(
@@ -43,3 +52,8 @@ def test_help_of_the_bench_measures_nothing(
     with pytest.raises(SystemExit, match="0"):
         main()
     assert "--json" in capsys.readouterr().out
+
+
+def test_without_sdv_the_bench_says_how_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=rf"no SDV in {tmp_path}: run `make \.venv/\.sdv`"):
+        twin_figures.time_ratio(sdv_python=tmp_path / "python")

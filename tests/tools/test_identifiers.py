@@ -36,6 +36,7 @@ def test_find_identifiers_leaves_other_names_alone(name: str) -> None:
     [
         ("ada@example.org", "form of an e-mail address"),
         ("write to ada@example.org!", "form of an e-mail address"),
+        ("ada@ward3.intern", "form of an e-mail address"),
         ("078-05-1120", "form of a social security number or its kin"),
         ("SSN 078-05-1120.", "form of a social security number or its kin"),
         ("+49 (30) 1234-567", "form of a telephone number"),
@@ -49,7 +50,7 @@ def test_find_identifiers_patterns(cell: str, reason: str) -> None:
     assert cell not in found
 
 
-@pytest.mark.parametrize("cell", ["stage II", "5 mg/kg", "12-05-1", "a@b", "1,234"])
+@pytest.mark.parametrize("cell", ["stage II", "5 mg/kg", "12-05-1", "a@b", "BRAF@V600.1", "1,234"])
 def test_find_identifiers_leaves_ordinary_text_alone(cell: str) -> None:
     assert _reasons("note", ["none"] * 30 + [cell]) == []
 

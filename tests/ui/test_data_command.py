@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
@@ -13,6 +14,7 @@ from counterproof.agents.study import new_study, open_study, open_workplace
 from counterproof.provenance.errors import CounterproofError, UsageError
 from counterproof.provenance.policy import SINGLE_USER
 from counterproof.provenance.store import Status
+from counterproof.ui.cli import cli
 from counterproof.ui.commands import data, gate, new
 from counterproof.ui.common import workplace
 from counterproof.ui.gates import gate_settings
@@ -31,8 +33,9 @@ def home(tmp_path: Path) -> Path:
     return home
 
 
-def _run(command: Any, *arguments: object, env: dict[str, str] | None = None) -> Result:
-    done = CliRunner().invoke(command, [str(argument) for argument in arguments], env=env, catch_exceptions=False)
+def _run(command: click.Command, *arguments: object, env: dict[str, str] | None = None) -> Result:
+    words = [str(command.name), *map(str, arguments)]
+    done = CliRunner().invoke(cli, words, env=env, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done
 
@@ -54,6 +57,19 @@ def test_what_is_added_is_listed_with_its_terms_and_sealed(home: Path) -> None:
     assert [row[key] for key in named] == ["trial.csv", "metadata", False, False, "CC0-1.0", "made up", ""]
     files = [path for path in home.rglob("*") if path.is_file()]
     assert not any(trial_csv()[50:90] in path.read_bytes() for path in files)
+
+
+@pytest.mark.canary
+@pytest.mark.parametrize(
+    ("name", "head"), [("born 1931-07-19.csv", "a,b"), ("t.csv", "a,MRN 7710884")], ids=["file", "column"]
+)
+def test_a_name_that_tells_of_a_person_is_not_added(tmp_path: Path, name: str, head: str) -> None:
+    (tmp_path / name).write_text(f"{head}\n1,2\n0,3\n")
+    with pytest.raises(UsageError, match=r"holds what looks like an identifier of a person.*Rename it") as caught:
+        _run(data.command, "add", tmp_path / name, "--home", tmp_path / "home")
+    assert "1931-07-19" not in str(caught.value)
+    assert "7710884" not in str(caught.value)
+    assert _listed(tmp_path / "home") == []
 
 
 def test_a_study_is_made_of_a_file_of_the_vault(home: Path) -> None:
@@ -148,3 +164,59 @@ def test_terms_of_sharing_are_asked_of_the_ledger(home: Path) -> None:
     model: Any = None
     with pytest.raises(UsageError, match=r"trial\.csv may not go into a bundle"):
         new_study(place, question="Why?", entered=[entry], model=model, share_data=True, policy=SINGLE_USER)
+
+
+MISTAKES: dict[str, tuple[list[str], str]] = {
+    "a file that is not there": (["add", "{folder}/none.csv"], r"none\.csv does not exist"),
+    "a folder": (["add", "{folder}"], "is no file"),
+    "no table": (["add", "{folder}/empty.csv"], r"empty\.csv is empty \(0 bytes\)"),
+    "a name that programs can't use": (["add", "{folder}/a b.csv"], r"'a b\.csv' can't be used.*Rename the file"),
+    "forgotten for no reason": (["forget", "trial.csv", "--reason", " "], r"The reason is empty\..*--reason"),
+    "a file of no name": (["forget", "x.csv", "--reason", "r"], r"'x\.csv' means 0 files of the vault\..*trial\.csv"),
+    "the beginning of a digest that is too short": (["forget", "abc", "--reason", "r"], "'abc' means 0 files"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_named_and_changes_nothing(home: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty.csv").touch()
+    (tmp_path / "a b.csv").write_bytes(trial_csv())
+    arguments, message = MISTAKES[name]
+    before = _listed(home, "--all")
+    with pytest.raises(UsageError, match=message):
+        _run(data.command, *[argument.format(folder=tmp_path) for argument in arguments], "--home", home)
+    assert _listed(home, "--all") == before
+    assert workplace(home).vault.get(before[0]["sha256"]) == trial_csv()
+
+
+def test_what_was_forgotten_is_forgotten_once_and_can_be_added_again(home: Path, tmp_path: Path) -> None:
+    digest = _listed(home)[0]["sha256"]
+    forget = ["forget", digest, "--reason", "consent withdrawn", "--home", home]
+    _run(data.command, *forget)
+    with pytest.raises(UsageError, match=r"trial\.csv was forgotten on 20\d\d-\d\d-\d\d by "):
+        _run(data.command, *forget)
+    _run(data.command, "add", tmp_path / "trial.csv", "--home", home)
+    assert workplace(home).vault.get(digest) == trial_csv()
+
+
+def test_added_again_under_other_terms_those_count(home: Path, tmp_path: Path) -> None:
+    add = ["add", tmp_path / "trial.csv", "--home", home]
+    _run(data.command, *add, "--exposure", "rows", "--share", "--third-party")
+    (row,) = _listed(home)
+    assert (row["exposure"], row["share"], row["third_party"]) == ("rows", True, True)
+    _run(data.command, *add)
+    assert _listed(home)[0]["exposure"] == "metadata"
+    with pytest.raises(UsageError, match=r"trial\.csv.*Add it to the vault again with another exposure"):
+        _study(home, data_set="trial.csv", exposure="released")
+
+
+def test_a_vault_that_is_not_sealed_has_no_keys_to_rotate_and_is_sealed_by_protect(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    digest = workplace(home).vault.put(trial_csv())
+    with pytest.raises(UsageError, match=r"The vault is not sealed\. `counterproof data protect` seals it"):
+        _run(data.command, "rotate", "--home", home)
+    said = _run(data.command, "protect", "key-file", "--key-file", tmp_path / "key", "--home", home).stderr
+    assert "1 files were sealed" in said
+    files = [path for path in home.rglob("*") if path.is_file()]
+    assert not any(trial_csv()[50:90] in path.read_bytes() for path in files)
+    assert workplace(home).vault.get(digest) == trial_csv()

@@ -23,6 +23,12 @@ def variable_of(column: str, file: str, codebook: Sequence[Variable]) -> Variabl
     return next((one for one in found if one.dataset), found[0] if found else None)
 
 
+def comparable(value: object) -> object:
+    """Return a value or code so that those are the same that mean the same: 1, "1" and "1.0"."""
+    text = str(value)
+    return float(text) if is_number(text) else text
+
+
 def disagreements(table: Table, codebook: Sequence[Variable], hidden: Collection[str], behind: Behind) -> list[Noticed]:
     """Return where a file is not as its codebook says."""
     here = [one for one in codebook if one.is_of(table.name)]
@@ -49,9 +55,9 @@ def _other_codes(column: Column, variable: Variable, behind: Behind) -> list[Not
     """Return values that are none of the codes, where all codes are named and most values are one of them."""
     if not variable.levels or variable.levels_cut or column.kind == "date":
         return []
-    allowed = {_comparable(code) for code in (*variable.levels, *variable.missing)}
+    allowed = {comparable(code) for code in (*variable.levels, *variable.missing)}
     different = list(column.counts().index)
-    others = [value for value in different if _comparable(value) not in allowed]
+    others = [value for value in different if comparable(value) not in allowed]
     if not others or len(others) >= len(different) / 2 + 1:
         return []
     told, held = [], False
@@ -64,8 +70,3 @@ def _other_codes(column: Column, variable: Variable, behind: Behind) -> list[Not
     told += [f"values that {behind.few} have each"] if held or len(others) > _NAMED else []
     text = f"values that are none of the codebook's codes: {', '.join(told)}"
     return [Noticed(kind="codebook", columns=(column.name,), text=text)]
-
-
-def _comparable(value: object) -> object:
-    text = str(value)
-    return float(text) if is_number(text) else text

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from counterproof.tools.exposure import Suppression
-from counterproof.tools.profile import LEVEL_MAX, rounded_share
+from counterproof.tools.profile import LEVEL_MAX, NAME_MAX, rounded_share
 
 Kind = Literal[
     "code for missing",
@@ -46,8 +46,9 @@ class Noticed:
     hidden: bool = False
 
     def told(self) -> dict[str, Any]:
-        """Return it as it stands in a profile and in a record."""
-        return {"kind": self.kind, "columns": list(self.columns), "text": self.text}
+        """Return it as it stands in a profile and in a record; names of columns are cut as in a profile."""
+        names = [name if len(name) <= NAME_MAX else f"{name[:NAME_MAX]}…" for name in self.columns]
+        return {"kind": self.kind, "columns": names, "text": self.text}
 
 
 @dataclass(frozen=True, kw_only=True)

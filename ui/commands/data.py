@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -20,12 +21,12 @@ from counterproof.provenance.vault_keys import (
 )
 from counterproof.sandbox import Mount
 from counterproof.tools import take_file
+from counterproof.tools.identifiers import check_names
 from counterproof.ui.common import home_option, workplace
 from counterproof.ui.environment import user_name
+from counterproof.ui.kms import BUILT_IN, kms_protector
 from counterproof.ui.output import emit, json_option, say
-from counterproof.ui.vaults import ask_passphrase, seal_new
-
-_KINDS = ("passphrase", "key-file", "keyring")
+from counterproof.ui.vaults import ask_passphrase, seal_new, vault_state
 
 
 @click.group(name="data")
@@ -63,6 +64,7 @@ def add(
     vault = place.vault
     taken = take_file(file)
     table, original = taken.table, taken.original
+    check_names(table)
     Mount(host=file, target=table.name)
     seal_new(place)
     entry = Entry(
@@ -90,7 +92,9 @@ def add(
 @json_option
 def list_(forgotten_too: bool, home: Path, as_json: bool) -> None:
     """List what is in the vault, and under which terms."""
-    entries = [one for one in workplace(home).vault.ledger.entries().values() if forgotten_too or not one.forgotten_at]
+    place = workplace(home)
+    entries = [one for one in place.vault.ledger.entries().values() if forgotten_too or not one.forgotten_at]
+    say(f"The vault is {vault_state(place)}.")
     lines = [_line(entry) for entry in entries]
     emit([msgspec.to_builtins(entry) for entry in entries], "\n".join(lines) or "The vault is empty.", as_json=as_json)
 
@@ -125,12 +129,18 @@ def forget(name: str, reason: str, force: bool, home: Path, as_json: bool) -> No
 
 
 @command.command()
-@click.argument("kind", type=click.Choice(_KINDS))
+@click.argument("kind")
 @click.option("--key-file", type=click.Path(path_type=Path), help="For key-file: where; made where it is missing.")
 @click.option("--name", default="counterproof-vault", show_default=True, help="For keyring: what the key is called.")
+@click.option(
+    "--set", "settings", metavar="NAME=VALUE", multiple=True, help="For a KMS: what it needs; may be repeated."
+)
 @home_option
-def protect(kind: str, key_file: Path | None, name: str, home: Path) -> None:
-    """Put the vault's keys under a passphrase, a key file elsewhere, or the OS keyring; seal what is not sealed.
+def protect(kind: str, key_file: Path | None, name: str, settings: tuple[str, ...], home: Path) -> None:
+    """Put the vault's keys under KIND; seal what is not sealed.
+
+    KIND is `passphrase`, `key-file` (elsewhere), `keyring` (the desktop's), or the name of a key management service
+    that an installed package brings (docs/vault.md).
 
     The same holds for the keys of what was computed from real data. The new passphrase is asked for in the terminal. No
     data file of a sealed vault is written anew.
@@ -141,7 +151,7 @@ def protect(kind: str, key_file: Path | None, name: str, home: Path) -> None:
     for keys in every:
         if keys.are_there:
             keys.unlock()
-    protector = _protector(kind, key_file, name)
+    protector = _protector(kind, key_file, name, _named(settings))
     for keys in every:
         if keys.are_there:
             keys.protect(protector)
@@ -165,7 +175,22 @@ def rotate(home: Path, as_json: bool) -> None:
     emit({"wrapped": wrapped}, f"{wrapped} keys are under a new master key.", as_json=as_json)
 
 
-def _protector(kind: str, key_file: Path | None, name: str) -> Protector:
+def _named(settings: tuple[str, ...]) -> dict[str, str]:
+    """Return what `--set` gave."""
+    found = [setting.partition("=") for setting in settings]
+    wrong = next(
+        (setting for setting, (name, equals, _) in zip(settings, found, strict=True) if not name or not equals), None
+    )
+    if wrong is not None:
+        raise UsageError(f"--set {wrong!r} has no name or no value.", allowed="NAME=VALUE.")
+    return {name: value for name, _, value in found}
+
+
+def _protector(kind: str, key_file: Path | None, name: str, settings: Mapping[str, str]) -> Protector:
+    if settings and kind in BUILT_IN:
+        raise UsageError(
+            f"The kind is {kind!r} and --set is given.", allowed="A key management service, and only that, needs it."
+        )
     if (kind == "key-file") != (key_file is not None):
         raise UsageError(
             f"The kind is {kind!r} and --key-file is {'given' if key_file else 'missing'}.",
@@ -175,7 +200,9 @@ def _protector(kind: str, key_file: Path | None, name: str) -> Protector:
         return key_file_protector(key_file.absolute(), make=True)
     if kind == "keyring":
         return keyring_protector(name, make=True)
-    return passphrase_protector(ask_passphrase(new=True))
+    if kind == "passphrase":
+        return passphrase_protector(ask_passphrase(new=True))
+    return kms_protector({**settings, "kind": kind})
 
 
 def _needing(place: Workplace, entry: Entry) -> list[str]:
