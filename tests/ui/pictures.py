@@ -80,13 +80,15 @@ def main(folder: Path) -> int:
     """Take all pictures; return the exit code."""
     folder.mkdir(parents=True, exist_ok=True)
     wrong: list[str] = []
-    with tempfile.TemporaryDirectory() as place, authored_endpoint() as endpoint, chromium() as browser:
-        stages = make_stages(Path(place), endpoint)
+    with tempfile.TemporaryDirectory() as place:
+        with authored_endpoint() as endpoint:
+            stages = make_stages(Path(place), endpoint)
         add_set(stages[DONE].home)
         add_comparison(stages[DONE].home, Path(place, "tasks"), ends=True)
-        page = browser.new_page()
-        for stage, site in stages.items():
-            wrong += _of_stage(page, stage, site, folder)
+        with chromium() as browser:
+            page = browser.new_page()
+            for stage, site in stages.items():
+                wrong += _of_stage(page, stage, site, folder)
     print("\n".join(wrong) or "Every page fits.", file=sys.stderr)
     return 1 if wrong else 0
 
