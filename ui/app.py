@@ -32,11 +32,11 @@ SINGLE_USER = (
     "Nobody signs in; whoever can open this page can read it."
 )
 # Streamlit 1.67 fades captions to a contrast of less than 4.5 to 1 (WCAG 2.1, 1.4.3), and lets the longest word of a
-# cell push a table beyond a narrow screen.
+# Markdown table push it beyond a narrow screen.
 _STYLE = (
     "<style>[data-testid=stCaptionContainer], [data-testid=stCaptionContainer] * "
     "{color: inherit !important; opacity: 1 !important}"
-    "[data-testid=stMain] :is(td, th), [data-testid=stMain] :is(td, th) * {overflow-wrap: anywhere !important}</style>"
+    "[data-testid=stMarkdownContainer] :is(td, th) {overflow-wrap: anywhere !important}</style>"
 )
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _PAGES: dict[str, tuple[str, Callable[[Desk], None]]] = {
