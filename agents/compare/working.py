@@ -17,6 +17,7 @@ from counterproof.agents.compare.arms.gated import study_of
 from counterproof.agents.compare.campaign import EndpointLimit
 from counterproof.agents.compare.cell import Arm, Cell, CellResult, Done, Spent
 from counterproof.agents.compare.guard import HeldOutGuard
+from counterproof.agents.compare.outside import check_outside
 from counterproof.agents.compare.pace import Pace
 from counterproof.agents.compare.place import CampaignPlace, CellPlace
 from counterproof.agents.compare.scoring import Truth, read_truth, score_cell
@@ -63,6 +64,7 @@ class Bench:
 
         Raises:
             MachineTrouble: an endpoint, a sandbox or a file system can't be used; the same call goes on from there.
+            UsageError: programs could read held-out answers.
         """
         place = self.place.cell(cell.key)
         with place.mine():
@@ -73,9 +75,16 @@ class Bench:
             return done
 
     def environment(self, language: Language) -> Environment:
-        """Return what programs of a language run in."""
+        """Return what programs of a language run in, once it is known that they can't read the answers there.
+
+        Raises:
+            UsageError: they could.
+            MachineTrouble: there is no such environment, or it could not be tried.
+        """
         if language not in self._environments:
-            self._environments[language] = find_environment(language)
+            found = find_environment(language)
+            check_outside(self.sandbox, found, self.tasks.values())
+            self._environments[language] = found
         return self._environments[language]
 
     def _do(self, cell: Cell, place: CellPlace) -> Done:
