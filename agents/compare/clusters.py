@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
+import dask.config
 from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed.security import Security
 from pydantic import BaseModel, ConfigDict, Field
@@ -66,6 +67,7 @@ def local_workers(number: int) -> Iterator[Client]:
     still = {"silence_logs": logging.WARNING}
     worker = {"cls": Nanny, "options": {**own, "nthreads": 1, "worker_class": nodes.QuietWorker, **still}}
     with (
+        dask.config.set(nodes.SETTINGS),
         SpecCluster(
             scheduler={"cls": nodes.QuietScheduler, "options": {**own, "port": 0, "dashboard": False}},
             workers=dict.fromkeys(range(number), worker),
@@ -106,7 +108,7 @@ def queued_workers(settings: QueueSettings, folder: Path) -> Iterator[Client]:
         UsageError: the extra is not installed.
         MachineTrouble: the batch system refused.
     """
-    with closing(queue_cluster(settings, folder)) as cluster:
+    with dask.config.set(nodes.SETTINGS), closing(queue_cluster(settings, folder)) as cluster:
         try:
             cluster.scale(jobs=settings.jobs)
             client = Client(cluster)
@@ -141,7 +143,11 @@ def queue_cluster(settings: QueueSettings, folder: Path) -> Any:
         memory=settings.memory,
         walltime=settings.walltime,
         job_extra_directives=list(settings.directives),
-        job_script_prologue=["export LANGGRAPH_STRICT_MSGPACK=true LANGSMITH_TRACING=false", *settings.prologue],
+        job_script_prologue=[
+            "export LANGGRAPH_STRICT_MSGPACK=true LANGSMITH_TRACING=false",
+            f"export {' '.join(_variables())}",
+            *settings.prologue,
+        ],
         log_directory=str(folder / "jobs"),
         python=sys.executable,
         protocol="tls://",
@@ -152,3 +158,9 @@ def queue_cluster(settings: QueueSettings, folder: Path) -> Any:
         worker_extra_args=["--worker-class", f"{nodes.__name__}.{nodes.QuietWorker.__name__}"],
         **options,
     )
+
+
+def _variables() -> list[str]:
+    """Return the settings of the workers as Dask reads them from the environment."""
+    named = {name.replace(".", "__").replace("-", "_").upper(): value for name, value in nodes.SETTINGS.items()}
+    return [f"DASK_{name}={value}" for name, value in named.items()]

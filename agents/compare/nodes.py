@@ -17,6 +17,14 @@ from distributed import Scheduler, Worker
 from distributed.http.routing import RoutingApplication
 from tornado.httpserver import HTTPServer
 
+SETTINGS = {
+    "distributed.admin.log-length": 200,
+    "distributed.admin.low-level-log-length": 50,
+    "distributed.worker.profile.enabled": False,
+}
+"""Dask keeps for its developers the last thousand messages and events, and where programs were every 10 ms: in a
+campaign some 50 KB a cell."""
+
 
 class _Quiet:
     http_application: RoutingApplication

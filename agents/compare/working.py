@@ -57,6 +57,7 @@ class Bench:
     endpoints: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, EndpointLimit] = field(default_factory=dict)
     _truths: dict[str, Truth] = field(default_factory=dict)
+    _guards: dict[str, HeldOutGuard] = field(default_factory=dict)
     _environments: dict[Language, Environment] = field(default_factory=dict)
 
     def do(self, cell: Cell) -> Done:
@@ -124,7 +125,7 @@ class Bench:
             cell.model.model_copy(update={"base_url": endpoint}),
             api_key=self.api_key(cell.model.api_key_env),
             journal=journal,
-            guard=HeldOutGuard(placed),
+            guard=self._guard(placed),
             pace=pace,
         )
 
@@ -145,6 +146,9 @@ class Bench:
         body = record.put("result", canonical_json(result.model_dump(mode="json")))
         facts = {"cell": cell.key, "category": result.category, "value": result.value}
         return record.append("cell.scored", data=facts, refs=[body])
+
+    def _guard(self, placed: PlacedTask) -> HeldOutGuard:
+        return self._guards.setdefault(placed.task.digest, HeldOutGuard(placed))
 
     def _truth(self, placed: PlacedTask) -> Truth | None:
         if placed.task.prediction is None:

@@ -73,6 +73,7 @@ def test_a_job_asks_for_what_was_said(tmp_path: Path, system: str, wanted: list[
     assert script.index("module load bubblewrap") < script.index("distributed.cli.dask_worker")
     assert "LANGGRAPH_STRICT_MSGPACK=true" in script
     assert "tls://" in script
+    assert "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False" in script
     assert "--worker-class counterproof.agents.compare.nodes.QuietWorker" in script
 
 
