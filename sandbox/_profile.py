@@ -28,6 +28,8 @@ from counterproof.sandbox.environments.environment import Environment
 
 MIB = 1 << 20
 _HERE = Path(__file__).parent
+APPLICATION = _HERE.resolve().parent
+"""Counterproof itself, with what comes with it: held-out answers too. No program sees it, wherever it is installed."""
 SHIM = _HERE / "_shim.py"
 MOST_WARM_INPUT_BYTES, MOST_WARM_INPUT_FILES = 64 * MIB, 128
 _PYTHON, _ANALYSIS, _SHIM_AT = "/opt/python", "/opt/analysis", "/opt/counterproof/shim.py"
@@ -339,10 +341,17 @@ def _system() -> list[str]:
 
 
 def _hide(runtime: Runtime) -> list[str]:
-    """Cover what differs between machines: fonts of the system, packages of the base interpreter."""
+    """Cover Counterproof itself, and what differs between machines: system fonts, packages of the base interpreter."""
     base = f"lib/python{runtime.version}/site-packages"
-    hidden = [path for path in _HIDDEN if Path(path).is_dir()]
+    hidden = [*_application(runtime), *(path for path in _HIDDEN if Path(path).is_dir())]
     if (runtime.prefix / base).is_dir():
         hidden.append(f"{_PYTHON}/{base}")
     cover = ["--perms", "0555", "--size", "4096", "--tmpfs"]
     return [item for path in hidden for item in (*cover, path, "--remount-ro", path)]
+
+
+def _application(runtime: Runtime) -> list[str]:
+    """Return where Counterproof would be seen inside: below /usr, and below each folder that is mounted."""
+    shown = {"/usr": Path("/usr"), **{runtime.mounted_at(name): path for name, path in runtime.binds().items()}}
+    within = {inside: host.resolve() for inside, host in shown.items()}
+    return [f"{at}/{APPLICATION.relative_to(host)}" for at, host in within.items() if host in APPLICATION.parents]

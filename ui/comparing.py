@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from counterproof.agents.compare import CampaignRun, load_campaign, run_campaign
 from counterproof.agents.compare.campaign import Campaign
 from counterproof.agents.compare.clusters import QueueSettings, local_workers, queued_workers, workers_at
-from counterproof.agents.compare.engine import Progress, Seat
+from counterproof.agents.compare.engine import Seat
 from counterproof.agents.compare.report import report_page
 from counterproof.agents.compare.running import Planned, end_campaign, export_campaign, plan_campaign, spent_by
 from counterproof.agents.compare.text import table_text
@@ -26,6 +26,7 @@ from counterproof.scenarios.scripted import SCRIPTS, ModelServer
 from counterproof.tools import faults
 from counterproof.ui import environment
 from counterproof.ui.common import check_target, progress
+from counterproof.ui.live import live
 from counterproof.ui.output import say
 from counterproof.ui.vaults import open_vault
 
@@ -111,17 +112,8 @@ def _run(
         tell("every cell was done before")
         return CampaignRun.of_finished(planned.place, planned.cells)
     tell("starting workers")
-    with workers as client:
-        return run_campaign(planned.cells, seat, client, tell=lambda now: tell(_line(now)))
-
-
-def _line(now: Progress) -> str:
-    """Return one line of progress."""
-    cell = now.cell
-    what = now.done.result.category if now.done else f"not done: {now.trouble[:200]}"
-    value = now.done.result.value if now.done else None
-    score = "" if value is None else f" {value:.3f}"
-    return f"{now.ended}/{now.total} {cell.name}, {cell.task.id}, {cell.language}, {cell.arm}: {what}{score}"
+    with workers as client, live(planned.place, planned.cells, tell) as told:
+        return run_campaign(planned.cells, seat, client, tell=told)
 
 
 def _workers(

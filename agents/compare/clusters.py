@@ -1,24 +1,27 @@
 """Where the workers of a campaign are: on this machine, at a scheduler that is there, or in the jobs of a cluster.
 
 Traffic between scheduler and workers is encrypted and mutually authenticated with keys that are made for the campaign,
-because whoever may talk to a scheduler may run anything as its user. At a scheduler that is there, its owner's
-settings count.
+because whoever may talk to a scheduler may run anything as its user. Nothing else listens (`nodes`), unless the
+dashboard is asked for. At a scheduler that is there, its owner's settings count.
 
 Source: Dask's `distributed` and `dask-jobqueue`.
 """
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from distributed import Client, LocalCluster
+import dask.config
+from distributed import Client, Nanny, Scheduler, SpecCluster
 from distributed.security import Security
 from pydantic import BaseModel, ConfigDict, Field
 
+from counterproof.agents.compare import nodes
 from counterproof.provenance.errors import MachineTrouble, UsageError
 
 Queue = Literal["slurm", "pbs", "lsf"]
@@ -51,20 +54,25 @@ class QueueSettings(BaseModel):
     """Further lines for the head of the job script, without their mark."""
     prologue: tuple[str, ...] = ()
     """Shell lines before the worker starts, for example to load a module."""
+    dashboard: str = Field(default="", pattern=r"^$|^[^:\s]+:\d{1,5}$")
+    """Address and port at which Dask's dashboard listens, for example 127.0.0.1:8787; "" for nowhere. It asks for no
+    password, and it can be read by whoever reaches it."""
 
 
 @contextmanager
 def local_workers(number: int) -> Iterator[Client]:
     """Start workers on this machine, each a process of its own; they end with the block."""
+    security = Security.temporary()
+    own = {"host": "127.0.0.1", "protocol": "tls://", "security": security}
+    still = {"silence_logs": logging.WARNING}
+    worker = {"cls": Nanny, "options": {**own, "nthreads": 1, "worker_class": nodes.QuietWorker, **still}}
     with (
-        LocalCluster(
-            n_workers=number,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            protocol="tls://",
-            security=Security.temporary(),
-            dashboard_address=None,
+        dask.config.set(nodes.SETTINGS),
+        SpecCluster(
+            scheduler={"cls": nodes.QuietScheduler, "options": {**own, "port": 0, "dashboard": False}},
+            workers=dict.fromkeys(range(number), worker),
+            security=security,
+            **still,
         ) as cluster,
         Client(cluster) as client,
     ):
@@ -100,7 +108,7 @@ def queued_workers(settings: QueueSettings, folder: Path) -> Iterator[Client]:
         UsageError: the extra is not installed.
         MachineTrouble: the batch system refused.
     """
-    with closing(queue_cluster(settings, folder)) as cluster:
+    with dask.config.set(nodes.SETTINGS), closing(queue_cluster(settings, folder)) as cluster:
         try:
             cluster.scale(jobs=settings.jobs)
             client = Client(cluster)
@@ -128,18 +136,31 @@ def queue_cluster(settings: QueueSettings, folder: Path) -> Any:
     named = {"queue": settings.queue, "account": settings.account, "interface": settings.interface}
     account = "project" if settings.system == "lsf" else "account"
     options = {name if name != "account" else account: value for name, value in named.items() if value}
+    shown = {"dashboard": bool(settings.dashboard), "dashboard_address": settings.dashboard or None}
     return getattr(dask_jobqueue, _CLASSES[settings.system])(
         cores=settings.cores,
         processes=1,
         memory=settings.memory,
         walltime=settings.walltime,
         job_extra_directives=list(settings.directives),
-        job_script_prologue=["export LANGGRAPH_STRICT_MSGPACK=true LANGSMITH_TRACING=false", *settings.prologue],
+        job_script_prologue=[
+            "export LANGGRAPH_STRICT_MSGPACK=true LANGSMITH_TRACING=false",
+            f"export {' '.join(_variables())}",
+            *settings.prologue,
+        ],
         log_directory=str(folder / "jobs"),
         python=sys.executable,
         protocol="tls://",
         security=Security.temporary(),
         shared_temp_directory=str(folder / "jobs"),
-        scheduler_options={"dashboard": False},
+        scheduler_cls=Scheduler if settings.dashboard else nodes.QuietScheduler,
+        scheduler_options=shown,
+        worker_extra_args=["--worker-class", f"{nodes.__name__}.{nodes.QuietWorker.__name__}"],
         **options,
     )
+
+
+def _variables() -> list[str]:
+    """Return the settings of the workers as Dask reads them from the environment."""
+    named = {name.replace(".", "__").replace("-", "_").upper(): value for name, value in nodes.SETTINGS.items()}
+    return [f"DASK_{name}={value}" for name, value in named.items()]

@@ -2,11 +2,14 @@
 
 Cells are independent, so the engine is thin: each is one task of `distributed`, named by its key. A worker that dies
 is replaced and its cell begun again, where it goes on from its record; what a worker can't do (an endpoint that is
-down) is told and left for the next run. Nothing that is done is kept in memory: it is in the cell's folder.
+down) is told and left for the next run. Of what is done only the results are kept in memory, for the table: the rest
+is in the cell's folder.
 """
 
 from __future__ import annotations
 
+import gc
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +27,8 @@ from counterproof.tools.tasks import PlacedTask
 _PLUGIN = "counterproof-compare"
 _AHEAD = 4
 """Cells that wait at the scheduler for each worker: enough to keep it busy, few enough to cost nothing."""
+_LOOK_S = 1.0
+"""How often workers are counted: jobs of a batch system come and go, and asking costs as much as a small cell."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,10 +124,13 @@ def run_campaign(
 def _ended(client: Client, cells: Sequence[Cell]) -> Iterator[tuple[Cell, str]]:
     """Have workers do cells, a few ahead of them, and yield each that ends with its trouble; "" where there is none."""
     waiting, by_key = iter(cells), {_name(cell): cell for cell in cells}
-    flying = as_completed()
+    flying, most, look_s = as_completed(), 0, 0.0
 
     def fill() -> None:
-        most = _AHEAD * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+        nonlocal most, look_s
+        if time.monotonic() >= look_s:
+            most = _AHEAD * max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+            look_s = time.monotonic() + _LOOK_S
         while flying.count() < most:
             cell = next(waiting, None)
             if cell is None:
@@ -176,6 +184,7 @@ class _Worker(WorkerPlugin):
             endpoints=seat.endpoints,
             limits=seat.limits,
         )
+        gc.freeze()  # what is loaded stays: at the end of the process, looking through it all takes seconds
 
     def teardown(self, worker: object) -> None:  # noqa: ARG002
         self._sandbox.close()

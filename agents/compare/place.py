@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,6 +46,10 @@ class CampaignPlace:
     def done(self, cell: Cell) -> Done | None:
         """Return what came of a cell; None while it is not done."""
         return self.cell(cell.key).done()
+
+    def running(self, cells: Iterable[Cell]) -> list[Cell]:
+        """Return those of the cells that a process is at work on, here or on a machine that shares the folder."""
+        return [cell for cell in cells if _is_held(self.folder / "cells" / cell.key / "lock")]
 
 
 class CellPlace:
@@ -83,3 +87,14 @@ class CellPlace:
         with (self.folder / "lock").open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        with lock.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

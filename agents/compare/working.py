@@ -17,6 +17,7 @@ from counterproof.agents.compare.arms.gated import study_of
 from counterproof.agents.compare.campaign import EndpointLimit
 from counterproof.agents.compare.cell import Arm, Cell, CellResult, Done, Spent
 from counterproof.agents.compare.guard import HeldOutGuard
+from counterproof.agents.compare.outside import check_outside
 from counterproof.agents.compare.pace import Pace
 from counterproof.agents.compare.place import CampaignPlace, CellPlace
 from counterproof.agents.compare.scoring import Truth, read_truth, score_cell
@@ -56,6 +57,7 @@ class Bench:
     endpoints: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, EndpointLimit] = field(default_factory=dict)
     _truths: dict[str, Truth] = field(default_factory=dict)
+    _guards: dict[str, HeldOutGuard] = field(default_factory=dict)
     _environments: dict[Language, Environment] = field(default_factory=dict)
 
     def do(self, cell: Cell) -> Done:
@@ -63,6 +65,7 @@ class Bench:
 
         Raises:
             MachineTrouble: an endpoint, a sandbox or a file system can't be used; the same call goes on from there.
+            UsageError: programs could read held-out answers.
         """
         place = self.place.cell(cell.key)
         with place.mine():
@@ -73,9 +76,16 @@ class Bench:
             return done
 
     def environment(self, language: Language) -> Environment:
-        """Return what programs of a language run in."""
+        """Return what programs of a language run in, once it is known that they can't read the answers there.
+
+        Raises:
+            UsageError: they could.
+            MachineTrouble: there is no such environment, or it could not be tried.
+        """
         if language not in self._environments:
-            self._environments[language] = find_environment(language)
+            found = find_environment(language)
+            check_outside(self.sandbox, found, self.tasks.values())
+            self._environments[language] = found
         return self._environments[language]
 
     def _do(self, cell: Cell, place: CellPlace) -> Done:
@@ -115,7 +125,7 @@ class Bench:
             cell.model.model_copy(update={"base_url": endpoint}),
             api_key=self.api_key(cell.model.api_key_env),
             journal=journal,
-            guard=HeldOutGuard(placed),
+            guard=self._guard(placed),
             pace=pace,
         )
 
@@ -136,6 +146,9 @@ class Bench:
         body = record.put("result", canonical_json(result.model_dump(mode="json")))
         facts = {"cell": cell.key, "category": result.category, "value": result.value}
         return record.append("cell.scored", data=facts, refs=[body])
+
+    def _guard(self, placed: PlacedTask) -> HeldOutGuard:
+        return self._guards.setdefault(placed.task.digest, HeldOutGuard(placed))
 
     def _truth(self, placed: PlacedTask) -> Truth | None:
         if placed.task.prediction is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,13 @@ from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.page import make_page
 from counterproof.provenance.policy import ColumnPolicy, DataPolicy, Policy, write_policy
+from counterproof.provenance.schemas import schema_files
 from counterproof.provenance.store import Status
 from counterproof.provenance.verify import verify_bundle
 from counterproof.scenarios.bundles import replay_bundle
 from counterproof.tools.data import read_table
 from counterproof.tools.looking import Said
-from counterproof.tools.reading.writing import media_of
+from counterproof.tools.reading.writing import WRITABLE, media_of
 from counterproof.ui.rendering import checkpoint_text, study_text
 
 from ..endpoint import Endpoint
@@ -152,3 +154,10 @@ def test_epsilon_is_refused_where_persons_repeat(lab: Lab) -> None:
 )
 def test_the_media_type_of_a_twin_is_that_of_its_form(name: str, media: str) -> None:
     assert media_of(name) == media
+
+
+def test_the_record_takes_a_twin_of_each_form_that_is_written() -> None:
+    schema = json.loads(schema_files()["intake.finished.json"])
+    allowed = schema["properties"]["refs"]["items"]["properties"]["media"]["enum"]
+    endings = (".csv", ".tsv", ".txt", ".csv.gz", ".csv.zip", *WRITABLE)
+    assert {media_of(f"a{ending}") for ending in endings} == set(allowed)

@@ -4,7 +4,7 @@
 
 A figure that misses its goal says `short`; the exit code stays 0, because another machine is another speed. Ratios
 compare two things inside one run, measured in turns, and take the medians, so that a busy machine slows both. Absolute
-goals are those of the issue or of the reference measurements. The whole run takes about two minutes and a half.
+goals are those of the issue or of the reference measurements. The whole run takes about three minutes.
 
 How each cost grows:
 
@@ -43,6 +43,9 @@ How each cost grows:
     synth_ten_times_the_rows_ratio   less than the rows
     page_inbox_s                     not with the studies: what waits is counted and read by index
     page_study_*_s                   with the events of the study, and one page of its messages
+    engine_two_workers_*             not at all; the goal is for two cores with nothing else to do
+    engine_cell_*                    with the size of prompt, answer and outputs, and with fifteen flushes of the disk;
+                                     not with the number of cells
     step_ms_sqlite_sync              with the size of the state, which holds ids and digests only; not with the steps
     checkpoint_bytes_per_step        with the size of the state
 
@@ -106,7 +109,7 @@ from counterproof.tools.rowguard import RowGuard
 from counterproof.ui import environment
 
 from ..agents.stepping import step_in_file
-from . import guard_figures, intake_figures, sandbox_figures, synth_figures, twin_figures
+from . import engine_figures, guard_figures, intake_figures, sandbox_figures, synth_figures, twin_figures
 
 _KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 SCRIPT = Path(sys.executable).with_name("counterproof")
@@ -458,7 +461,18 @@ def pages() -> list[Figure]:
     return [Figure(name=name, value=float(value), unit="s", goal=goals.get(name, 2)) for name, value in found]
 
 
-PARTS = (start, demo, replayer, record, reading, export, sandbox, tap, steps, guard, intake, twin, synth, pages)
+def engine() -> list[Figure]:
+    """The cells of a comparison on workers."""
+    found = engine_figures.figures()
+    return [
+        Figure(name="engine_two_workers_ratio", value=found.ratio, unit="times", goal=1.7, wanted=">="),
+        Figure(name="engine_two_workers_vs_bare_ratio", value=found.share, unit="share", goal=0.85, wanted=">="),
+        Figure(name="engine_cell_overhead_ms", value=found.overhead_ms, unit="ms", goal=50),
+        Figure(name="engine_cell_cpu_ms", value=found.cpu_ms, unit="ms", goal=50),
+    ]
+
+
+PARTS = (start, demo, replayer, record, reading, export, sandbox, tap, steps, guard, intake, twin, synth, pages, engine)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from counterproof.sandbox import Limits, LocalSandbox, Sandbox, WarmSandbox, fin
 from counterproof.tools.rowguard import RowInRequest
 from counterproof.tools.tasks import read_labels
 
+from .escapes import escape_program
 from .tiny import CANARY, Small, make_campaign, make_task, plan_small
 
 pytestmark = [pytest.mark.campaign, pytest.mark.abuse]
@@ -131,43 +132,12 @@ def test_what_cannot_be_probed_is_said_and_not_ranked(small: Small, tmp_path: Pa
     assert _scored(small, tmp_path, UNPROBED[way]) == ("completed", "inconclusive")
 
 
-_ESCAPE = """
-import os
-from pathlib import Path
-target, canary = {target!r}, {canary!r}.encode()
-for path in (target, "/proc/1/root" + target, "/proc/self/root" + target, "/data/../../.." + target,
-             "/proc/self/cwd/../../.." + target, "/data/labels.csv", "/data/../held-out/labels.csv"):
-    try:
-        if canary in Path(path).read_bytes():
-            raise SystemExit("FOUND " + path)
-    except OSError:
-        pass
-looked = set()
-installed = {{"sys", "proc", "usr", "lib", "lib64", "bin", "sbin", "site-packages"}}
-for folder, below, names in os.walk("/", onerror=lambda error: None):
-    below[:] = [one for one in below if one not in installed]
-    for name in names:
-        try:
-            place = Path(folder, name)
-            if place.is_file() and place.stat().st_size < 20000 and name != "program.py":
-                looked.add(str(place))
-                if canary in place.read_bytes():
-                    raise SystemExit("FOUND " + str(place))
-        except OSError:
-            pass
-for entry in os.environ.values():
-    if {canary!r} in entry:
-        raise SystemExit("FOUND in the environment")
-raise SystemExit(0 if "/data/test.csv" in looked else "looked at nothing")
-"""
-
-
 @pytest.mark.parametrize("sandbox", ["cold", "warm"])
 def test_no_program_finds_a_held_out_label(small: Small, tmp_path: Path, warm: WarmSandbox, sandbox: str) -> None:
     placed = small.planned.loaded.tasks["tiny"]
     assert CANARY in placed.held_out.read_text()
     room = _room(small, tmp_path, warm if sandbox == "warm" else LocalSandbox())
-    code = _ESCAPE.format(target=str(placed.held_out.resolve()), canary=CANARY)
+    code = escape_program("python", [placed.held_out])
     trial = room.run("escape", code, placed.task.data, "answer")
     assert trial.status == "ok", room.record.blobs.get(trial.stderr).decode()
 
