@@ -49,19 +49,24 @@ def locked_versions(ctx: StudyContext) -> tuple[PlanVersion, ...]:
     return plan_versions(events, ctx.record.blobs.get)
 
 
-def replaced(ctx: StudyContext, document: dict[str, Any]) -> dict[str, Any]:
-    """Return what a new version of the plan replaces, as its checkpoint shows it; nothing for the first."""
-    locked = locked_versions(ctx)
+def replaced(ctx: StudyContext, state: StudyState, document: dict[str, Any]) -> dict[str, Any]:
+    """Return what a new version of the plan replaces, as its checkpoint shows it; nothing for the first.
+
+    It looks at what was there before this checkpoint alone, so that a graph that starts again shows the same.
+    """
+    number = state.get("opened", {}).get("plan", 0) + 1
+    locked = [one for one in locked_versions(ctx) if int(one.checkpoint.rpartition(".")[2]) < number]
     if not locked:
         return {}
     before = locked[-1]
-    changes = changes_between(ctx.json(before.plan), document)
+    decided = ctx.record.of_type("decision.recorded")
+    back = next(one.seq for one in decided if one.seq > before.event and one.data["decision"] == "replan")
     return {
         "replaces": {
             "version": before.number,
             "plan": before.plan,
             "checkpoint": before.checkpoint,
-            "data_were_open": bool(ctx.record.of_type("gate.opened")),
-            "changes": [vars(one) for one in changes],
+            "data_were_open": any(opened.seq < back for opened in ctx.record.of_type("gate.opened")),
+            "changes": [vars(one) for one in changes_between(ctx.json(before.plan), document)],
         }
     }

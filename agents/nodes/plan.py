@@ -62,5 +62,5 @@ def plan_subject(ctx: StudyContext, state: StudyState, document: dict[str, Any])
         "twins": twin_rows(intake),
         "codebook": ctx.settings.codebook,
         "variables": [one.model_dump(mode="json") for one in ctx.settings.variables],
-        **replaced(ctx, document),
+        **replaced(ctx, state, document),
     }
