@@ -13,9 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from counterproof.agents.compare.cell import IN_WORDS, CellResult
+from counterproof.agents.compare.lines import (
+    LEAKS,
+    ROW_HEAD,
+    STANDING_HEAD,
+    categories,
+    groups,
+    row_cells,
+    standing_cells,
+)
 from counterproof.agents.compare.place import CampaignPlace
-from counterproof.agents.compare.table import Row, Table
-from counterproof.agents.compare.text import score_of
+from counterproof.agents.compare.table import Table
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.record import Record
 from counterproof.ui.comparing import CAMPAIGNS, REPORT
@@ -54,6 +62,7 @@ class CampaignView:
         row: how far it is.
         models: the models, best first, when it has ended; else what came of their cells so far.
         tasks: one listing a task, language and way of working, when it has ended.
+        note: how to read them.
         categories: what the categories mean.
         report: the page that the command wrote; None when it has not.
     """
@@ -61,6 +70,7 @@ class CampaignView:
     row: CampaignRow
     models: Listing
     tasks: tuple[Listing, ...]
+    note: str
     categories: Listing
     report: Path | None
 
@@ -87,13 +97,15 @@ def campaign_view(desk: Desk, name: str) -> CampaignView:
     place = _place(desk, name)
     table, report = _table(place.record), place.folder / REPORT
     results = [] if table is not None else _results(place)
-    used = {name for row in table.rows for name in row.categories} if table else {one.category for one in results}
-    words = [{"category": category, "means": text} for category, text in IN_WORDS.items() if category in used]
+    words = categories(table) if table else [(one, IN_WORDS[one]) for one in sorted({r.category for r in results})]
     return CampaignView(
         row=_row(place),
         models=_so_far(results) if table is None else _standings(table),
         tasks=() if table is None else _tasks(table),
-        categories=Listing(title="What the categories mean", rows=tuple(words)),
+        note="" if table is None else LEAKS,
+        categories=Listing(
+            title="What the categories mean", rows=tuple({"category": name, "means": said} for name, said in words)
+        ),
         report=report if report.is_file() else None,
     )
 
@@ -140,45 +152,15 @@ def _so_far(results: Sequence[CellResult]) -> Listing:
 
 
 def _standings(table: Table) -> Listing:
-    rows = [
-        {
-            "place": str(one.place),
-            "model": one.name,
-            "cells that count": f"{one.counted} of {one.cells}",
-            "at least the baseline": str(one.reached_baseline),
-            "mean rank": f"{one.mean_rank:.2f}",
-            "mostly": one.category,
-        }
-        for one in table.standings
-    ]
-    return Listing(title="Which models can be trusted with these tasks", rows=tuple(rows))
+    rows = tuple(dict(zip(STANDING_HEAD, standing_cells(one), strict=True)) for one in table.standings)
+    return Listing(title="Which models can be trusted with these tasks", rows=rows)
 
 
 def _tasks(table: Table) -> tuple[Listing, ...]:
-    groups = dict.fromkeys((row.task, row.language, row.arm) for row in table.rows)
     return tuple(
-        Listing(
-            title=f"{task}, {language}, {arm.replace('_', ' ')}",
-            rows=tuple(
-                _cells(row)
-                for row in sorted(table.rows, key=lambda row: (row.rank is None, row.rank or 0, row.name))
-                if (row.task, row.language, row.arm) == (task, language, arm)
-            ),
-        )
-        for task, language, arm in groups
+        Listing(title=title, rows=tuple(dict(zip(ROW_HEAD, row_cells(row), strict=True)) for row in rows))
+        for title, rows in groups(table)
     )
-
-
-def _cells(row: Row) -> dict[str, str]:
-    between = "" if row.ci_low is None or row.ci_high is None else f"{row.ci_low:.3f} to {row.ci_high:.3f}"
-    return {
-        "rank": "–" if row.rank is None else str(row.rank),
-        "model": row.name,
-        "score": score_of(row),
-        "95 % interval": between,
-        "p (baseline)": "" if row.baseline_p is None else f"{row.baseline_p:.4f}",
-        "came to": _counted(row.categories),
-    }
 
 
 def _counted(categories: Mapping[Any, int]) -> str:

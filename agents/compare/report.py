@@ -12,6 +12,7 @@ from html import escape
 from counterproof.agents.compare.campaign import LoadedCampaign
 from counterproof.agents.compare.cell import IN_WORDS, CellResult, Done
 from counterproof.agents.compare.figures import Bar, Dot, Group, Kind, Line, completion_figure, score_figure
+from counterproof.agents.compare.lines import STANDING_HEAD, standing_cells
 from counterproof.agents.compare.table import Row, Standing, Table, counts
 from counterproof.tools.tasks import Task
 
@@ -60,19 +61,8 @@ def _missing(table: Table) -> str:
 
 
 def _standings(standings: Sequence[Standing]) -> str:
-    rows = [
-        [
-            str(one.place),
-            one.name,
-            f"{one.counted} of {one.cells}",
-            str(one.reached_baseline),
-            f"{one.mean_rank:.2f}",
-            one.category,
-        ]
-        for one in standings
-    ]
-    head = ["Place", "Model", "Cells that count", "At least the baseline", "Mean rank", "Mostly"]
-    return _table("Which models can be trusted with these tasks", head, rows)
+    head = [name.capitalize() for name in STANDING_HEAD]
+    return _table("Which models can be trusted with these tasks", head, [[*standing_cells(one)] for one in standings])
 
 
 def _completion(table: Table) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from counterproof.ui.desk import Desk
-from counterproof.ui.pages.layout import errors_shown, show_listing
+from counterproof.ui.pages.layout import described, errors_shown, show_listing
 from counterproof.ui.pages.ways import follow, way
 from counterproof.ui.quoting import file_name, plain
 
@@ -67,8 +67,7 @@ def _one(desk: Desk, name: str) -> None:
     show_listing(view.models)
     for listing in view.tasks:
         show_listing(listing)
-    if view.tasks:
-        st.caption("A leaking cell shows in brackets what it would have claimed; it has no rank.")
+    described(view.note)
     show_listing(view.categories)
     if view.report is not None:
         st.download_button("Download the report with its figures", view.report.read_bytes, file_name(name, ".html"))
