@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from counterproof.agents.compare import CampaignRun
@@ -37,6 +38,11 @@ def add_set(home: Path, *, items: int = ITEMS) -> Path:
 
 def add_comparison(home: Path, folder: Path, *, ends: bool) -> Small:
     """Put a comparison of two scripted models into a store, whole or with one cell left."""
+    with ThreadPoolExecutor(1) as pool:  # while a browser is driven, this thread has a loop that runs
+        return pool.submit(_compare, home, folder, ends=ends).result()
+
+
+def _compare(home: Path, folder: Path, *, ends: bool) -> Small:
     with ModelServer() as server:
         sandbox = WarmSandbox()
         small = plan_small(make_campaign(folder, ["good", "prose"]), home, sandbox=sandbox, endpoint=server.base_url)

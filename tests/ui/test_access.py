@@ -19,6 +19,7 @@ from counterproof.ui.access.people import person_of
 from counterproof.ui.access.sessions import IDLE_S, LONGEST_S
 from counterproof.ui.access.settings import provider_settings
 from counterproof.ui.access.signins import REFUSALS_MAX, WINDOW
+from counterproof.ui.campaigns import campaigns_view
 from counterproof.ui.commanding import ask_run, say_meaning
 from counterproof.ui.deciding import draft_decision, sign_draft
 from counterproof.ui.desk import COMMANDS, Command, Desk, NotAllowed, Person
@@ -27,6 +28,7 @@ from counterproof.ui.history import study_list, study_view, timeline
 from counterproof.ui.making import Upload, Wish, make_study, new_study_view
 from counterproof.ui.places import models_view, reviewers_view, system_view
 from counterproof.ui.seen import seen_view
+from counterproof.ui.synthetic_sets import rate_item, sets_view
 from counterproof.ui.usage import costs_view, trace_view
 from counterproof.ui.views import decision_view, inbox_view
 from counterproof.ui.work import checks_listing, plan_versions, program_versions, results_view
@@ -150,6 +152,8 @@ _READING: list[Callable[[Desk, Site], object]] = [
     lambda desk, _: models_view(desk),
     lambda desk, _: system_view(desk),
     lambda desk, _: new_study_view(desk),
+    lambda desk, _: sets_view(desk),
+    lambda desk, _: campaigns_view(desk),
 ]
 
 
@@ -172,6 +176,7 @@ _WRITING: dict[Command, Callable[[Desk, Site], object]] = {
         desk, site.study, file="lung.csv", column="age", meaning="not one", why="it is not"
     ),
     "export": lambda desk, site: write_bundle(desk, site.study),
+    "rate": lambda desk, _: rate_item(desk, "x", rater="ada", item="x", guess="real", realism=1, plausibility=1),
 }
 
 
