@@ -104,7 +104,10 @@ def _jobs(batch: Path) -> list[int]:
 
 def _ports(pid: int) -> set[int]:
     """Return the TCP ports of any address at which a process listens."""
-    handles = [path.readlink().name for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
+    try:
+        handles = [path.readlink().name for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
+    except PermissionError:  # the first process of a sandbox, which lets nobody look but root, and has no network
+        return set()
     sockets = {handle.removeprefix("socket:[").removesuffix("]") for handle in handles}
     lines = [
         line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
