@@ -11,7 +11,7 @@ from counterproof.ui.desk import Desk
 from counterproof.ui.exporting import export_view, write_bundle
 from counterproof.ui.pages.layout import asked_page, pager, show_code, show_listing, show_markdown, show_sides
 from counterproof.ui.pages.parts import show_figure
-from counterproof.ui.quoting import file_name, plain
+from counterproof.ui.quoting import file_name, plain, visible
 from counterproof.ui.reports import FORMS, as_file
 from counterproof.ui.seen import seen_view
 from counterproof.ui.usage import Bar, costs_view, trace_view
@@ -142,7 +142,8 @@ def report(desk: Desk, study: str) -> None:
 
 
 def _chosen(label: str, values: tuple[T, ...], names: list[str], *, key: str) -> T:
-    at = st.selectbox(label, range(len(values)), format_func=lambda number: plain(names[number]), key=key)
+    # What can be chosen is shown as text, without Markdown.
+    at = st.selectbox(label, range(len(values)), format_func=lambda number: visible(names[number]), key=key)
     return values[at]
 
 
