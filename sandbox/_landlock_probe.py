@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from counterproof.sandbox._attack import __file__ as _helpers
-from counterproof.sandbox._probe import _HOG, _LIMITS, _SUPERVISED, _report, _spec
+from counterproof.sandbox._probe import _LIMITS, _SUPERVISED, HOG, _report, _spec
 from counterproof.sandbox._profile import Runtime, program_env, rlimits
 from counterproof.sandbox.contract import Execution, ExecutionSpec, Limits, Mount, Protection
 from counterproof.sandbox.errors import SandboxUnavailable
@@ -56,7 +56,7 @@ def attack(run: Run, runtime: Runtime, *, user: int, never_held: frozenset[Prote
             }
         )
         attacked = run(runtime, _spec(runtime, program, _LIMITS, given))
-    hog = run(runtime, _spec(runtime, _HOG, Limits(memory_mib=64, wall_s=20)))
+    hog = run(runtime, _spec(runtime, HOG, Limits(memory_mib=64, wall_s=20)))
     report = _report(attacked)
     gave_way = [item for item in map(str, report["gave_way"]) if item not in _KNOWN]
     gave_way += [f"{item}: not attacked" for item in sorted(_ATTACKED - set(report["tried"]))]

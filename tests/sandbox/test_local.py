@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,6 +14,7 @@ import pytest
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import UsageError
 from counterproof.sandbox import Environment, ExecutionSpec, LocalSandbox, Mount, Protection, run_all
+from counterproof.sandbox._probe import HOG
 
 from .conftest import Run
 
@@ -25,6 +28,16 @@ def test_probe_holds_every_protection(sandbox: LocalSandbox) -> None:
 
 def test_probe_is_made_once(sandbox: LocalSandbox) -> None:
     assert asyncio.run(sandbox.probe()) is asyncio.run(sandbox.probe())
+
+
+def test_the_probe_that_takes_all_memory_stays_until_it_is_seen() -> None:
+    code = b"import resource; resource.setrlimit(resource.RLIMIT_DATA, (256 << 20, 256 << 20))\n" + HOG
+    with subprocess.Popen([sys.executable, "-c", code]) as hog:
+        with pytest.raises(subprocess.TimeoutExpired):
+            hog.wait(2)
+        about = Path(f"/proc/{hog.pid}/status").read_text()
+        assert int(about.partition("VmRSS:")[2].split()[0]) > 200 << 10
+        hog.kill()
 
 
 def test_run_collects_results_tables_and_figures(run: Run) -> None:
