@@ -66,22 +66,17 @@ class Blobs:
             )
         return self._place("sha256", digest)
 
-    def put(self, data: bytes) -> str:
-        """Store `data` and return its digest; storing the same bytes again changes nothing.
+    def put(self, data: bytes, *, sealed: bool = False) -> str:
+        """Store `data`, with `sealed` under the key if there is one; storing the same bytes again changes nothing.
 
-        Raises:
-            MachineTrouble: the disk refused the write.
-        """
-        return self._store("sha256", data)
-
-    def put_sealed(self, data: bytes) -> str:
-        """Store `data`, sealed where there is a key, and return its digest; as `put` else.
+        Returns:
+            Its digest, of the plain bytes.
 
         Raises:
             MachineTrouble: the disk refused the write.
             UsageError: the keys are locked.
         """
-        return self._store("sha256" if self._find_key is None else "sealed", data)
+        return self._store("sealed" if sealed and self._find_key is not None else "sha256", data)
 
     def commit(self, data: bytes) -> str:
         """Store `data` with its salt and return the commitment; the same bytes give the same one in one study.

@@ -169,7 +169,7 @@ class Journal:
             return Performed(body=self._record.blobs.get(done.ref("response").sha256), recorded=True)
         attempt = 1 + known.started
         actor = Actor(kind="agent", id="model") if kind == "model" else SYSTEM
-        asked = (self._record.put_message if kind == "model" else self._record.put)("request", request)
+        asked = self._record.put("request", request, sealed=kind == "model")
         common = {"key": key, "kind": kind, "attempt": attempt}
         source = "cassette" if self._cassette is not None and kind == "model" else "live"
         facts = {**dict(data or {}), **common, "source": source, "after_kill": attempt > 1 and not known.failed}
@@ -182,11 +182,7 @@ class Journal:
         except CounterproofError as error:
             self._note_failure(error, actor, common, asked)
             raise
-        body = (
-            self._record.put_message("response", response.body)
-            if kind == "model"
-            else self._record.put("response", response.body, side=response.side)
-        )
+        body = self._record.put("response", response.body, side=response.side, sealed=kind == "model")
         self._record.append(
             "effect.finished",
             actor=actor,
@@ -200,7 +196,7 @@ class Journal:
         if isinstance(error, EffectFailed):
             data = {**error.data, **data}
             if error.response:
-                refs.append(self._record.put_message("response", error.response))
+                refs.append(self._record.put("response", error.response, sealed=common["kind"] == "model"))
         self._record.append("effect.failed", actor=actor, data=data, refs=refs)
 
     def _answer(

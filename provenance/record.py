@@ -228,14 +228,16 @@ class Record:
         with self.exclusive():
             self._guard = check
 
-    def put(self, role: str, data: bytes, *, media: str = "application/json", side: Side = "open") -> Ref:
-        """Store a body and return the reference that an event can carry; a secure body is named by a commitment."""
-        digest = self.blobs.commit(data) if side == "secure" else self.blobs.put(data)
-        return Ref(role=role, sha256=digest, size=len(data), media=media, side=side)
+    def put(
+        self, role: str, data: bytes, *, media: str = "application/json", side: Side = "open", sealed: bool = False
+    ) -> Ref:
+        """Store a body and return the reference that an event can carry; a secure body is named by a commitment.
 
-    def put_message(self, role: str, data: bytes) -> Ref:
-        """Store what was asked of a model, or what it answered: open, and sealed on the disk where there is a key."""
-        return Ref(role=role, sha256=self.blobs.put_sealed(data), size=len(data))
+        With `sealed` one that is open is sealed on the disk where there is a key: what was asked of a model, and what
+        it answered.
+        """
+        digest = self.blobs.commit(data) if side == "secure" else self.blobs.put(data, sealed=sealed)
+        return Ref(role=role, sha256=digest, size=len(data), media=media, side=side)
 
     def append(
         self,

@@ -48,7 +48,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Make:
 @pytest.mark.parametrize("size", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 2 * CHUNK + 7])
 def test_a_message_comes_back_in_every_way_that_it_is_read(make: Make, size: int) -> None:
     data = (MESSAGE * (size // len(MESSAGE) + 1))[:size]
-    digest = make().put_sealed(data)
+    digest = make().put(data, sealed=True)
     blobs = make()
     assert digest == sha256_bytes(data)
     assert (blobs.get(digest), blobs.size(digest), blobs.has(digest)) == (data, size, True)
@@ -65,12 +65,12 @@ def test_plain_and_salted_bodies_have_their_lengths_too(make: Make) -> None:
 
 
 def test_without_a_key_a_message_is_kept_as_it_is(make: Make) -> None:
-    digest = make(key=None).put_sealed(MESSAGE)
+    digest = make(key=None).put(MESSAGE, sealed=True)
     assert make().get(digest) == make(key=None).get(digest) == MESSAGE
 
 
 def test_without_its_key_a_sealed_message_is_not_read(make: Make) -> None:
-    digest = make().put_sealed(MESSAGE)
+    digest = make().put(MESSAGE, sealed=True)
     for read in (make(key=None).get, make(key=None).open):
         with pytest.raises(UsageError, match=r"is sealed, and there is no key for it\. Put `body-keys/`"):
             read(digest)
@@ -81,7 +81,7 @@ def test_without_its_key_a_sealed_message_is_not_read(make: Make) -> None:
 @pytest.mark.parametrize("at", [0, 25, 40, -1])
 def test_a_changed_message_is_an_error(tmp_path: Path, at: int) -> None:
     blobs = Blobs(tmp_path, key=lambda: KEY)
-    digest = blobs.put_sealed(MESSAGE)
+    digest = blobs.put(MESSAGE, sealed=True)
     (place,) = [path for path in (tmp_path / "sealed").rglob("*") if path.is_file()]
     data = bytearray(place.read_bytes())
     data[at] ^= 1
