@@ -21,7 +21,8 @@ from counterproof.sandbox.orders import Role
 TEXT_MAX = 160
 """Longer first lines are cut."""
 WARNINGS_MAX = 50
-"""So many different warnings of a program are kept."""
+"""So many different warnings of a program are kept; one more line says that there were others."""
+_OTHERS = "more different warnings than are listed"
 _PYTHON = re.compile(r"(?:/[^:]*|<[^>]*>):\d+: (?P<kind>[A-Za-z_][\w.]*): (?P<text>.*)")
 # With `warn = 1`, in which the sandbox runs R; a long call has the message on the next line.
 _R = re.compile(r"Warning(?: in (?P<call>.*?))? ?: ?(?P<text>.*)")
@@ -66,7 +67,10 @@ def warnings_of(
     for kind, text in noted:
         times.setdefault((kind, _cut(text)), 0)
     found = [LibraryWarning(program=program, kind=kind, text=text, times=n) for (kind, text), n in times.items()]
-    return found[:WARNINGS_MAX]
+    if len(found) > WARNINGS_MAX:
+        others = len(found) - WARNINGS_MAX
+        return [*found[:WARNINGS_MAX], LibraryWarning(program=program, kind="", text=_OTHERS, times=others)]
+    return found
 
 
 def _in_python(lines: list[str]) -> Iterator[tuple[str, str]]:

@@ -110,7 +110,9 @@ def test_what_the_check_program_saw_is_added_once() -> None:
 
 def test_so_many_are_kept() -> None:
     stderr = "".join(f"/a.py:1: UserWarning: number {at}\n" for at in range(200))
-    assert len(warnings_of("replication", stderr, "python")) == WARNINGS_MAX
+    *kept, others = warnings_of("replication", stderr, "python")
+    assert [one.text for one in kept] == [f"number {at}" for at in range(WARNINGS_MAX)]
+    assert (others.text, others.times) == ("more different warnings than are listed", 200 - WARNINGS_MAX)
 
 
 @given(st.text(), st.sampled_from(["python", "r"]))
