@@ -32,7 +32,7 @@ def broken_rule(made: Decision, *, policy: Policy, digest: str, author: str, app
     if len(made.comment) < rule.comment_min:
         return f"its reason has {len(made.comment)} characters, and the policy asks for {rule.comment_min}"
     if (made.kind, made.decision) == ("release", "replan") and any(map(str.isdigit, made.comment)):
-        return "its reason holds digits, and it goes to the model before anything is released"
+        return "its reason holds digits, and it goes to the model before anything is released: say it without numbers"
     if made.decision != "approve":
         return ""
     if made.reviewer == author and not (policy.single_user or rule.author_may_approve):

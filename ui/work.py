@@ -169,7 +169,7 @@ def results_view(desk: Desk, study_id: str, *, result: str = "") -> ResultsView:
     empty = Listing(title="Numbers", rows=(), empty="Nothing is released yet.")
     if not events:
         return ResultsView(
-            numbers=empty, lineage=empty, ids=(), result="", files=(), suppressed=(), warnings=empty, flow=""
+            numbers=empty, lineage=empty, ids=(), result="", files=(), suppressed=(), warnings=_warnings({}), flow=""
         )
     released = json.loads(study.record.blobs.get(events[-1].ref("released").sha256))
     known = {one["id"]: one for one in released["results"]}
