@@ -23,10 +23,12 @@ def show(desk: Desk) -> None:
     with errors_shown():
         if not name:
             _all(desk)
-        elif _view(desk, name).row.going_on:
+            return
+        view = _view(desk, name)
+        if view.row.going_on:
             _live(desk, name)
         else:
-            _one(desk, name)
+            _one(view)
 
 
 def _view(desk: Desk, name: str) -> CampaignView:
@@ -53,11 +55,10 @@ def _all(desk: Desk) -> None:
 def _live(desk: Desk, name: str) -> None:
     follow()
     with errors_shown():
-        _one(desk, name)
+        _one(_view(desk, name))
 
 
-def _one(desk: Desk, name: str) -> None:
-    view = _view(desk, name)
+def _one(view: CampaignView) -> None:
     st.title(plain(view.row.title))
     st.caption(_standing(view.row))
     if view.row.going_on:
@@ -70,7 +71,9 @@ def _one(desk: Desk, name: str) -> None:
     described(view.note)
     show_listing(view.categories)
     if view.report is not None:
-        st.download_button("Download the report with its figures", view.report.read_bytes, file_name(name, ".html"))
+        st.download_button(
+            "Download the report with its figures", view.report.read_bytes, file_name(view.row.name, ".html")
+        )
 
 
 def _standing(row: CampaignRow) -> str:
