@@ -61,7 +61,7 @@ def filters() -> list[bytes]:
 
 def _launch(runtime: Runtime, spec: ExecutionSpec, given: Mapping[str, bytes], *, drop_uid: int, run: Path) -> Launched:
     user = drop_uid if os.geteuid() == 0 else os.geteuid()
-    sources = Sources({**runtime.binds(), "run": run}, {mount.target: mount.host for mount in spec.inputs})
+    sources = Sources({**runtime.binds, "run": run}, {mount.target: mount.host for mount in spec.inputs})
     places = Places.of(runtime, spec, sources)
     furnish(run, runtime, spec, given, owner=user)
     connect(run, runtime, spec, places)

@@ -97,7 +97,7 @@ def launch(
         try:
             files = {path: passed.file(data) for path, data in files_of(runtime, spec, given).items()}
             plan = passed.file(marshal.dumps(shim_plan(spec, given), MARSHAL))
-            sources = Sources(runtime.binds(), {mount.target: mount.host for mount in spec.inputs})
+            sources = Sources(runtime.binds, {mount.target: mount.host for mount in spec.inputs})
             args = arguments(runtime, spec, paths=sources.seen(), fds=files)
             args += ["--seccomp", str(passed.file(code)), "--json-status-fd", str(writers["status"])]
             command = shim_command(runtime, (plan, writers["frames"], writers["out"], writers["err"]))

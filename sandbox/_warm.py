@@ -300,7 +300,7 @@ class _Keeper:
             files = {path: passed.file(data) for path, data in template_files(self._runtime).items()}
             about = passed.file(json.dumps(template_plan(self._preload, machine_filter())).encode())
             control = passed.keep(os.dup(self._control.fileno()))
-            sources = Sources(self._runtime.binds(), {})
+            sources = Sources(self._runtime.binds, {})
             args = template_arguments(self._runtime, paths=sources.seen(), fds=files)
             helper = Helper(self._bwrap, sources, notes=notes, drop_uid=self._drop_uid)
             return helper.start(passed, args, template_command(about, control))
