@@ -423,7 +423,7 @@ class _Work:
 
 def marked(cells: dict[str, list[str]], table: Table) -> bytes:
     """Return the cells of a twin as delimited text like the table's, with the mark in every row."""
-    cells = {**cells, MARK: ["1"] * table.rows}
+    cells = {**cells, MARK: ["1"] * max(len(column) for column in cells.values())}
     file = io.StringIO(newline="")
     # csv of Python 3.11 writes a bare CR without quotes, and readers take it for the end of a row.
     returns = any("\r" in cell for name, column in cells.items() for cell in (name, *column))

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from counterproof.provenance.errors import MachineTrouble, UsageError, VerificationFailed
+from counterproof.provenance.policy import read_policy
 from counterproof.tools.data import Table, read_file
 from counterproof.tools.identifiers import Finding, find_identifiers
 from counterproof.tools.synth import review as rating
@@ -16,7 +17,7 @@ from counterproof.tools.synth.documents import parse_documents, parse_specificat
 from counterproof.tools.synth.evaluation.card import Card
 from counterproof.tools.synth.evaluation.tables import Question
 from counterproof.tools.synth.evaluation.texts import Texts
-from counterproof.tools.synth.makers import MAKERS, Maker
+from counterproof.tools.synth.makers import MAKERS, PRIVATE, Maker, private_maker
 from counterproof.tools.synth.marks import check_marks
 from counterproof.tools.synth.report.summary import plain_number
 from counterproof.tools.synth.rules import Rule, parse_rules
@@ -60,11 +61,15 @@ def _question_options(command_: F) -> F:
 @click.argument("real", type=_FILE)
 @click.option(
     "--maker",
-    type=click.Choice([*MAKERS, _MODEL]),
+    type=click.Choice([*MAKERS, PRIVATE, _MODEL]),
     default=next(iter(MAKERS)),
     show_default=True,
     help="How rows are made.",
 )
+@click.option(
+    "--epsilon", type=click.FloatRange(0, 20, min_open=True), help="For `dp`: how much one person may change."
+)
+@click.option("--policy", type=_FILE, help="For `dp`: policy.toml that says what is publicly known of each column.")
 @click.option("--model", default="", help="For the maker `model`: the endpoint's name for it.")
 @click.option("--base-url", default="", help="Address of an OpenAI-compatible endpoint, like http://127.0.0.1:8000/v1.")
 @click.option("--api-key-env", default="OPENAI_API_KEY", show_default=True, help="Variable with the key; '' for none.")
@@ -82,6 +87,8 @@ def _question_options(command_: F) -> F:
 def make(
     real: Path,
     maker: str,
+    epsilon: float | None,
+    policy: Path | None,
     model: str,
     base_url: str,
     api_key_env: str,
@@ -105,6 +112,8 @@ def make(
     table, findings = _read(real, not_identifying)
     tell(f"{table.rows:,} rows of {table.name}; {maker}")
     question = _question(table, findings, formula, outcome, subgroups, rules, seed)
+    if maker != PRIVATE and (epsilon is not None or policy is not None):
+        raise click.UsageError(f"--epsilon and --policy are for the maker `dp`; this is `{maker}`.")
     if maker == _MODEL:
         if not model or not base_url:
             raise click.UsageError("The maker `model` needs --model and --base-url.")
@@ -122,6 +131,11 @@ def make(
             rules=question.rules,
             say=tell,
         )
+    elif maker == PRIVATE:
+        if policy is None:
+            raise click.UsageError("The maker `dp` needs --policy: what is publicly known of each column.")
+        rules_of_file = read_policy(_bytes(policy), source=policy.name).of_file(table.name)
+        make_rows = private_maker(rules_of_file, epsilon=epsilon)
     else:
         make_rows = MAKERS[maker]
     made = make_set(
@@ -132,6 +146,7 @@ def make(
         share=holdout_share,
         rows=rows,
         seed=seed,
+        blind=maker == PRIVATE,
     )
     tell("made and judged")
     _finish(made, output, as_json=as_json)
