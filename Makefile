@@ -5,6 +5,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PACKAGES := 'import sysconfig; print(sysconfig.get_path("purelib"))'
 UV_COMPILE := uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--python-version 3.11 --no-header --no-annotate
 
@@ -15,7 +16,7 @@ setup: .venv/.dev .venv/.analysis isolation r
 demo: .venv/.app .venv/.analysis isolation
 	$(BIN)/counterproof demo -o counterproof-demo.zip
 
-test: setup chromium postgresql .venv/.validators .venv/.mlflow .venv/.privacy
+test: setup chromium postgresql .venv/.validators .venv/.mlflow .venv/.privacy .venv/.local-models
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/.dev
@@ -37,10 +38,11 @@ pictures: setup chromium
 # Versions are resolved anew; needs `uv`. No index address ends up in a lock.
 lock:
 	$(UV_COMPILE) pyproject.toml requirements/build.in -o requirements/app.lock
-	$(UV_COMPILE) pyproject.toml requirements/build.in --group dev --extra e2b --extra bwrap --extra shared --extra hpc --extra dp --extra keyring -c requirements/app.lock -o requirements/dev.lock
+	$(UV_COMPILE) pyproject.toml requirements/build.in --group dev --extra e2b --extra bwrap --extra shared --extra hpc --extra dp --extra keyring --extra images -c requirements/app.lock -o requirements/dev.lock
 	$(UV_COMPILE) requirements/validators.in -o requirements/validators.lock
 	$(UV_COMPILE) requirements/mlflow.in -o requirements/mlflow.lock
 	$(UV_COMPILE) requirements/privacy.in -o requirements/privacy.lock
+	$(UV_COMPILE) requirements/local-models.in --excludes requirements/local-models.excludes -o requirements/local-models.lock
 	$(UV_COMPILE) requirements/sdv.in --excludes requirements/sdv.excludes -o requirements/sdv.lock
 	$(UV_COMPILE) sandbox/environments/python/requirements.in -o sandbox/environments/python/requirements.lock
 
@@ -81,6 +83,18 @@ lock:
 	@echo "setup: installing ACRO, Anonymeter and SDMetrics from their lock"
 	@$(BIN)/python -m venv --clear .venv/privacy
 	@.venv/privacy/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/privacy.lock
+	@touch $@
+
+# PyTorch and transformers, for the tests of models in a folder (250 MB to load, 1 GB installed). PyTorch comes by its
+# version alone: its builds differ by platform and by graphics card, and no lock holds them all. The application is seen
+# from there through the path of its own environment.
+.venv/.local-models: requirements/local-models.lock | .venv/.dev
+	@echo "setup: installing PyTorch and transformers, for the tests of models in a folder"
+	@$(BIN)/python -m venv --clear .venv/local-models
+	@.venv/local-models/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/local-models.lock
+	@.venv/local-models/bin/python -m pip --disable-pip-version-check --quiet install torch==2.13.0
+	@echo "import site; site.addsitedir('$$($(BIN)/python -c $(PACKAGES))')" \
+		> "$$(.venv/local-models/bin/python -c $(PACKAGES))/counterproof.pth"
 	@touch $@
 
 # SDV, which `make bench` times the twin against; under the Business Source License, and no dependency of anything else.

@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -31,7 +32,8 @@ from langchain_openai import ChatOpenAI
 from openai import ContentFilterFinishReasonError, LengthFinishReasonError
 from pydantic import SecretStr
 
-from counterproof.agents.models import ModelConfig
+from counterproof.agents.local_models import FolderTransport, folder_of
+from counterproof.agents.models import ModelConfig, is_folder
 from counterproof.agents.secure import Guard
 from counterproof.provenance.conventions import ATTEMPTS, EFFECT, RECORDED, RESPONSE
 from counterproof.provenance.digests import canonical_json, sha256_bytes
@@ -47,6 +49,8 @@ _WAIT_MAX_S = 30.0
 _RETRY = frozenset({408, 409, 425, 429})
 _CUT_OFF = "the answer was cut off at the token limit"
 _FILTERED = "the endpoint's content filter stopped the answer"
+_OF_FOLDERS = "folder://localhost/v1"
+"""What stands in the record for a model in a folder: where the folder lies is nobody's business."""
 _HEADERS = ("x-request-id", "openai-processing-ms", "openai-version")
 
 
@@ -115,12 +119,13 @@ class Chat:
         pace: Pacing = nullcontext,
     ) -> None:
         self.config = config
+        folder = folder_of(config.base_url) if is_folder(config.base_url) else None
         self._transport = _JournalTransport(
-            journal, guard, refused=refused, timeout_s=config.timeout_s, sleep=sleep, pace=pace
+            journal, guard, folder=folder, refused=refused, timeout_s=config.timeout_s, sleep=sleep, pace=pace
         )
         self._client = ChatOpenAI(
             model=config.model,
-            base_url=config.base_url,
+            base_url=config.base_url if folder is None else _OF_FOLDERS,
             api_key=SecretStr(api_key),
             use_responses_api=config.use_responses_api,
             timeout=config.timeout_s,
@@ -172,6 +177,7 @@ class _JournalTransport(httpx2.BaseTransport):
         journal: Journal,
         guard: Guard,
         *,
+        folder: Path | None,
         refused: Refused,
         timeout_s: float,
         sleep: Callable[[float], None],
@@ -179,11 +185,12 @@ class _JournalTransport(httpx2.BaseTransport):
     ) -> None:
         self._journal = journal
         self._guard = guard
+        self._folder = folder
         self._refused = refused
         self._timeout_s = timeout_s
         self._sleep = sleep
         self._pace = pace
-        self._inner: httpx2.HTTPTransport | None = None
+        self._inner: httpx2.BaseTransport | None = None
         self._lock = threading.Lock()
 
     def handle_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -255,10 +262,12 @@ class _JournalTransport(httpx2.BaseTransport):
         what = f"The model endpoint {host} answered {answer.status_code}: {_excerpt(answer)}"
         raise EffectFailed(what, response=envelope, data=facts, advice=advice)
 
-    def _connection(self, request: httpx2.Request) -> httpx2.HTTPTransport:
+    def _connection(self, request: httpx2.Request) -> httpx2.BaseTransport:
         """Return what keeps connections to the endpoint; made when it is first asked, for a replay never asks."""
         with self._lock:
-            if self._inner is None:
+            if self._inner is None and self._folder is not None:
+                self._inner = FolderTransport(self._folder)
+            elif self._inner is None:
                 # Without TLS there is nothing to verify, and loading the certificates takes 35 ms.
                 self._inner = httpx2.HTTPTransport(verify=request.url.scheme == "https")
             return self._inner

@@ -1,8 +1,8 @@
 """Synthetic texts by a language model, one for each row of a synthetic table, checked against that row.
 
-The table drives both the text and, where it holds a heart rate, an ECG-like signal, so that all three are of one
-patient. A text that contradicts its row, lacks a section or a fact, or holds an identifier goes back to the model with
-what was wrong. All calls are in a record.
+The table drives the text and, where the specification names what they show, an ECG-like signal and a CT-like image, so
+that all of it is of one patient. A text that contradicts its row, lacks a section or a fact, or holds an identifier
+goes back to the model with what was wrong. All calls are in a record.
 
 It does not cover real texts as examples: the model sees made-up facts only.
 """
@@ -17,10 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from counterproof.agents.answers import ask
 from counterproof.agents.chat import Chat
 from counterproof.agents.prompts import fill, shown
-from counterproof.provenance.errors import ModelMayRetry
+from counterproof.provenance.errors import ModelMayRetry, UsageError
 from counterproof.tools.identifier_text import find_in_text
 from counterproof.tools.synth.documents import Document, TextSpecification, Value
 from counterproof.tools.synth.evaluation.text_metrics import concepts, contradictions, sections
+from counterproof.tools.synth.images import image_of
 from counterproof.tools.synth.signals import ecg
 
 ROLES = (
@@ -50,23 +51,26 @@ def write_notes(
     seed: int,
     say: Callable[[str], None] = lambda _line: None,
 ) -> list[Document]:
-    """Write one text for each patient, and a signal where the specification names a heart rate.
+    """Write one text for each patient, with a signal and an image where the specification names what they show.
 
     Args:
         chat: the model.
         patients: rows of a synthetic table.
         specification: what a text must be like.
-        seed: of the signals.
+        seed: of the signals and images.
         say: is told of progress.
 
     Raises:
+        UsageError: the specification names what no patient has, or an image can't be drawn. No call was made then.
         ToolFailed: the model gave no usable text for a patient.
         MachineTrouble: the endpoint can't be used.
     """
     told = shown(specification.model_dump(mode="json", include={"sections", "says"}))
+    _check_names(patients, specification)
+    images = [image_of(patient, specification.image, seed=seed + at) for at, patient in enumerate(patients, start=1)]
     documents = []
-    for number, patient in enumerate(patients, start=1):
-        bare = Document(id=f"synthetic-{number:05d}", text="-", attributes=dict(patient))
+    for number, (patient, image) in enumerate(zip(patients, images, strict=True), start=1):
+        bare = Document(id=f"synthetic-{number:05d}", text="-", attributes=dict(patient), image=image)
 
         def check(answer: Note, bare: Document = bare) -> None:
             found = faults(bare.model_copy(update={"text": answer.text}), specification)
@@ -84,6 +88,20 @@ def write_notes(
         documents.append(bare.model_copy(update={"text": answer.text, "signal": signal}))
         say(f"text {number} of {len(patients)}")
     return documents
+
+
+def _check_names(patients: Sequence[Mapping[str, Value]], specification: TextSpecification) -> None:
+    image = specification.image
+    named = [said.attribute for said in specification.says] + [specification.label, specification.rate]
+    named += [] if image is None else [image.diameter, image.side]
+    known = sorted({name for patient in patients for name in patient})
+    unknown = [name for name in named if name and name not in known]
+    if unknown:
+        raise UsageError(
+            f"The specification names {unknown[0]!r}, and the table has no such column.",
+            allowed=", ".join(known),
+            advice="Name a column of the table, or make the table with it.",
+        )
 
 
 def faults(document: Document, specification: TextSpecification) -> list[str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from counterproof.agents.models import is_folder
 from counterproof.agents.settings import DataFile
 from counterproof.provenance.errors import UsageError
 from counterproof.sandbox import Sandbox
@@ -27,11 +28,12 @@ def check_model(data: Sequence[DataFile], base_url: str) -> None:
         UsageError: its endpoint is not on this machine, and a file forbids third parties.
     """
     host = urlsplit(base_url).hostname or ""
+    here = is_folder(base_url) or is_this_machine(host)
     for file in data:
-        if file.third_parties == "forbidden" and not is_this_machine(host):
+        if file.third_parties == "forbidden" and not here:
             raise UsageError(
                 f"The data file {file.name} forbids third parties, and the model's endpoint is at {host!r}.",
-                allowed="A model on this machine: 127.0.0.1, ::1 or localhost.",
+                allowed="A model on this machine: 127.0.0.1, ::1 or localhost, or in a folder.",
                 advice="Take a local model, or make the study with --third-parties model, if the data allow it.",
             )
 

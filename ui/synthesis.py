@@ -7,7 +7,7 @@ from pathlib import Path
 
 from counterproof.agents.chat import Chat
 from counterproof.agents.judging import judge as ask_judge
-from counterproof.agents.models import ModelConfig
+from counterproof.agents.models import model_config
 from counterproof.agents.note_writing import write_notes
 from counterproof.agents.synthesis import ModelMaker
 from counterproof.provenance.blobs import Blobs
@@ -56,10 +56,11 @@ def open_chat(
     """Return a model whose calls are kept in a folder, and are not made again from there.
 
     Raises:
-        UsageError: the key is not in the environment.
+        UsageError: the address is none, or the key is not in the environment.
     """
-    key = environment.api_key(api_key_env)
+    given = {"model": model, "base_url": base_url, "api_key_env": api_key_env}
+    config = model_config(given, source="--model and --base-url")
+    key = environment.api_key(config.api_key_env)
     folder.mkdir(parents=True, exist_ok=True)
-    config = ModelConfig(model=model, base_url=base_url, api_key_env=api_key_env)
     journal = Journal(Record(folder, blobs=Blobs(folder / "blobs")))
     return Chat(config, api_key=key, journal=journal, guard=RowGuard(guarded, exempt=exempt))

@@ -151,3 +151,19 @@ def test_rules_that_name_no_column_are_refused(
 
 def _cell(one: dict[str, Any], chance: random.Random) -> Any:
     return chance.choice(one["levels"]) if "levels" in one else round(chance.uniform(one["from"], one["to"]))
+
+
+def test_a_training_set_is_written_and_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, chat = tmp_path / "out", tmp_path / "chat"
+    assert _run(monkeypatch, "make", LBW, "--maker", "marginals", "-o", out) == 0
+    made, card = out / "lbw.synthetic.csv", out / "card.json"
+    capsys.readouterr()
+    given = ["training-set", made, "--card", card, "--predict", "low", "-o", chat, "--json"]
+    assert _run(monkeypatch, *given) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["examples"] == {"train.jsonl": 119, "validation.jsonl": 13}
+    assert _run(monkeypatch, "check", chat / "train.jsonl", "--card", card) == 0
+    assert _run(monkeypatch, "training-set", LBW, "--card", card, "-o", chat) == 1
+    assert "carries the mark" in capsys.readouterr().err

@@ -1,10 +1,11 @@
 """Synthetic texts, alone or linked with the values and the signal of the same made-up patient.
 
 One JSON object a line: `id`, `text`, `attributes` (what the text is to say: numbers, levels, yes or no), and perhaps
-`signal` (`rate_hz`, `samples`). A specification says which sections each text has, which attributes it must say and
-with which unit, and which attribute is the label of a classifier.
+`signal` (`rate_hz`, `samples`) and `image` (a PNG as base64, and its scale). A specification says which sections each
+text has, which attributes it must say and with which unit, which attribute is the label of a classifier, and which ones
+signal and image show.
 
-It does not cover images.
+It does not cover files beside the lines: an image stands in its line.
 """
 
 from __future__ import annotations
@@ -34,6 +35,15 @@ class Signal(_Model):
     """In millivolts."""
 
 
+class Image(_Model):
+    """An image of the patient, like one slice of a CT."""
+
+    png: str = Field(min_length=1)
+    """The file, as base64."""
+    mm_per_pixel: float = Field(gt=0)
+    """Its scale."""
+
+
 class Document(_Model):
     """One text."""
 
@@ -45,6 +55,8 @@ class Document(_Model):
     """What the patient's table says."""
     signal: Signal | None = None
     """What the patient's signal shows."""
+    image: Image | None = None
+    """What the patient's image shows."""
     synthetic_twin: int = 0
     """1 in synthetic documents."""
     synthetic_card: str = ""
@@ -64,6 +76,15 @@ class Said(_Model):
     """Largest difference of a number."""
 
 
+class Shown(_Model):
+    """Which attributes an image shows."""
+
+    diameter: str
+    """The lesion's diameter in millimetres, 8 to 40."""
+    side: str
+    """Its side of the patient: left or right."""
+
+
 class TextSpecification(_Model):
     """What texts must be like."""
 
@@ -75,6 +96,8 @@ class TextSpecification(_Model):
     """Attribute that a classifier predicts from the text; "" for none."""
     rate: str = ""
     """Attribute that holds the heart rate a minute which the signal must show; "" for none."""
+    image: Shown | None = None
+    """Attributes that the image must show; none for no image."""
 
 
 def parse_documents(data: bytes, *, source: str) -> list[Document]:

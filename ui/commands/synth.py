@@ -24,6 +24,7 @@ from counterproof.tools.synth.rules import Rule, parse_rules
 from counterproof.tools.synth.sets import SyntheticSet, judge_file, make_set
 from counterproof.tools.synth.splitting import SHARE
 from counterproof.tools.synth.text_sets import check_text_marks, patients_of, text_set, with_sections
+from counterproof.tools.synth.training_sets import check_training_marks, is_training_file, training_set
 from counterproof.ui.common import progress
 from counterproof.ui.output import emit, json_option, say
 
@@ -274,10 +275,46 @@ def evaluate_texts(
 @click.option("--card", type=_FILE, required=True, help="Its card.")
 @json_option
 def check(synthetic: Path, card: Path, as_json: bool) -> None:
-    """Check that SYNTHETIC is marked in every row, and that it and its card belong together."""
+    """Check that SYNTHETIC is marked in every row, and that it and its card belong together.
+
+    SYNTHETIC is a table, texts, or a file of a training set.
+    """
+    data = _bytes(synthetic)
     check_of = check_text_marks if synthetic.suffix == ".jsonl" else check_marks
-    check_of(_bytes(synthetic), _bytes(card))
+    if is_training_file(data):
+        check_of = check_training_marks
+    check_of(data, _bytes(card))
     emit({"ok": True}, f"{synthetic.name} is marked in every row and belongs to {card.name}.", as_json=as_json)
+
+
+@command.command(name="training-set")
+@click.argument("synthetic", type=_FILE)
+@click.option("--card", type=_FILE, required=True, help="Its card.")
+@click.option("--predict", default="", help="Column that the assistant says; default: it writes the text or the row.")
+@click.option(
+    "--validation-share",
+    type=click.FloatRange(0, 0.5),
+    default=0.1,
+    show_default=True,
+    help="Share of the examples that stand in a file of their own; 0 for none.",
+)
+@click.option("--seed", type=int, default=20260101, show_default=True, help="Of the draw of that share.")
+@click.option("-o", "--output", type=_FOLDER, required=True, help="Folder for the files.")
+@json_option
+def export_training_set(
+    synthetic: Path, card: Path, predict: str, validation_share: float, seed: int, output: Path, as_json: bool
+) -> None:
+    """Write SYNTHETIC, a marked table or marked texts, as conversations that a chat model can be fine-tuned with.
+
+    A file without marks is refused: real rows and texts never become a training set.
+    """
+    files = training_set(
+        synthetic.name, _bytes(synthetic), _bytes(card), predict=predict, validation_share=validation_share, seed=seed
+    )
+    _write(output, files)
+    lines = {name: data.count(b"\n") for name, data in files.items() if name.endswith(".jsonl")}
+    value = {"folder": str(output), "files": sorted(files), "examples": lines}
+    emit(value, ", ".join(f"{name}: {count} examples" for name, count in lines.items()), as_json=as_json)
 
 
 @command.command()

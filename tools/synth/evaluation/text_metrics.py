@@ -13,12 +13,14 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.tools.identifier_text import find_in_text
 from counterproof.tools.synth.documents import Document, Said, TextSpecification
+from counterproof.tools.synth.images import TOLERANCE_MM, lesion_of
 from counterproof.tools.synth.signals import heart_rate
 
 _WORD = re.compile(r"[^\W_]+(?:[.,]\d+)?", re.UNICODE)
@@ -145,6 +147,65 @@ def signal_agrees(documents: Sequence[Document], specification: TextSpecificatio
         wanted, shown = one.attributes[specification.rate], heart_rate(one.signal) if one.signal else None
         good += shown is not None and abs(shown - float(wanted)) <= 0.05 * float(wanted)
     return good / len(of)
+
+
+def image_agrees(documents: Sequence[Document], specification: TextSpecification) -> float | None:
+    """Return the share of images with the diameter (within 1.5 mm) and side of the table; None where there is none."""
+    shown = [_seen(one, specification) for one in documents]
+    found = [one for one in shown if one is not None]
+    return float(np.mean([one.agrees for one in found])) if found else None
+
+
+def image_note_agrees(documents: Sequence[Document], specification: TextSpecification) -> float | None:
+    """Return the share of texts that say no other diameter or side than their image shows; None without images."""
+    if specification.image is None or not (says := _of_image(specification)):
+        return None
+    alone = specification.model_copy(update={"says": says})
+    found = [one for one in (_seen(document, specification) for document in documents) if one is not None]
+    good = [one.as_shown is not None and not contradictions(one.as_shown, alone) for one in found]
+    return float(np.mean(good)) if good else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What the image of a document shows.
+
+    Attributes:
+        agrees: whether it is what the table says.
+        as_shown: the document with what the image shows in the place of what the table says; None for no lesion.
+    """
+
+    agrees: bool
+    as_shown: Document | None
+
+
+def _seen(document: Document, specification: TextSpecification) -> _Seen | None:
+    """Return what an image shows; None where there is none, or the table does not speak of it."""
+    names = specification.image
+    if names is None or document.image is None or not {names.diameter, names.side} <= set(document.attributes):
+        return None
+    lesion = lesion_of(document.image)
+    if lesion is None:
+        return _Seen(agrees=False, as_shown=None)
+    said = document.attributes
+    shown = {**said, names.diameter: round(lesion.diameter_mm, 1), names.side: lesion.side}
+    near = abs(lesion.diameter_mm - float(said[names.diameter])) <= TOLERANCE_MM
+    return _Seen(
+        agrees=near and lesion.side == str(said[names.side]).lower(),
+        as_shown=document.model_copy(update={"attributes": shown}),
+    )
+
+
+def _of_image(specification: TextSpecification) -> tuple[Said, ...]:
+    """Return how a text says what an image shows, with as much tolerance as the measurement needs."""
+    names = specification.image
+    if names is None:
+        return ()
+    return tuple(
+        said.model_copy(update={"tolerance": max(said.tolerance, TOLERANCE_MM)})
+        for said in specification.says
+        if said.attribute in (names.diameter, names.side)
+    )
 
 
 def _bleu(at: int, texts: Sequence[Sequence[str]], counted: Sequence[Sequence[Counter[tuple[str, ...]]]]) -> float:

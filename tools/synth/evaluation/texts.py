@@ -1,7 +1,8 @@
 """The evaluation card of synthetic texts, alone or linked with the table and the signal of each patient.
 
-Each number stands beside shuffled text (the words of all texts in an order of chance, in documents of the same lengths)
-as floor, and real texts that the maker did not see as ceiling, where there are any.
+Each number stands beside shuffled text (the words of all texts in an order of chance, in documents of the same lengths,
+with the signals of other patients) as floor, and real texts that the maker did not see as ceiling, where there are any.
+Of images, the floor are those of other patients, and the ceiling the same ones drawn without noise.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from counterproof.tools.synth.evaluation import text_metrics as of
 from counterproof.tools.synth.evaluation.card import Assessment, Card, Measure, Provenance, Source, judged, rounded
 from counterproof.tools.synth.evaluation.definitions import Definition, Section, define, limit
 from counterproof.tools.synth.evaluation.utility import auc
+from counterproof.tools.synth.images import image_of
 
 _FEWEST = 5
 _SPARE = 20
@@ -152,6 +154,28 @@ DEFINITIONS: tuple[Definition, ...] = (
         limit=limit("at least", 0.98),
         source=_OWN,
     ),
+    define(
+        "plausibility.image_agrees",
+        "Image and table agree",
+        "share of images whose bright region has the diameter (of equal area, within 1.5 mm) and the side of the table",
+        direction="higher is better",
+        range="0 to 1",
+        library="scikit-image regionprops",
+        limit=limit("at least", 0.98),
+        source=_OWN,
+        catches="an image of another patient",
+    ),
+    define(
+        "plausibility.image_note_agrees",
+        "Image and text agree",
+        "share of texts that say no other diameter (within 1.5 mm) or side than their image shows",
+        direction="higher is better",
+        range="0 to 1",
+        library="scikit-image regionprops",
+        limit=limit("at least", 0.98),
+        source=_OWN,
+        catches="an image of another patient",
+    ),
 )
 
 
@@ -190,13 +214,17 @@ def evaluate_texts(texts: Texts) -> Card:
         raise UsageError(f"There are {len(texts.made)} synthetic texts.", allowed=f"At least {_FEWEST}.")
     floor = shuffled(texts.made, texts.seed)
     candidates = {"value": texts.made, "floor": floor, "ceiling": texts.holdout, "copy": texts.sources}
-    measures = [_measure(definition, texts, candidates) for definition in DEFINITIONS]
+    of_images = {"value": texts.made, "floor": _of_others(texts), "ceiling": _drawn(texts)}
+    measures = [
+        _measure(definition, texts, of_images if _is_of_images(definition) else candidates)
+        for definition in DEFINITIONS
+    ]
 
     def section(name: Section) -> tuple[Measure, ...]:
         return tuple(measure for measure in measures if measure.definition.section == name)
 
     nobody = Assessment(status="not assessed", reason="nobody was asked; see `counterproof synth review`")
-    linked = any(one.signal is not None for one in texts.made)
+    linked = any(one.signal is not None or one.image is not None for one in texts.made)
     content = content_of(texts.sources)
     return Card(
         modality="linked" if linked else "text",
@@ -232,14 +260,15 @@ def evaluate_texts(texts: Texts) -> Card:
 
 
 def shuffled(documents: Sequence[Document], seed: int) -> list[Document]:
-    """Return documents of the same lengths whose words stand in an order of chance."""
+    """Return documents of the same lengths whose words stand in an order of chance, with the signals of others."""
+    random = np.random.default_rng(seed)
     every = [word for one in documents for word in one.text.split()]
-    order = np.random.default_rng(seed).permutation(len(every))
+    order = random.permutation(len(every))
     out, begin = [], 0
-    for one in documents:
+    for one, at_other in zip(documents, random.permutation(len(documents)).tolist(), strict=True):
         count = len(one.text.split())
         text = " ".join(every[at] for at in order[begin : begin + count].tolist())
-        out.append(one.model_copy(update={"text": text or "-"}))
+        out.append(one.model_copy(update={"text": text or "-", "signal": documents[at_other].signal}))
         begin += count
     return out
 
@@ -263,7 +292,7 @@ def _measure(definition: Definition, texts: Texts, candidates: Mapping[str, Sequ
         value=values["value"],
         floor=values["floor"],
         ceiling=values["ceiling"],
-        copy=values["copy"],
+        copy=values.get("copy"),
         verdict=verdict,
         reason=reason,
         detail=dict(list(detail.items())[:_SPARE]),
@@ -285,11 +314,36 @@ def _has(candidate: str, definition: Definition) -> bool:
     return candidate in ("value", "floor") or not definition.id.startswith("plausibility.signal")
 
 
+def _is_of_images(definition: Definition) -> bool:
+    return definition.id.startswith("plausibility.image")
+
+
+def _of_others(texts: Texts) -> list[Document]:
+    """Return documents with the images of other patients."""
+    order = np.random.default_rng(texts.seed).permutation(len(texts.made)).tolist()
+    return [one.model_copy(update={"image": texts.made[at].image}) for one, at in zip(texts.made, order, strict=True)]
+
+
+def _drawn(texts: Texts) -> list[Document]:
+    """Return documents whose images show just what their table says: what the measurement makes of a perfect image."""
+    names = texts.specification.image
+    return [
+        one.model_copy(update={"image": image_of(one.attributes, names, seed=texts.seed + at, noise=False)})
+        for at, one in enumerate(texts.made)
+        if names is not None and one.image is not None
+    ]
+
+
 def _limits(texts: Texts) -> list[str]:
     said = [
         "Texts are compared by their words: whether a text makes sense is for a person to say.",
         "An identifier that no pattern, word or check digit gives away is not found.",
     ]
+    if texts.specification.image is not None:
+        said.append(
+            "The images are drawn, with one bright round lesion each: a program that reads them has not been tried on "
+            "images of patients. Diameters are read within 1.5 mm."
+        )
     if not texts.sources:
         said.append("There were no real texts: nothing is said of closeness to any, nor of what was copied from one.")
     if len(texts.made) < 50:
@@ -363,4 +417,6 @@ _COMPUTE: Mapping[str, Callable[[Sequence[Document], Texts], float | None]] = {
     "plausibility.concepts": lambda documents, texts: of.concepts(documents, texts.specification),
     "plausibility.note_agrees": lambda documents, texts: of.note_agrees(documents, texts.specification),
     "plausibility.signal_agrees": lambda documents, texts: of.signal_agrees(documents, texts.specification),
+    "plausibility.image_agrees": lambda documents, texts: of.image_agrees(documents, texts.specification),
+    "plausibility.image_note_agrees": lambda documents, texts: of.image_note_agrees(documents, texts.specification),
 }
