@@ -50,6 +50,9 @@ def write_notes(
     *,
     seed: int,
     say: Callable[[str], None] = lambda _line: None,
+    under: str = "synth/note",
+    reasons: Sequence[str] = (),
+    sent_back: Callable[[str, Sequence[str]], None] = lambda _document, _faults: None,
 ) -> list[Document]:
     """Write one text for each patient, with a signal and an image where the specification names what they show.
 
@@ -59,6 +62,9 @@ def write_notes(
         specification: what a text must be like.
         seed: of the signals and images.
         say: is told of progress.
+        under: how the questions are called in the journal.
+        reasons: why a reviewer rejected the texts before.
+        sent_back: is told of each text that went back to the model, and why.
 
     Raises:
         UsageError: the specification names what no patient has, or an image can't be drawn. No call was made then.
@@ -75,14 +81,17 @@ def write_notes(
         def check(answer: Note, bare: Document = bare) -> None:
             found = faults(bare.model_copy(update={"text": answer.text}), specification)
             if found:
+                sent_back(bare.id, found)
                 raise ModelMayRetry(
                     f"The text can't be used: {'; '.join(found)}.", allowed="Say the facts as they are."
                 )
 
         role = ROLES[number % len(ROLES)]
         text = fill("note_writer_task", specification=told, facts=shown(dict(patient)), role=role)
+        if reasons:
+            text += "\n\n" + fill("note_writer_again", reasons="\n".join(f"- {reason}" for reason in reasons))
         conversation: list[BaseMessage] = [SystemMessage(fill("note_writer")), HumanMessage(text)]
-        answer = ask(chat, f"synth/note/{number}", conversation, Note, check=check).value
+        answer = ask(chat, f"{under}/{number}", conversation, Note, check=check).value
         rate = patient.get(specification.rate)
         signal = None if rate is None else ecg(float(rate), seconds=_SECONDS, seed=seed + number)
         documents.append(bare.model_copy(update={"text": answer.text, "signal": signal}))

@@ -20,10 +20,10 @@ from counterproof.scenarios.recorder import chat_completion
 from counterproof.scenarios.server import TurnServer
 from counterproof.tools.data import read_table
 from counterproof.tools.rowguard import RowGuard
-from counterproof.tools.synth.documents import Document, Said, TextSpecification
+from counterproof.tools.synth.documents import Document, Said, TextSpecification, patients_of
 from counterproof.tools.synth.evaluation.texts import Texts
 from counterproof.tools.synth.signals import ecg, heart_rate
-from counterproof.tools.synth.text_sets import check_text_marks, patients_of, text_set
+from counterproof.tools.synth.text_sets import check_text_marks, text_set
 
 pytestmark = pytest.mark.synthetic
 SPECIFICATION = TextSpecification(
@@ -72,7 +72,7 @@ def note(facts: dict[str, Any], at: int) -> str:
 Spoil = Callable[[str, int], str]
 
 
-def _model(spoil: Spoil = lambda text, _turn: text) -> Callable[[dict[str, Any]], dict[str, Any]]:
+def answer_with(spoil: Spoil = lambda text, _turn: text) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Answer with a sound note, or with what `spoil` makes of it; `turn` counts the attempts for a patient."""
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _model(spoil: Spoil = lambda text, _turn: text) -> Callable[[dict[str, Any]]
 
 
 def _written(folder: Path, spoil: Spoil = lambda text, _turn: text) -> tuple[list[Document], int]:
-    with TurnServer([], source=_model(spoil)) as server:
+    with TurnServer([], source=answer_with(spoil)) as server:
         config = ModelConfig(model="made-up", base_url=server.base_url, api_key_env="")
         record = Record(folder / "record", blobs=Blobs(folder / "blobs"))
         chat = Chat(config, api_key="k", journal=Journal(record), guard=RowGuard([]), sleep=lambda _s: None)

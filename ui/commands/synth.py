@@ -13,7 +13,7 @@ from counterproof.provenance.policy import read_policy
 from counterproof.tools.data import Table, read_file
 from counterproof.tools.identifiers import Finding, find_identifiers
 from counterproof.tools.synth import review as rating
-from counterproof.tools.synth.documents import parse_documents, parse_specification
+from counterproof.tools.synth.documents import parse_documents, parse_specification, patients_of
 from counterproof.tools.synth.evaluation.card import Card
 from counterproof.tools.synth.evaluation.tables import Question
 from counterproof.tools.synth.evaluation.texts import Texts
@@ -23,8 +23,9 @@ from counterproof.tools.synth.report.summary import plain_number
 from counterproof.tools.synth.rules import Rule, parse_rules
 from counterproof.tools.synth.sets import SyntheticSet, judge_file, make_set
 from counterproof.tools.synth.splitting import SHARE
-from counterproof.tools.synth.text_sets import check_text_marks, patients_of, text_set, with_sections
+from counterproof.tools.synth.text_sets import check_text_marks, text_set, with_sections
 from counterproof.tools.synth.training_sets import check_training_marks, is_training_file, training_set
+from counterproof.ui.commands.synth_study import command as study
 from counterproof.ui.common import progress
 from counterproof.ui.output import emit, json_option, say
 
@@ -36,7 +37,13 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 @click.group(name="synth")
 def command() -> None:
-    """Make synthetic data and judge them with an evaluation card."""
+    """Make synthetic data and judge them with an evaluation card.
+
+    `study` makes a set under checkpoints, with a record and a bundle; `make` and `notes` are quick, and have none.
+    """
+
+
+command.add_command(study)
 
 
 def _question_options(command_: F) -> F:
@@ -108,6 +115,7 @@ def make(
     """Make a synthetic table like REAL, with its evaluation card.
 
     The file is marked in every row and carries the digest of its card. Columns that may identify a person are made up.
+    Nobody decides on it here: `counterproof synth study` has checkpoints.
     """
     tell = progress()
     table, findings = _read(real, not_identifying)
