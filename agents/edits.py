@@ -86,7 +86,7 @@ def check_raters(kind: CheckpointKind, subject: dict[str, Any], *, sets: Path) -
     done = who_rated_all(open_session(folder), ratings_of(folder))
     if len(done) < wanted:
         raise UsageError(
-            f"{len(done)} people have rated every item of the sample{f' ({chr(44).join(done)})' if done else ''}.",
+            f"{len(done)} people have rated every item of the sample ({', '.join(done) or 'nobody'}).",
             allowed=f"The specification asks for {wanted} before the sample is approved.",
             advice=f"Rate on the page Synthetic, or `counterproof synth review rate {folder} --as NAME`.",
         )

@@ -40,6 +40,7 @@ from counterproof.tools.rowguard import Guarded, Hit, RowGuard, RowInRequest
 from counterproof.tools.synth.documents import patients_of
 from counterproof.tools.synth.specification import SetSpecification
 from counterproof.tools.synth.studies import table_set
+from counterproof.tools.twin.engine import check_real
 from counterproof.tools.twin.private import Privacy, private_twin
 
 INTAKE, GUARD, DISCLOSURE, PATIENTS = "intake", "guard", "disclosure", "patients"
@@ -187,6 +188,7 @@ def _intake(files: SecureFiles, argument: bytes) -> Told:
     asked = Asked.model_validate_json(argument or b"{}")
     tables = _tables(files)
     for table in tables:
+        check_real(table)
         check_names(table)  # again: what is in a vault may have come into it in another way than `data add`
     looked = _looked(files, asked)
     undecided = [

@@ -22,6 +22,7 @@ from counterproof.tools.exposure import DataRules
 from counterproof.tools.synth.documents import parse_documents, patients_of
 from counterproof.tools.synth.rules import parse_rules
 from counterproof.tools.synth.specification import SetSpecification
+from counterproof.tools.twin.engine import check_real
 
 NO_MODEL = ModelConfig(model="none", base_url="http://127.0.0.1:9/v1", api_key_env="")
 """Stands in the record of a study that asks no model."""
@@ -114,12 +115,7 @@ def _check_fit(table: Table, specification: SetSpecification) -> None:
     """
     columns = [column.name for column in table.columns]
     if specification.texts is None:
-        if marked := [name for name in columns if name in MARKS]:
-            raise UsageError(
-                f"{table.name} has the column {marked[0]!r}: it is synthetic.",
-                allowed="A table is made from real rows.",
-                advice="For texts about its rows, say kind text or multimodal.",
-            )
+        check_real(table)
         parse_rules(specification.rules, source="the specification", columns=columns)
         named = {*specification.left_out, specification.outcome, specification.subgroups} - {""}
     else:

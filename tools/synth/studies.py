@@ -111,7 +111,10 @@ def items_of(name: str, data: bytes) -> list[str]:
 
 
 def found_in_texts(documents: Sequence[Document], specification: SetSpecification) -> list[dict[str, str]]:
-    """Return what is wrong with texts, each with the document that it is about."""
+    """Return what is wrong with texts, each with the document that it is about.
+
+    Texts that differ in their numbers alone are the same.
+    """
     from counterproof.tools.synth.evaluation.text_metrics import alike, contradictions, words  # lazy: see above
     from counterproof.tools.synth.signals import heart_rate  # lazy: see above
 
@@ -124,7 +127,7 @@ def found_in_texts(documents: Sequence[Document], specification: SetSpecificatio
             wanted, shown = float(document.attributes[form.rate]), heart_rate(document.signal)
             if shown is None or abs(shown - wanted) > 0.05 * wanted:
                 rows.append(_row("signal", document, f"the table says {wanted:g} beats a minute, the signal {shown}"))
-    every = [words(document.text) for document in documents]
+    every = [["0" if word[0].isdigit() else word for word in words(document.text)] for document in documents]
     rows += [
         _row("duplicate", documents[one], f"nearly the same as {documents[other].id}") for one, other in alike(every)
     ]
