@@ -1,13 +1,15 @@
 """Synthetic rows by a language model: asked for in batches, checked row by row, all calls in a record.
 
-The model gets a specification and what a person wrote about the table, never a row; every request passes the guard.
-With the same record the same rows come out and no call is made again.
+The model gets a specification and what a person wrote about the table; every request passes the guard. Rows as examples
+it gets only at the exposure `rows`: for open data, chosen by a person, and said on the card. With the same record the
+same rows come out and no call is made again.
 
-It does not cover fine-tuned models, nor rows as examples for the model.
+It does not cover the training of a model: a fine-tuned one is asked like any other.
 """
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Sequence
 
@@ -17,14 +19,16 @@ from pydantic import BaseModel, ConfigDict, Field
 from counterproof.agents.answers import ask
 from counterproof.agents.chat import Chat
 from counterproof.agents.prompts import fill, quoted, shown
-from counterproof.provenance.errors import ModelMayRetry, ToolFailed
+from counterproof.provenance.errors import ModelMayRetry, ToolFailed, UsageError
 from counterproof.tools.data import Table
+from counterproof.tools.exposure import Exposure
 from counterproof.tools.synth.makers import Made, Order
 from counterproof.tools.synth.rules import Rule, find_rules
 from counterproof.tools.synth.written_rows import (
     Cell,
     Taken,
     completed,
+    example_rows,
     known_rows,
     specification_of,
     take_rows,
@@ -52,7 +56,12 @@ class ModelMaker:
         chat: the model.
         about: what a person knows of the table; "" for nothing but the specification.
         rules: rules that rows must keep, beside those that real rows keep.
+        examples: how many real rows the model sees.
+        exposure: what it may see of the table.
         say: is told of progress.
+
+    Raises:
+        UsageError: examples are asked for, and the exposure does not allow rows.
     """
 
     def __init__(
@@ -61,9 +70,18 @@ class ModelMaker:
         *,
         about: str = "",
         rules: Sequence[Rule] = (),
+        examples: int = 0,
+        exposure: Exposure = "metadata",
         say: Callable[[str], None] = lambda _line: None,
     ) -> None:
+        if examples and exposure != "rows":
+            raise UsageError(
+                f"{examples} real rows are asked for as examples; at the exposure {exposure!r} the model sees none.",
+                allowed="Examples at the exposure 'rows' alone: open data, chosen by a person.",
+                advice="Ask without examples, or open the data for the model if they are public.",
+            )
         self._chat = chat
+        self._examples = examples
         self._about = about
         self._rules = rules
         self._say = say
@@ -80,11 +98,14 @@ class ModelMaker:
             raise ToolFailed(f"{train.name} has no column that may be specified.", advice="Take another maker.")
         taken = Taken(known=known_rows(train, specification))
         batches = math.ceil(order.rows / BATCH)
+        shown_rows = example_rows(train, specification, count=self._examples, seed=order.seed)
+        examples = _told(shown_rows)
         for batch in range(1, math.ceil(_MORE * batches) + 1):
             text = fill(
                 "synthesist_task",
                 specification=shown(specification.told()),
                 about=quoted(self._about) if self._about else "Nothing more is known.",
+                examples=examples,
                 rows=str(BATCH),
                 batch=str(batch),
                 batches=str(batches),
@@ -114,5 +135,14 @@ class ModelMaker:
         del taken.rows[order.rows :]
         made = completed(train, order, specification, taken)
         guided = "guided by what a person knows" if self._about else "from the specification alone"
+        if shown_rows:
+            guided = f"{guided}, with {len(shown_rows)} real rows as examples, which a person opened for the model"
         facts = {"maker": "model", "model": self._chat.config.model, "how": guided, "epsilon": None, **made.facts}
-        return Made(cells=made.cells, facts=facts)
+        return Made(cells=made.cells, facts={**facts, "examples": len(shown_rows)})
+
+
+def _told(rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return fill("synthesist_unseen")
+    lines = "\n".join(json.dumps([cell or None for cell in row], ensure_ascii=False) for row in rows)
+    return fill("synthesist_examples", rows=quoted(lines))

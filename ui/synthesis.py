@@ -14,6 +14,7 @@ from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.journal import Journal
 from counterproof.provenance.record import Record
 from counterproof.tools.data import Table
+from counterproof.tools.exposure import Exposure
 from counterproof.tools.identifiers import Finding
 from counterproof.tools.rowguard import Guarded, RowGuard
 from counterproof.tools.synth.rules import Rule
@@ -33,15 +34,17 @@ def model_maker(
     about: str,
     rules: Sequence[Rule],
     say: Callable[[str], None],
+    examples: int = 0,
+    exposure: Exposure = "metadata",
 ) -> ModelMaker:
     """Return a maker whose calls are kept in a folder, and are not made again from there.
 
     Raises:
-        UsageError: the key is not in the environment.
+        UsageError: the key is not in the environment, or examples are asked for that the model may not see.
     """
-    guarded = [Guarded(table=table, hidden=tuple(finding.column for finding in findings))]
+    guarded = [Guarded(table=table, hidden=tuple(finding.column for finding in findings))] if exposure != "rows" else []
     chat = open_chat(folder, guarded, model=model, base_url=base_url, api_key_env=api_key_env, exempt=about)
-    return ModelMaker(chat, about=about, rules=rules, say=say)
+    return ModelMaker(chat, about=about, rules=rules, examples=examples, exposure=exposure, say=say)
 
 
 def open_chat(

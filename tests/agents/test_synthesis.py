@@ -14,13 +14,13 @@ from counterproof.agents.chat import Chat
 from counterproof.agents.models import ModelConfig
 from counterproof.agents.synthesis import ModelMaker
 from counterproof.provenance.blobs import Blobs
-from counterproof.provenance.errors import ToolFailed
+from counterproof.provenance.errors import ToolFailed, UsageError
 from counterproof.provenance.journal import Journal
 from counterproof.provenance.record import Record
 from counterproof.scenarios.recorder import chat_completion
 from counterproof.scenarios.server import TurnServer
 from counterproof.tools.data import Table, read_file, read_table
-from counterproof.tools.rowguard import RowGuard
+from counterproof.tools.rowguard import RowGuard, RowInRequest
 from counterproof.tools.synth.makers import Order
 from counterproof.tools.synth.marks import write_content
 from counterproof.tools.synth.rules import parse_rules
@@ -141,3 +141,48 @@ def test_a_real_row_is_not_taken(real: Table, tmp_path: Path) -> None:
         made = ModelMaker(_chat(tmp_path, server, real))(real, _order(40))
     assert tuple(first) not in set(zip(*made.cells.values(), strict=True))
     assert made.facts["refused"]["there already"] + made.facts["refused"].get("cell", 0) > 0
+
+
+def _shown_examples(request: dict[str, Any]) -> list[list[str]]:
+    lines = request["messages"][1]["content"].splitlines()
+    return [json.loads(line.removeprefix("| ")) for line in lines if line.startswith("| [")]
+
+
+def _open_chat(folder: Path, server: TurnServer) -> Chat:
+    config = ModelConfig(model="made-up", base_url=server.base_url, api_key_env="")
+    record = Record(folder / "record", blobs=Blobs(folder / "blobs"))
+    return Chat(config, api_key="k", journal=Journal(record), guard=RowGuard([]), sleep=lambda _s: None)
+
+
+def test_open_data_may_give_examples_and_the_card_says_so(real: Table, tmp_path: Path) -> None:
+    with TurnServer([], source=_model(sound)) as server:
+        chat = _open_chat(tmp_path, server)
+        made = ModelMaker(chat, examples=6, exposure="rows")(real, _order(25))
+        given = _shown_examples(server.turns[0].request)
+        specification = _specification(server.turns[0].request)
+    assert len(given) == 6
+    rows = set(zip(*([f"{value:g}" for value in column.values] for column in real.columns), strict=True))
+    assert all(tuple(row) in rows for row in given)
+    for one, cells in zip(specification["columns"], zip(*given, strict=True), strict=True):
+        assert set(cells) <= set(one["levels"]) if "levels" in one else True
+    assert made.facts["examples"] == 6
+    assert "6 real rows as examples, which a person opened" in made.facts["how"]
+
+
+@pytest.mark.attack
+def test_no_row_is_an_example_where_the_exposure_does_not_allow_it(real: Table, tmp_path: Path) -> None:
+    with TurnServer([], source=_model(sound)) as server:
+        with pytest.raises(UsageError, match=r"6 real rows are asked for.*'metadata' the model sees none"):
+            ModelMaker(_chat(tmp_path, server, real), examples=6)
+        with pytest.raises(UsageError, match="'released' the model sees none"):
+            ModelMaker(_chat(tmp_path, server, real), examples=6, exposure="released")
+        assert not server.turns
+
+
+@pytest.mark.canary
+def test_the_guard_stops_examples_that_slip_through(real: Table, tmp_path: Path) -> None:
+    with TurnServer([], source=_model(sound)) as server:
+        maker = ModelMaker(_chat(tmp_path, server, real), examples=6, exposure="rows")
+        with pytest.raises(RowInRequest):
+            maker(real, _order(25))
+        assert not server.turns

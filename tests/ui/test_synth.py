@@ -106,7 +106,7 @@ def test_a_model_judges_only_what_may_be_shown_to_it(
     out = tmp_path / "out"
     made, card = out / "lbw.synthetic.csv", out / "card.json"
     assert _run(monkeypatch, "make", LBW, "--maker", "marginals", "-o", out) == 0
-    answer = json.dumps({"more_real": "A", "realism": [3, 3], "plausibility": [3, 3]})
+    answer = json.dumps({"more_real": "A", "realism": [3, 3], "plausibility": [3, 3], "coherence": [3, 3]})
     with TurnServer([], source=lambda request: chat_completion(answer, request)) as server:
         given = ["judge", LBW, made, "--card", card, "--pairs", 20, "--model", "made-up", "--base-url", server.base_url]
         given += ["--api-key-env", "", "-o", tmp_path / "anew"]

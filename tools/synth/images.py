@@ -163,7 +163,7 @@ def _png(picture: Floats) -> Image:
 
 
 def _opened(image: Image) -> Any:
-    pillow = importlib.import_module("PIL.Image")
+    pillow = importlib.import_module("PIL.Image")  # extra: images
     try:
         opened = pillow.open(io.BytesIO(base64.b64decode(image.png, validate=True)), formats=["PNG"])
         if opened.size != (_PIXELS, _PIXELS) or opened.mode != "L":

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -165,6 +166,29 @@ def known_rows(train: Table, specification: Specification) -> set[tuple[str, ...
     by_name = {column.name: column for column in train.columns}
     columns = [_texts(by_name[one.name], one) for one in specification.wanted]
     return set(zip(*columns, strict=True)) if len(columns) >= _VALUES_MIN else set()
+
+
+def example_rows(train: Table, specification: Specification, *, count: int, seed: int) -> list[tuple[str, ...]]:
+    """Return real rows of chance that keep the specification, in the order of its columns: for open data alone.
+
+    A row with a rare level or an extreme is passed over: the model could not use it, and it is somebody's.
+    """
+    if count == 0:
+        return []
+    by_name = {column.name: column for column in train.columns}
+    rows = list(zip(*(_texts(by_name[one.name], one) for one in specification.wanted), strict=True))
+    order = np.random.default_rng(seed).permutation(len(rows)).tolist()
+    kept = (rows[at] for at in order if _is_allowed(rows[at], specification))
+    return list(islice(dict.fromkeys(kept), count))
+
+
+def _is_allowed(row: Sequence[str], specification: Specification) -> bool:
+    try:
+        for one, cell in zip(specification.wanted, row, strict=True):
+            one.cell(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _wanted(column: Column) -> Wanted | None:

@@ -82,6 +82,8 @@ def _question_options(command_: F) -> F:
 @click.option("--base-url", default="", help="Address of an OpenAI-compatible endpoint, like http://127.0.0.1:8000/v1.")
 @click.option("--api-key-env", default="OPENAI_API_KEY", show_default=True, help="Variable with the key; '' for none.")
 @click.option("--about", type=_FILE, help="What a person knows of the table, as text that the model gets.")
+@click.option("--examples", type=click.IntRange(0, 50), default=0, help="How many real rows the model sees.")
+@click.option("--show-real-to-model", is_flag=True, help="Say that rows of REAL may be shown to the model: open data.")
 @click.option("--rows", type=click.IntRange(min=1), help="How many; default: as many as the maker sees.")
 @click.option(
     "--holdout-share",
@@ -101,6 +103,8 @@ def make(
     base_url: str,
     api_key_env: str,
     about: Path | None,
+    examples: int,
+    show_real_to_model: bool,
     rows: int | None,
     holdout_share: float,
     formula: str,
@@ -123,6 +127,8 @@ def make(
     question = _question(table, findings, formula, outcome, subgroups, rules, seed)
     if maker != PRIVATE and (epsilon is not None or policy is not None):
         raise click.UsageError(f"--epsilon and --policy are for the maker `dp`; this is `{maker}`.")
+    if examples and maker != _MODEL:
+        raise click.UsageError("--examples is for the maker `model`.")
     if maker == _MODEL:
         if not model or not base_url:
             raise click.UsageError("The maker `model` needs --model and --base-url.")
@@ -138,6 +144,8 @@ def make(
             api_key_env=api_key_env,
             about=told,
             rules=question.rules,
+            examples=examples,
+            exposure="rows" if show_real_to_model else "metadata",
             say=tell,
         )
     elif maker == PRIVATE:
@@ -330,6 +338,7 @@ def export_training_set(
 @click.argument("synthetic", type=_FILE)
 @click.option("--card", type=_FILE, required=True, help="The card of SYNTHETIC.")
 @click.option("--show-real-to-model", is_flag=True, help="Say that REAL may be shown to the model.")
+@click.option("--beside", type=_FILE, help="Synthetic items of another maker: tells whether the judge prefers its own.")
 @click.option("--pairs", type=click.IntRange(min=2), default=30, show_default=True, help="How many pairs.")
 @click.option(
     "--repeats", type=click.IntRange(min=1), default=1, show_default=True, help="How often each order is asked."
@@ -345,6 +354,7 @@ def judge(
     synthetic: Path,
     card: Path,
     show_real_to_model: bool,
+    beside: Path | None,
     pairs: int,
     repeats: int,
     model: str,
@@ -363,8 +373,18 @@ def judge(
     from counterproof.ui.synthesis import ask_judge, open_chat  # lazy: the model client takes a second to import
 
     chat = open_chat(output / "record", [], model=model, base_url=base_url, api_key_env=api_key_env)
-    maker = str(Card.model_validate_json(_bytes(card)).provenance.maker.get("model", ""))
-    said = ask_judge(chat, _items(real), _items(synthetic), pairs=pairs, seed=seed, repeats=repeats, maker=maker)
+    made_with = Card.model_validate_json(_bytes(card))
+    said = ask_judge(
+        chat,
+        _items(real),
+        _items(synthetic),
+        pairs=pairs,
+        seed=seed,
+        modality=made_with.modality,
+        repeats=repeats,
+        maker=str(made_with.provenance.maker.get("model", "")),
+        beside=() if beside is None else _items(beside),
+    )
     _finish(with_sections(synthetic.name, _bytes(synthetic), _bytes(card), {"judge": said}), output, as_json=as_json)
 
 
