@@ -48,7 +48,7 @@ from counterproof.provenance.policy import SINGLE_USER
 from counterproof.provenance.reviewers import Reviewer, Role
 from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.signing import public_line
-from counterproof.ui.commands.new import _entries
+from counterproof.ui.commands.new import entries_of
 from counterproof.ui.common import workplace
 from counterproof.ui.gates import open_gate
 from counterproof.ui.running import runner
@@ -64,7 +64,7 @@ place = workplace(home)
 person = Reviewer(id=ADA, name='Ada', roles=tuple(Role), public_key=public_line(KEY.public_key()))
 place.registry.add(person, by='the test')
 model = ModelConfig(model='made-up', base_url=endpoint, api_key_env='')
-entered = _entries(place, (), ('trial.csv',))
+entered = entries_of(place, (), ('trial.csv',))
 study = new_study(place, question='Do scores differ?', entered=entered, model=model, policy=SINGLE_USER)
 
 def decide(opened, waiting):
