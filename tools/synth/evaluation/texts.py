@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import UsageError
+from counterproof.tools.synth.coverage import shares
 from counterproof.tools.synth.documents import Document, TextSpecification, content_of
 from counterproof.tools.synth.evaluation import text_metrics as of
 from counterproof.tools.synth.evaluation.card import Assessment, Card, Measure, Provenance, Source, judged, rounded
@@ -115,6 +116,17 @@ DEFINITIONS: tuple[Definition, ...] = (
         limit=limit("at most", 0.02),
         source="Broder, Compression and Complexity of Sequences 1997, https://doi.org/10.1109/SEQUEN.1997.666900",
         catches="duplicated notes",
+    ),
+    define(
+        "diversity.plan_kept",
+        "Coverage plan",
+        "1 - largest absolute difference between the wanted and the found share of texts with a fact, a section, or a "
+        "length",
+        direction="higher is better",
+        range="0 to 1",
+        limit=limit("at least", 0.9),
+        source=_OWN,
+        catches="a set that leaves its plan",
     ),
     define(
         "plausibility.sections",
@@ -286,6 +298,9 @@ def _measure(definition: Definition, texts: Texts, candidates: Mapping[str, Sequ
     if definition.id == "plausibility.note_agrees":
         found = {one.id: of.contradictions(one, texts.specification) for one in texts.made}
         detail = {f"{name}: {'; '.join(said)}": float(len(said)) for name, said in found.items() if said}
+    if definition.id == "diversity.plan_kept":
+        for one in shares(texts.made, texts.specification):
+            detail |= {f"{one.of}, wanted": rounded(one.wanted) or 0.0, f"{one.of}, found": rounded(one.found) or 0.0}
     verdict = judged(definition, values["value"], floor=values["floor"], ceiling=values["ceiling"], low=None)
     return Measure(
         definition=definition,
@@ -396,6 +411,11 @@ def _label(documents: Sequence[Document], texts: Texts) -> float | None:
     return auc(truth.astype(np.float64), scores)
 
 
+def _plan_kept(documents: Sequence[Document], texts: Texts) -> float | None:
+    found = shares(documents, texts.specification)
+    return 1 - max(abs(one.wanted - one.found) for one in found) if found else None
+
+
 def _distinct(documents: Sequence[Document], texts: Texts) -> float:
     sides = [side for side in (texts.made, texts.holdout) if side]
     tokens = min(sum(len(text) for text in _words(side)) for side in sides)
@@ -413,6 +433,7 @@ _COMPUTE: Mapping[str, Callable[[Sequence[Document], Texts], float | None]] = {
     "diversity.distinct_2": _distinct,
     "diversity.self_bleu": lambda documents, _texts: of.self_bleu(_words(documents)),
     "diversity.near_duplicates": lambda documents, _texts: of.near_duplicates(_words(documents)),
+    "diversity.plan_kept": _plan_kept,
     "plausibility.sections": lambda documents, texts: of.sections(documents, texts.specification),
     "plausibility.concepts": lambda documents, texts: of.concepts(documents, texts.specification),
     "plausibility.note_agrees": lambda documents, texts: of.note_agrees(documents, texts.specification),
