@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from counterproof.agents.chat import Chat
@@ -36,6 +37,7 @@ class StudyContext:
         chat: the model.
         secure: the secure side: has programs run, and answers what may be known of the real data.
         environments: what each of the two programs runs in.
+        sets: the folder of the store with synthetic sets and their rating sessions.
         answers: reads what a person said to the transparency statement, as it is now; nothing where nobody did.
         progress: is told one line a step.
         export: makes the bundle of the ended study.
@@ -48,6 +50,7 @@ class StudyContext:
     chat: Chat
     secure: SecureSide
     environments: Mapping[Role, Environment]
+    sets: Path
     answers: Callable[[], bytes]
     progress: Callable[[str], None]
     export: Callable[[], None]

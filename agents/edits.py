@@ -6,6 +6,7 @@ At the sign-off the answers to the transparency statement are taken anew, too.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, assert_never
 
 from pydantic import ValidationError
@@ -13,6 +14,9 @@ from pydantic import ValidationError
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.tools import Plan, ReportText, check_source, faults
+from counterproof.tools.synth.review import open_session, ratings_of, who_rated_all
+from counterproof.tools.synth.specification import SetSpecification
+from counterproof.tools.synth.studies import SESSION
 
 _ADVICE = "`counterproof show CHECKPOINT --editable` prints what to start from."
 
@@ -36,6 +40,10 @@ def check_edit(kind: CheckpointKind, subject: dict[str, Any], content: Any, *, a
             checked = _model(ReportText, content)
         case CheckpointKind.CODE:
             checked = _programs(subject, content)
+        case CheckpointKind.SPECIFICATION:
+            checked = _model(SetSpecification, content)
+        case CheckpointKind.SAMPLE:
+            raise UsageError("A sample is not edited.", advice="Reject it with a reason: it is made anew.")
         case CheckpointKind.RELEASE:
             checked = _verdicts(subject["editable"], content)
         case _:
@@ -61,6 +69,29 @@ def check_answers(kind: CheckpointKind, subject: dict[str, Any], *, checkpoint: 
         )
 
 
+def check_raters(kind: CheckpointKind, subject: dict[str, Any], *, sets: Path) -> None:
+    """Refuse to approve a sample that fewer people have rated than its specification asks for.
+
+    Args:
+        kind: which checkpoint.
+        subject: what it holds.
+        sets: the folder of the store with the sets.
+
+    Raises:
+        UsageError: they are too few; the text says how many, and where they rate.
+    """
+    if kind is not CheckpointKind.SAMPLE or not subject["session"]["raters"]:
+        return
+    wanted, folder = subject["session"]["raters"], sets / subject["session"]["set"] / SESSION
+    done = who_rated_all(open_session(folder), ratings_of(folder))
+    if len(done) < wanted:
+        raise UsageError(
+            f"{len(done)} people have rated every item of the sample ({', '.join(done) or 'nobody'}).",
+            allowed=f"The specification asks for {wanted} before the sample is approved.",
+            advice=f"Rate on the page Synthetic, or `counterproof synth review rate {folder} --as NAME`.",
+        )
+
+
 def _other_answers(kind: CheckpointKind, subject: dict[str, Any], answers: str) -> bool:
     return bool(kind is CheckpointKind.SIGNOFF and subject["transparency"]["answers"] != answers)
 
@@ -69,7 +100,7 @@ def _named(answers: str) -> str:
     return f"the answers {answers[:12]}…" if answers else "no answers"
 
 
-def _model(form: type[Plan] | type[ReportText], content: Any) -> Any:
+def _model(form: type[Plan] | type[ReportText] | type[SetSpecification], content: Any) -> Any:
     try:
         return form.model_validate(content).model_dump(mode="json")
     except ValidationError as error:

@@ -8,6 +8,7 @@ boundary: it can be told to go anywhere, and the gate still opens real data to a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
@@ -21,6 +22,8 @@ from counterproof.agents.state import StudyState
 RECURSION_LIMIT = 150
 
 StudyGraph = CompiledStateGraph[StudyState, StudyContext, StudyState, StudyState]
+Build = Callable[[BaseCheckpointSaver[Any] | None], StudyGraph]
+"""Compiles a graph over a checkpointer."""
 
 
 def build_graph(checkpointer: BaseCheckpointSaver[Any] | None) -> StudyGraph:

@@ -20,7 +20,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, ChannelVersions, Chec
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 
-from counterproof.agents.graph import StudyGraph, build_graph
+from counterproof.agents.graph import Build, StudyGraph, build_graph
 from counterproof.provenance.leases import FileLease, Lease
 
 
@@ -79,12 +79,12 @@ class FileSaver(LeasedSaver, SqliteSaver):
 
 
 @contextmanager
-def open_graph(path: Path, lease: Lease | None = None) -> Iterator[StudyGraph]:
-    """Open the study graph over its own SQLite file."""
+def open_graph(path: Path, lease: Lease | None = None, *, build: Build = build_graph) -> Iterator[StudyGraph]:
+    """Open the graph of a study over its own SQLite file."""
     connection = sqlite3.connect(path, check_same_thread=False)
     saver = FileSaver(connection, lease or FileLease())
     try:
-        yield build_graph(saver)
+        yield build(saver)
     finally:
         # After an error a thread of the graph may still write; closing under it would crash the process.
         with saver.lock:

@@ -13,6 +13,7 @@ It does not cover real texts as examples: the model sees made-up facts only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from pydantic import BaseModel, ConfigDict, Field
@@ -71,6 +72,9 @@ def write_notes(
     seed: int,
     self_critique: bool = False,
     say: Callable[[str], None] = lambda _line: None,
+    under: str = "synth/note",
+    reasons: Sequence[str] = (),
+    sent_back: Callable[[str, Sequence[str]], None] = lambda _document, _faults: None,
 ) -> list[Document]:
     """Write one text for each patient, with a signal and an image where the specification names what they show.
 
@@ -81,6 +85,9 @@ def write_notes(
         seed: of the plan, the signals and the images.
         self_critique: whether the model reads each text once more and mends it.
         say: is told of progress.
+        under: how the questions are called in the journal.
+        reasons: why a reviewer rejected the texts before.
+        sent_back: is told of each text that went back to the model, and why.
 
     Raises:
         UsageError: the specification names what no patient has, or an image can't be drawn. No call was made then.
@@ -101,27 +108,42 @@ def write_notes(
             image=image,
             asked=asked,
         )
-        text = _written(chat, f"synth/note/{number}", bare, specification, self_critique=self_critique)
+        wanted = _Wanted(specification=specification, self_critique=self_critique, reasons=reasons, sent_back=sent_back)
+        text = _written(chat, f"{under}/{number}", bare, wanted)
         documents.append(bare.model_copy(update={"text": text}))
         say(f"text {number} of {len(patients)}")
     return documents
 
 
-def _written(chat: Chat, key: str, bare: Document, specification: TextSpecification, *, self_critique: bool) -> str:
+@dataclass(frozen=True, kw_only=True)
+class _Wanted:
+    """What all texts of a set share; see `write_notes`."""
+
+    specification: TextSpecification
+    self_critique: bool
+    reasons: Sequence[str]
+    sent_back: Callable[[str, Sequence[str]], None]
+
+
+def _written(chat: Chat, key: str, bare: Document, wanted: _Wanted) -> str:
     """Have one text written, and mended where that is asked for."""
+    specification = wanted.specification
 
     def check(answer: Note | Revision) -> None:
         found = faults(bare.model_copy(update={"text": answer.text}), specification)
         if found:
+            wanted.sent_back(bare.id, found)
             raise ModelMayRetry(f"The text can't be used: {'; '.join(found)}.", allowed="Say the facts as they are.")
 
     role = bare.asked.persona if bare.asked else ""
     task = fill(
         "note_writer_task", specification=_told(bare, specification), facts=_facts(bare, specification), role=role
     )
+    if wanted.reasons:
+        task += "\n\n" + fill("note_writer_again", reasons="\n".join(f"- {reason}" for reason in wanted.reasons))
     conversation: list[BaseMessage] = [SystemMessage(fill("note_writer")), HumanMessage(task)]
     draft = ask(chat, key, conversation, Note, check=check)
-    if not self_critique:
+    if not wanted.self_critique:
         return draft.value.text
     conversation += [AIMessage(draft.text), HumanMessage(fill("note_critic", role=role))]
     return ask(chat, f"{key}/revised", conversation, Revision, check=check).value.text

@@ -22,12 +22,13 @@ from langgraph.types import Command
 from counterproof.agents.bundling import make_bundle
 from counterproof.agents.chat import Chat, Pacing
 from counterproof.agents.context import StudyContext
-from counterproof.agents.graph import RECURSION_LIMIT, StudyGraph
+from counterproof.agents.graph import RECURSION_LIMIT, Build, StudyGraph, build_graph
 from counterproof.agents.graph_store import open_graph
 from counterproof.agents.reviews import intake_question, note_refused
 from counterproof.agents.secure import AskingGuard, Guard, questions
 from counterproof.agents.state import StudyState
 from counterproof.agents.study import OpenStudy, Workplace, open_study
+from counterproof.agents.synthesis_graph import build_synthesis_graph
 from counterproof.agents.third_parties import check_model, check_sandbox
 from counterproof.provenance.budgets import BudgetSpent, Ledger, Longest
 from counterproof.provenance.conventions import AGENT, OPERATION, UNTRACED_GRAPH
@@ -36,6 +37,7 @@ from counterproof.provenance.errors import CounterproofError, UsageError, Verifi
 from counterproof.provenance.extensions import Extensions
 from counterproof.provenance.journal import Cassette, Journal
 from counterproof.provenance.leases import Lease, LeaseLost
+from counterproof.provenance.permissions import Purpose
 from counterproof.provenance.record import Record
 from counterproof.provenance.record_checkpoints import RecordCheckpoints
 from counterproof.provenance.signing import service_key
@@ -48,9 +50,12 @@ from counterproof.sandbox.gate_client import GateClient
 from counterproof.sandbox.gate_line import File
 from counterproof.sandbox.orders import ROLES, Role
 from counterproof.sandbox.secure_side import Enquiries, OwnProcessSide, SecureSide
+from counterproof.tools.synth.studies import SETS
 
 ANSWER_TOKENS = 16_384
 """What an answer is reckoned to take at most where the study sends no limit."""
+GRAPHS: dict[Purpose, Build] = {"analysis": build_graph, "synthesis": build_synthesis_graph}
+"""The graph of each purpose."""
 Decide = Callable[[OpenStudy, Checkpoint], bool]
 Notify = Callable[[Record, Checkpoint], None]
 
@@ -159,8 +164,8 @@ class Runner:
         if store.shared:
             from counterproof.agents.shared_graph_store import open_shared_graph  # extra: shared
 
-            return open_shared_graph(store.url, lease)
-        return open_graph(study.folder / "graph.sqlite", lease)
+            return open_shared_graph(store.url, lease, build=GRAPHS[study.settings.purpose])
+        return open_graph(study.folder / "graph.sqlite", lease, build=GRAPHS[study.settings.purpose])
 
     def _signer(self, study: OpenStudy) -> RecordCheckpoints:
         return RecordCheckpoints(study.record, service_key(self.workplace.store.home), study=study.id)
@@ -206,6 +211,7 @@ class Runner:
             chat=chat,
             secure=side,
             environments=environments,
+            sets=self.workplace.store.home / SETS,
             answers=study.kept_answers,
             progress=self.progress,
             export=lambda: self._export(study, side),

@@ -6,6 +6,8 @@ agent's process never needs to read the vault.
 
     intake    the profile, the columns that may identify a person, the twin, and how many rows there are
     guard     whether a request to a model holds something of the data (`tools.rowguard`); the answer repeats nothing
+    patients  the rows of a table that carries the mark of synthetic data; of any other nothing
+    making    a synthetic set, made under an approved specification: answered for the gate alone, never asked
     disclosure  what the outputs of an execution may tell of one person; the answer is for people, never for the model
 
 How much is told follows from what a person set for each file; the vault's ledger says the most that may be.
@@ -23,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from counterproof.provenance.digests import canonical_json
 from counterproof.sandbox.gate_line import Told
-from counterproof.sandbox.secure_side import Question, SecureFiles, SecureSide
+from counterproof.sandbox.secure_side import MAKING, Question, SecureFiles, SecureSide
 from counterproof.tools import MARK, Table, Twin, build_twin, make_profile, read_table, review_outputs
 from counterproof.tools.codebooks import Variable
 from counterproof.tools.disclosure.carrying import pack_items, unpack_outputs
@@ -35,9 +37,13 @@ from counterproof.tools.noticed.against_codebook import variable_of
 from counterproof.tools.profile import rounded_share
 from counterproof.tools.reading.writing import in_form_of
 from counterproof.tools.rowguard import Guarded, Hit, RowGuard, RowInRequest
+from counterproof.tools.synth.documents import patients_of
+from counterproof.tools.synth.specification import SetSpecification
+from counterproof.tools.synth.studies import table_set
+from counterproof.tools.twin.engine import check_real
 from counterproof.tools.twin.private import Privacy, private_twin
 
-INTAKE, GUARD, DISCLOSURE = "intake", "guard", "disclosure"
+INTAKE, GUARD, DISCLOSURE, PATIENTS = "intake", "guard", "disclosure", "patients"
 
 
 class _Model(BaseModel):
@@ -91,6 +97,15 @@ class Asked(_Model):
         return self.rules.get(file, FileRules())
 
 
+class Wanted(_Model):
+    """The argument of `making`."""
+
+    specification: SetSpecification
+    """What is to be made."""
+    asked: Asked = Asked()
+    """What is set for the data, and what was said of their columns."""
+
+
 class Guard(Protocol):
     """The last look before anything goes to a model."""
 
@@ -129,7 +144,7 @@ class AskingGuard:
 
 def questions() -> Mapping[str, Question]:
     """Return what the gate's side answers, by name."""
-    return {INTAKE: _intake, GUARD: _guard, DISCLOSURE: _disclosure}
+    return {INTAKE: _intake, GUARD: _guard, DISCLOSURE: _disclosure, PATIENTS: _patients, MAKING: _making}
 
 
 def _tables(files: SecureFiles) -> list[Table]:
@@ -173,6 +188,7 @@ def _intake(files: SecureFiles, argument: bytes) -> Told:
     asked = Asked.model_validate_json(argument or b"{}")
     tables = _tables(files)
     for table in tables:
+        check_real(table)
         check_names(table)  # again: what is in a vault may have come into it in another way than `data add`
     looked = _looked(files, asked)
     undecided = [
@@ -267,6 +283,20 @@ def _guard(files: SecureFiles, argument: bytes) -> Told:
     except RowInRequest as error:
         return Told(answer=canonical_json([vars(hit) for hit in error.hits]))
     return Told(answer=b"[]")
+
+
+def _patients(files: SecureFiles, _argument: bytes) -> Told:
+    """Give the rows of a marked table, which are nobody's."""
+    (table,) = _tables(files)
+    return Told(answer=canonical_json(patients_of(table)))
+
+
+def _making(files: SecureFiles, argument: bytes) -> Told:
+    """Make a synthetic table, with its card, its report and its summary."""
+    wanted = Wanted.model_validate_json(argument)
+    (table,), (looked,) = _tables(files), _looked(files, wanted.asked)
+    made = table_set(table, wanted.specification, findings=looked.hidden)
+    return Told(answer=canonical_json({"files": sorted(made.files)}), bodies=dict(made.files))
 
 
 def _listed(file: str, looked: Looked, said: Sequence[Word]) -> list[dict[str, str]]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from counterproof.agents.models import ModelConfig
+from counterproof.provenance.permissions import Purpose
 from counterproof.sandbox import Language
 from counterproof.sandbox.orders import Role
 from counterproof.tools.codebooks import Variable, readable_codebook
 from counterproof.tools.exposure import EXPOSURES, IN_WORDS, DataRules, Exposure, ThirdParties, strictest
+from counterproof.tools.synth.specification import SetSpecification
 
 QUESTION_MAX = 20_000
 
@@ -93,6 +95,21 @@ class StudySettings(_Model):
     """Whether the check program runs the primary program once more, under observation, on the real data."""
     limits: dict[str, int] = Field(default_factory=dict)
     """Limits of executions that differ from the defaults."""
+    purpose: Purpose = "analysis"
+    """What it is for; not written down where it is an analysis."""
+    specification: SetSpecification | None = None
+    """For a synthetic set: what is to be made, as it was first asked for; not written down where there is none."""
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_said(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = serialize(self)
+        return written if self.purpose == "synthesis" else _but(written, "purpose", "specification")
+
+    @model_validator(mode="after")
+    def _a_set_is_specified(self) -> Self:
+        if (self.purpose == "synthesis") != (self.specification is not None):
+            raise ValueError("a synthetic set, and nothing else, has a specification")
+        return self
 
     @model_validator(mode="after")
     def _exposure_is_the_strictest(self) -> Self:
@@ -117,6 +134,10 @@ class StudySettings(_Model):
         if role == "checks":
             return self.environment if self.language == "python" else "python"
         return self.environment if role == "primary" else self.replication_environment
+
+
+def _but(written: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in written.items() if name not in names}
 
 
 def exposure_in_words(settings: StudySettings) -> str:

@@ -16,7 +16,7 @@ from langgraph.checkpoint.postgres import PostgresSaver
 from psycopg import Connection, Cursor
 from psycopg.rows import DictRow, dict_row
 
-from counterproof.agents.graph import StudyGraph, build_graph
+from counterproof.agents.graph import Build, StudyGraph, build_graph
 from counterproof.agents.graph_store import LeasedSaver, plain_values
 from counterproof.provenance.errors import MachineTrouble
 from counterproof.provenance.leases import Lease
@@ -82,7 +82,7 @@ class SharedSaver(LeasedSaver, PostgresSaver):
 
 
 @contextmanager
-def open_shared_graph(url: str, lease: Lease) -> Iterator[StudyGraph]:
+def open_shared_graph(url: str, lease: Lease, *, build: Build = build_graph) -> Iterator[StudyGraph]:
     """Open the study graph over the shared PostgreSQL.
 
     Raises:
@@ -102,7 +102,7 @@ def open_shared_graph(url: str, lease: Lease) -> Iterator[StudyGraph]:
     saver = SharedSaver(connection, lease)
     try:
         saver.make_tables()
-        yield build_graph(saver)
+        yield build(saver)
     finally:
         with saver.lock:
             connection.close()

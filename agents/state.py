@@ -21,7 +21,7 @@ class StudyState(TypedDict, total=False):
     twin: dict[str, str]
     """Digest of each twin file by name."""
     round: dict[str, int]
-    """How often each part was begun: plan, code, report; `before_this_plan`: drafts up to the plan's last lock."""
+    """How often each part was begun: plan, code, report, set; `before_this_plan`: drafts up to the plan's last lock."""
     opened: dict[str, int]
     """How many checkpoints of each kind were put up."""
     repairs: int
@@ -46,6 +46,12 @@ class StudyState(TypedDict, total=False):
     """Digest of what was released."""
     report: str
     """Digest of the report's document."""
+    specification: str
+    """Of a synthetic set: digest of its specification; locked once its checkpoint is approved."""
+    patients: str
+    """Of synthetic texts: digest of the rows that they are written for."""
+    files: dict[str, str]
+    """Of a synthetic set: commitment of each file by name."""
     checkpoint: str
     """The checkpoint that waits."""
     request: dict[str, Any]

@@ -54,8 +54,11 @@ from counterproof.tools.identifiers import check_names
 from counterproof.tools.noticed.against_codebook import variable_of
 from counterproof.tools.own_labels import own_labels
 from counterproof.tools.reading.writing import check_writable
+from counterproof.tools.synth.specification import SetSpecification
 
 BODY_KEYS = "body-keys"
+BESIDE = "beside"
+"""The role of the texts that raters see beside those that are made."""
 CODEBOOK_MAX = 200_000
 _NO_SETTINGS = ("study", "software", "clock", "policy", "single_user", "installation")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -166,6 +169,8 @@ def new_study(
     author: str = "",
     policy: bytes = b"",
     checks_on_data: bool = True,
+    specification: SetSpecification | None = None,
+    beside: bytes = b"",
     make_id: Callable[[], str] = new_id,
     by: str = "counterproof",
 ) -> str:
@@ -173,6 +178,9 @@ def new_study(
 
     The data are files that are put into the vault now, or entries of a vault that they were put into before
     (`counterproof data add`).
+
+    With a specification, the study makes a synthetic set: a table from the data, or texts for the rows of a marked
+    synthetic table, which the data then are. `beside` are texts (JSON lines) that raters see beside those.
 
     An environment that is not named is Counterproof's own for that language, which has the language's name. Where no
     policy is given, it is the installation's, or else the standard one; a scenario is decided by one script.
@@ -227,14 +235,18 @@ def new_study(
         replication_environment=replication_environment or replication_language,
         checks_on_data=checks_on_data,
         limits=limits or {},
+        purpose="analysis" if specification is None else "synthesis",
+        specification=specification,
     )
     for taken, file in zip(files, about, strict=False):
         workplace.vault.put(taken.content)
         _enter(workplace.vault, file, share=share_data, by=by)
-    return start_study(workplace, make_id(), settings.model_dump(mode="json"), policy=under)
+    return start_study(workplace, make_id(), settings.model_dump(mode="json"), policy=under, beside=beside)
 
 
-def start_study(workplace: Workplace, study: str, settings: dict[str, Any], *, policy: bytes = STANDARD) -> str:
+def start_study(
+    workplace: Workplace, study: str, settings: dict[str, Any], *, policy: bytes = STANDARD, beside: bytes = b""
+) -> str:
     """Write the first event of a study and enter it into the store."""
     record = _record(workplace, study)
     workplace.store.add_study(study, title=settings["title"])
@@ -250,7 +262,8 @@ def start_study(workplace: Workplace, study: str, settings: dict[str, Any], *, p
         "installation": workplace.registry.installation(),
     }
     ref = record.put(POLICY_ROLE, policy, media="application/toml")
-    record.append("study.created", data={**facts, **settings}, refs=[ref])
+    refs = [ref, *([record.put(BESIDE, beside, media="application/jsonl")] if beside else [])]
+    record.append("study.created", data={**facts, **settings}, refs=refs)
     return study
 
 

@@ -39,9 +39,12 @@ from counterproof.provenance.interop.files import interop_files
 from counterproof.provenance.interop.workflow_crate import PREVIEW
 from counterproof.provenance.labels import review_label
 from counterproof.provenance.page import make_preview
+from counterproof.provenance.permissions import Purpose, purpose_of
 from counterproof.provenance.readable import MADE_WITH, SIGNED, readable_files
 from counterproof.provenance.record import Chain, Event, Record
 from counterproof.provenance.record_checkpoints import RecordCheckpoints
+from counterproof.provenance.set_bundle import README as SET_README
+from counterproof.provenance.set_bundle import SYNTHESIS, released_files, schema_names
 from counterproof.provenance.shown import shown_programs
 from counterproof.provenance.signing import BUNDLE_NAMESPACE, DECISION_NAMESPACE, public_line, sign
 from counterproof.provenance.software import versions
@@ -52,9 +55,10 @@ from counterproof.provenance.zips import Source
 
 SPANS = "telemetry/spans.otlp.jsonl"
 SIGNATURE = "signatures/tagmanifest-sha256.txt.sig"
+KIND = "Counterproof-Kind"
 PROFILE = "Counterproof-Profile"
 TIME_STAMP = "Counterproof-Time-Stamp"
-"""Rows of `bag-info.txt`: the bag says what it leaves out, and that a time stamp belongs to it."""
+"""Rows of `bag-info.txt`: of what it is where that is no analysis, what it leaves out, and that it has a time stamp."""
 REDACTED_COPY = "**This is a redacted copy.**"
 _REDACTED = f"""
 {REDACTED_COPY} Record, decisions and signatures are those of the whole bundle. Left out are what the model
@@ -97,6 +101,7 @@ The signatures show who signed what, with which key. That a key belongs to a per
 | `record/withheld.json` | bodies that stayed on the secure side, by their salted commitments |
 | `telemetry/` | the OpenTelemetry spans |
 """
+_READMES: dict[Purpose, str] = {"analysis": _README, "synthesis": SET_README}
 
 
 def export_bundle(
@@ -168,14 +173,19 @@ def _payload(
     spans: Path,
 ) -> dict[str, Source]:
     bodies, withheld = split_bodies(events, profile)
-    lines = _lines(record, events)
-    texts = _texts(events, lines, withheld, profile)
+    texts = _texts(events, _lines(record, events), withheld, profile)
     study = events[0].data["study"]
     texts["record/checkpoints.jsonl"] = RecordCheckpoints(record, service_key, study=study).upto(len(events))
     texts |= _decisions(record, events)
     texts["keys/service_signers"] = f"service {public_line(service_key.public_key())}\n".encode()
     if profile == "full" and spans.exists():
         texts[SPANS] = spans.read_bytes()
+    payload = {blob_name(digest): _body(record, digest) for digest in bodies}
+    if profile == "full":
+        payload |= {f"inputs/{name}": _input(path, events[0], name) for name, path in inputs.items()}
+    if purpose_of(events[0].data) == "synthesis":
+        payload |= {name: in_memory(text) for name, text in (texts | schema_names()).items()}
+        return payload | {name: _body(record, digest) for name, digest in released_files(events).items()}
     texts |= readable_files(
         events,
         record.blobs,
@@ -184,11 +194,8 @@ def _payload(
         withheld={row["sha256"] for row in withheld},
     )
     texts |= interop_files(events, record.blobs, service_key=service_key)
-    payload = {name: in_memory(text) for name, text in (texts | _programs(record, events)).items()}
+    payload |= {name: in_memory(text) for name, text in (texts | _programs(record, events)).items()}
     payload |= {name: _body(record, digest) for name, digest in _named(events).items()}
-    payload |= {blob_name(digest): _body(record, digest) for digest in bodies}
-    if profile == "full":
-        payload |= {f"inputs/{name}": _input(path, events[0], name) for name, path in inputs.items()}
     sizes = {name: source.size for name, source in payload.items()}
     title, label = events[0].data["title"], review_label(events)
     crate = make_crate(events, sizes, title=title, label=label, version=own_version())
@@ -200,7 +207,7 @@ def _texts(
 ) -> dict[str, bytes]:
     """Return the record itself and what is said of it."""
     rows = with_proofs(withheld, lines) if profile == "redacted" else withheld
-    readme = _README.format(
+    readme = _READMES[purpose_of(events[0].data)].format(
         facts=readme_facts(events, profile),
         data=", ".join(file["name"] for file in events[0].data["data"]),
         bundle_namespace=BUNDLE_NAMESPACE,
@@ -308,7 +315,8 @@ def _info(events: list[Event], profile: Profile, *, stamped: bool) -> dict[str, 
         "Counterproof-Record-Head": events[-1].digest,
         PROFILE: profile,
     }
-    return {**info, TIME_STAMP: STAMP} if stamped else info
+    kind = {KIND: SYNTHESIS} if purpose_of(events[0].data) == "synthesis" else {}
+    return {**info, **kind, **({TIME_STAMP: STAMP} if stamped else {})}
 
 
 def _signatures(key: Ed25519PrivateKey, authority: Authority | None) -> Signatures:

@@ -24,13 +24,12 @@ from typing import IO
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from counterproof.provenance.bag import in_memory, write_bag
-from counterproof.provenance.bundle import SIGNATURE, appearing, made_with
+from counterproof.provenance.bundle import KIND, SIGNATURE, appearing, made_with
 from counterproof.provenance.errors import MachineTrouble, UsageError
 from counterproof.provenance.record import Event, Record
 from counterproof.provenance.signing import BUNDLE_NAMESPACE, public_line, sign
 from counterproof.provenance.zips import Source
 
-KIND = "Counterproof-Kind"
 CAMPAIGN = "campaign"
 _README = """# {title}
 

@@ -27,7 +27,7 @@ from counterproof.provenance.decisions import (
 )
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import CounterproofError, UsageError, VerificationFailed
-from counterproof.provenance.permissions import CheckpointKind, decisions_at
+from counterproof.provenance.permissions import CheckpointKind, Purpose, decisions_at, purpose_of
 from counterproof.provenance.record import Actor, Event, Record
 from counterproof.provenance.reviewers import Registry, Reviewer
 from counterproof.provenance.rules import broken_rule
@@ -67,6 +67,11 @@ class Checkpoints:
         """
         return policy_of(self._record, folder=self._folder, registry=self._registry)
 
+    def purpose(self) -> Purpose:
+        """Return what the study is for."""
+        created = self._record.of_type("study.created")
+        return purpose_of(created[0].data if created else {})
+
     def open(self, kind: CheckpointKind, number: int, subject: dict[str, Any]) -> Checkpoint:
         """Put up checkpoint `number` of a kind with this subject; doing it again changes nothing.
 
@@ -104,7 +109,7 @@ class Checkpoints:
         return found
 
     def salt(self, checkpoint: str) -> str:
-        """Return the salt (in hexadecimal) under which the subject of a release has its digest; "" for the others."""
+        """Return the salt (in hexadecimal) of the subject of a release or a sample; "" for the others."""
         opened = self.get(checkpoint)
         return self._record.blobs.salt(opened.subject) if opened.kind in SECURE else ""
 
@@ -169,10 +174,11 @@ class Checkpoints:
         seen: str,
         edited: Any,
     ) -> SignedDecision:
-        if decision not in decisions_at(checkpoint.kind):
+        offered = decisions_at(checkpoint.kind, self.purpose())
+        if decision not in offered:
             raise UsageError(
                 f"{checkpoint.id} can't be decided {decision!r}.",
-                allowed=f"At the {checkpoint.kind} checkpoint: {', '.join(decisions_at(checkpoint.kind))}.",
+                allowed=f"At the {checkpoint.kind} checkpoint: {', '.join(offered)}.",
             )
         if (decision == "edit") != (edited is not None):
             raise UsageError(
@@ -349,8 +355,8 @@ class Checkpoints:
         return next((event for event in events if event.data["checkpoint"] == checkpoint), None)
 
 
-SECURE = frozenset({CheckpointKind.RELEASE})
-"""Checkpoints whose subject shows what was computed from real data and not yet released."""
+SECURE = frozenset({CheckpointKind.RELEASE, CheckpointKind.SAMPLE})
+"""Checkpoints whose subject shows what was computed or made from data, and is not yet released."""
 
 
 def _scenario_only(reviewer: Reviewer, record: Record) -> None:

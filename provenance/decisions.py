@@ -47,7 +47,7 @@ class Checkpoint(BaseModel):
     study: str
     """The study's id."""
     kind: CheckpointKind
-    """Which of the four."""
+    """Which one."""
     subject: str
     """Digest of the exact bytes that are decided on."""
     history: str = ""
@@ -66,7 +66,7 @@ class Decision(BaseModel):
     checkpoint: str
     """The checkpoint's id."""
     kind: CheckpointKind
-    """Which of the four."""
+    """Which one."""
     subject: str
     """Digest of the exact bytes that are decided on."""
     shown: str

@@ -34,8 +34,9 @@ from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import CounterproofError, MachineTrouble, ToolFailed
 from counterproof.provenance.record import SYSTEM, Actor, Event, Record, Ref, Side
 
-EffectKind = Literal["model", "execution", "trial"]
-"""A `trial` is an execution outside of any study, on the open data of a comparison: nobody approved it."""
+EffectKind = Literal["model", "execution", "trial", "making"]
+"""A `trial` is an execution outside of any study, on the open data of a comparison: nobody approved it. A `making` is
+that of synthetic data from real data, on the secure side."""
 _EFFECTS = frozenset({"effect.started", "effect.finished", "effect.failed"})
 
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from counterproof.provenance.permissions import KINDS_OF, purpose_of
 from counterproof.provenance.record import Event
-from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind
+from counterproof.provenance.reviewers import REPLAY_LABEL
 
 REVIEWED = "reviewed by people"
 SINGLE_USER = "decided in single-user mode: by one person, who also made it"
@@ -25,7 +26,7 @@ def review_label(events: Sequence[Event]) -> str:
     if events[0].data.get("mode") == "scenario" or any(decision["replayed"] for decision in decisions):
         return REPLAY_LABEL
     approved = {decision["kind"] for decision in decisions if decision["decision"] == "approve"}
-    if approved != set(CheckpointKind):
+    if approved != set(KINDS_OF[purpose_of(events[0].data)]):
         return NOT_REVIEWED
     return SINGLE_USER if events[0].data.get("single_user") else REVIEWED
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from counterproof.provenance.permissions import PERMISSIONS, CheckpointKind, Role
+from counterproof.provenance.permissions import KINDS_OF, PERMISSIONS, CheckpointKind, Purpose, Role
 from counterproof.provenance.policy import (
     Budgets,
     CheckpointPolicies,
@@ -21,14 +21,14 @@ from counterproof.provenance.policy import (
     DataPolicy,
     Policy,
 )
-from counterproof.provenance.states import ENDS, TRANSITIONS, State
+from counterproof.provenance.states import ENDS, WAYS, State
 
 _HEAD = """# Oversight
 
 <!-- Made from the code by `python -m counterproof.provenance.oversight_page > docs/oversight.md`; don't edit. -->
 
-Nothing goes ahead at the four checkpoints without a signed decision, and real data are opened by the gate alone. The
-study graph is no security boundary: it can be told to go anywhere, and the gate still reads record, policy and
+Nothing goes ahead at a checkpoint without a signed decision, and real data are opened by the gate alone. The study
+graph is no security boundary: it can be told to go anywhere, and the gate still reads record, policy and
 signatures. This page says what the rules are; all of it is read from the tables that the program itself uses.
 
 ## The policy
@@ -89,13 +89,13 @@ def oversight_page() -> str:
         _HEAD,
         "## Who may decide what\n",
         *_permissions(),
-        "\nA policy takes roles away from this table and adds none.\n",
-        "## States of a study\n",
-        *_diagram(),
-        "\n| state | what leads on | to |\n|---|---|---|",
-        *_transitions(),
-        "\nA record with an event that can't follow is refused by the gate and by `verify`. Real data are opened\n"
-        f"while the study is *{State.EXECUTING.value}*, and in no other state.\n",
+        "\nA policy takes roles away from this table and adds none. A study has the checkpoints of its purpose:\n",
+        *(f"- {purpose}: {', '.join(kinds)}" for purpose, kinds in KINDS_OF.items()),
+        "\nA synthetic set is released whole or not at all: at its release there is no `edit` and no `replan`.\n",
+        *_ways("analysis", "## States of a study\n"),
+        *_ways("synthesis", "## States of the making of a synthetic set\n"),
+        "\nA record with an event that can't follow is refused by the gate and by `verify`. Real data are opened in\n"
+        f"two states: *{State.EXECUTING.value}*, and of a synthetic set *{State.MAKING.value}*.\n",
         "## Fields of a policy\n",
         *_fields(Policy, ""),
         *_fields(CheckpointPolicies, "checkpoints."),
@@ -114,21 +114,23 @@ def _permissions() -> Iterator[str]:
         yield f"| {kind} | {' | '.join(cells)} |"
 
 
-def _diagram() -> Iterator[str]:
+def _ways(purpose: Purpose, heading: str) -> Iterator[str]:
+    """Yield the states of a purpose as a diagram and as a table."""
+    yield heading
+    begin, table = WAYS[purpose]
     yield "```mermaid\nstateDiagram-v2"
-    names = {state: state.name.lower() for state in State}
-    yield from (f'    state "{state.value}" as {names[state]}' for state in State if state.value != names[state])
-    yield f"    [*] --> {names[State.PLANNING]}"
-    for state, ways in TRANSITIONS.items():
+    names = {state: state.name.lower() for state in State if state in table}
+    yield from (f'    state "{state.value}" as {name}' for state, name in names.items() if state.value != name)
+    yield f"    [*] --> {names[begin]}"
+    for state, ways in table.items():
         yield from (f"    {names[state]} --> {names[after]}: {cause}" for cause, after in ways.items())
     yield from (f"    {names[end]} --> [*]" for end in State if end in ENDS)
     yield "```"
-
-
-def _transitions() -> Iterator[str]:
-    for state, ways in TRANSITIONS.items():
+    yield "\n| state | what leads on | to |\n|---|---|---|"
+    for state, ways in table.items():
         for cause, after in ways.items():
             yield f"| {state.value} | {cause} | {after.value} |"
+    yield ""
 
 
 def _fields(model: type[BaseModel], place: str) -> Iterator[str]:

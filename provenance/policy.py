@@ -4,7 +4,7 @@ A policy is a `policy.toml`: an installation's (`counterproof policy set`), and 
 The exact bytes of a study's policy are in its record, every decision signs their digest, and gate and `verify` hold the
 study against them. A study's policy may be stricter than the installation's, never looser (`loosened`).
 
-The four checkpoints have no switch: whatever is in a policy, each of them has a role that decides it. Single-user mode
+The checkpoints have no switch: whatever is in a policy, each of them has a role that decides it. Single-user mode
 is one field, `single_user`; a policy without it keeps the author of a study from releasing its outputs.
 
 It does not cover how the rules on data are carried out (`tools`), nor who is in which role (`reviewers`).
@@ -41,7 +41,7 @@ class _Model(BaseModel):
 
 
 class CheckpointPolicy(_Model):
-    """How one of the four checkpoints is decided."""
+    """How one of the checkpoints is decided."""
 
     roles: tuple[Role, ...] = Field(min_length=1)
     """Roles that may decide other than withdraw; some or all of those that the table of permissions names."""
@@ -58,7 +58,7 @@ def _checkpoint(kind: CheckpointKind) -> CheckpointPolicy:
 
 
 class CheckpointPolicies(_Model):
-    """The four checkpoints; none can be left out or switched off."""
+    """The checkpoints; none can be left out or switched off."""
 
     plan: CheckpointPolicy = Field(default_factory=lambda: _checkpoint(CheckpointKind.PLAN))
     """◆1, the plan."""
@@ -68,6 +68,10 @@ class CheckpointPolicies(_Model):
     """◆3, what leaves the secure side."""
     signoff: CheckpointPolicy = Field(default_factory=lambda: _checkpoint(CheckpointKind.SIGNOFF))
     """◆4, the report."""
+    specification: CheckpointPolicy = Field(default_factory=lambda: _checkpoint(CheckpointKind.SPECIFICATION))
+    """◆1 of a synthetic set: what is to be made."""
+    sample: CheckpointPolicy = Field(default_factory=lambda: _checkpoint(CheckpointKind.SAMPLE))
+    """◆2 of a synthetic set: what was made; its third is the release."""
 
     @model_validator(mode="after")
     def _within_the_table(self) -> CheckpointPolicies:
@@ -152,7 +156,7 @@ class Policy(_Model):
     extend_roles: tuple[Role, ...] = Field(default=(Role.INVESTIGATOR, Role.CUSTODIAN), min_length=1)
     """Roles that may extend a budget."""
     checkpoints: CheckpointPolicies = Field(default_factory=CheckpointPolicies)
-    """The four checkpoints."""
+    """The checkpoints."""
     budgets: Budgets = Field(default_factory=Budgets)
     """The budgets."""
     data: dict[str, DataPolicy] = Field(default_factory=lambda: {ANY_FILE: DataPolicy()})

@@ -57,6 +57,8 @@ MEANING_OF: dict[CheckpointKind, str] = {
     CheckpointKind.CODE: "approval",
     CheckpointKind.RELEASE: "review",
     CheckpointKind.SIGNOFF: "responsibility",
+    CheckpointKind.SPECIFICATION: "approval",
+    CheckpointKind.SAMPLE: "review",
 }
 
 AUTHORSHIP = "authorship"

@@ -1,10 +1,10 @@
-"""The states of a study and what leads from one to the next: one table.
+"""The states of a study and what leads from one to the next: one table for each purpose.
 
 A study is where its record says it is: `walk` follows the events that move it (a checkpoint is put up, a person
 decides, the data are opened, results are released, the study ends) and refuses one that can't follow. The gate opens
 real data in one state only, and `verify` walks the whole record of a bundle.
 
-The same table is drawn in `docs/oversight.md` (`states_page`).
+The same tables are drawn in `docs/oversight.md` (`oversight_page`).
 
 It does not cover whether a process runs the study just now (`store.Status`), nor whether a decision is valid
 (`checkpoints`).
@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from counterproof.provenance.errors import VerificationFailed
+from counterproof.provenance.permissions import Purpose, purpose_of
 from counterproof.provenance.record import Event
 
 
@@ -38,6 +39,14 @@ class State(StrEnum):
     CANNOT_CONCLUDE = "cannot conclude"
     REJECTED = "rejected"
     WITHDRAWN = "withdrawn"
+    SPECIFYING = "specifying"
+    SPECIFICATION_WAITS = "specification waits"
+    MAKING = "making"
+    SAMPLE_WAITS = "sample waits"
+    REVISING = "revising"
+    JUDGING = "judging"
+    LETTING_GO = "letting go"
+    LET_GO = "let go"
 
 
 ENDS = frozenset({State.DONE, State.CANNOT_CONCLUDE, State.REJECTED, State.WITHDRAWN})
@@ -98,7 +107,43 @@ TRANSITIONS: dict[State, dict[str, State]] = {
     State.LEAVING: {"end withdrawn": State.WITHDRAWN},
     **{end: {} for end in State if end in ENDS},
 }
-"""What leads from each state, and where to."""
+"""What leads from each state of an analysis, and where to."""
+
+SYNTHESIS: dict[State, dict[str, State]] = {
+    State.SPECIFYING: {"put up specification": State.SPECIFICATION_WAITS},
+    State.SPECIFICATION_WAITS: {
+        "approve": State.MAKING,
+        "edit": State.SPECIFYING,
+        "reject": State.REFUSED,
+        "withdraw": State.LEAVING,
+    },
+    State.MAKING: {
+        "open data": State.MAKING,
+        "put up sample": State.SAMPLE_WAITS,
+        "end cannot_conclude": State.CANNOT_CONCLUDE,
+    },
+    State.SAMPLE_WAITS: {"approve": State.JUDGING, "reject": State.REVISING, "withdraw": State.LEAVING},
+    State.REVISING: {
+        "put up sample": State.SAMPLE_WAITS,
+        "put up specification": State.SPECIFICATION_WAITS,
+        "end rejected": State.REJECTED,
+        "end cannot_conclude": State.CANNOT_CONCLUDE,
+    },
+    State.JUDGING: {"put up release": State.RELEASE_WAITS},
+    State.RELEASE_WAITS: {"approve": State.LETTING_GO, "reject": State.REFUSED, "withdraw": State.LEAVING},
+    State.LETTING_GO: {"release set": State.LET_GO},
+    State.LET_GO: {"end done": State.DONE},
+    State.REFUSED: {"end rejected": State.REJECTED},
+    State.LEAVING: {"end withdrawn": State.WITHDRAWN},
+    **{end: {} for end in State if end in ENDS},
+}
+"""What leads from each state of the making of a synthetic set, and where to."""
+
+WAYS: dict[Purpose, tuple[State, dict[State, dict[str, State]]]] = {
+    "analysis": (State.PLANNING, TRANSITIONS),
+    "synthesis": (State.SPECIFYING, SYNTHESIS),
+}
+"""Where a study of each purpose begins, and its table."""
 
 
 def cause_of(event: Event) -> str:
@@ -112,6 +157,8 @@ def cause_of(event: Event) -> str:
             return "open data"
         case "results.released":
             return "release results"
+        case "set.released":
+            return "release set"
         case "study.ended":
             return f"end {event.data['ended']}"
         case _:
@@ -124,16 +171,18 @@ def walk(events: Iterable[Event]) -> State:
     Raises:
         VerificationFailed: an event can't follow; the text names it, the state, and what could.
     """
-    state = State.PLANNING
+    state, table = WAYS["analysis"]
     for event in events:
+        if event.type == "study.created":
+            state, table = WAYS[purpose_of(event.data)]
         cause = cause_of(event)
         if not cause:
             continue
-        after = TRANSITIONS[state].get(cause)
+        after = table[state].get(cause)
         if after is None:
             raise VerificationFailed(
                 f"Event {event.seq} ({cause}) can't follow: the study was {state.value!r}.",
-                allowed=f"From there: {', '.join(TRANSITIONS[state]) or 'nothing'}.",
+                allowed=f"From there: {', '.join(table[state]) or 'nothing'}.",
             )
         state = after
     return state

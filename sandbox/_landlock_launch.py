@@ -25,7 +25,7 @@ from pathlib import Path
 
 from counterproof.sandbox import _landlock_profile
 from counterproof.sandbox._landlock_profile import INSIDE, Places, connect, furnish
-from counterproof.sandbox._launch import _MARSHAL, _STAGE, _STREAMS, Launched, Passed, Sources, _popen, machine_filter
+from counterproof.sandbox._launch import _STAGE, _STREAMS, MARSHAL, Launched, Passed, Sources, _popen, machine_filter
 from counterproof.sandbox._private import private_folder
 from counterproof.sandbox._profile import Runtime
 from counterproof.sandbox._seccomp_shared import shared_filter
@@ -61,7 +61,7 @@ def filters() -> list[bytes]:
 
 def _launch(runtime: Runtime, spec: ExecutionSpec, given: Mapping[str, bytes], *, drop_uid: int, run: Path) -> Launched:
     user = drop_uid if os.geteuid() == 0 else os.geteuid()
-    sources = Sources({**runtime.binds(), "run": run}, {mount.target: mount.host for mount in spec.inputs})
+    sources = Sources({**runtime.binds, "run": run}, {mount.target: mount.host for mount in spec.inputs})
     places = Places.of(runtime, spec, sources)
     furnish(run, runtime, spec, given, owner=user)
     connect(run, runtime, spec, places)
@@ -81,7 +81,7 @@ def _launch(runtime: Runtime, spec: ExecutionSpec, given: Mapping[str, bytes], *
             if os.geteuid() == 0:
                 stage = {"bwrap": env, "argv": argv, "uid": drop_uid, "gid": drop_uid, **sources.staged()}
                 env = sys.executable
-                argv = [env, "-I", "-S", str(_STAGE), str(passed.file(marshal.dumps(stage, _MARSHAL)))]
+                argv = [env, "-I", "-S", str(_STAGE), str(passed.file(marshal.dumps(stage, MARSHAL)))]
             process = _popen(env, argv, notes=writers["notes"], handles=passed.handles)
         except BaseException:
             for handle in readers.values():

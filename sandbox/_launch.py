@@ -32,7 +32,8 @@ from counterproof.sandbox.errors import SandboxUnavailable
 
 _STAGE = Path(__file__).parent / "_stage.py"
 _STREAMS = ("out", "err", "frames", "notes", "status")
-_MARSHAL = 2  # a version that every Python 3 reads; `json` would take the reader 7 ms to import
+MARSHAL = 2
+"""A version that every Python 3 reads; `json` would take the reader 7 ms to import."""
 _STAGE_AT = "/tmp"  # covered by a private tmpfs in a mount namespace of its own
 
 
@@ -95,8 +96,8 @@ def launch(
         writers = {name: passed.pipe(name, readers) for name in _STREAMS}
         try:
             files = {path: passed.file(data) for path, data in files_of(runtime, spec, given).items()}
-            plan = passed.file(marshal.dumps(shim_plan(spec, given), _MARSHAL))
-            sources = Sources(runtime.binds(), {mount.target: mount.host for mount in spec.inputs})
+            plan = passed.file(marshal.dumps(shim_plan(spec, given), MARSHAL))
+            sources = Sources(runtime.binds, {mount.target: mount.host for mount in spec.inputs})
             args = arguments(runtime, spec, paths=sources.seen(), fds=files)
             args += ["--seccomp", str(passed.file(code)), "--json-status-fd", str(writers["status"])]
             command = shim_command(runtime, (plan, writers["frames"], writers["out"], writers["err"]))
@@ -201,7 +202,7 @@ class Helper:
         if os.geteuid() == 0:
             about = {"bwrap": program, "argv": argv, "uid": self._drop_uid, "gid": self._drop_uid}
             libraries = str(self._bwrap.libraries or "")
-            about_fd = passed.file(marshal.dumps({**about, "libraries": libraries, **self._sources.staged()}, _MARSHAL))
+            about_fd = passed.file(marshal.dumps({**about, "libraries": libraries, **self._sources.staged()}, MARSHAL))
             program = sys.executable
             code_fd = passed.file(bytecode(_STAGE.read_bytes(), _STAGE.name))
             argv = [program, "-I", "-S", f"/proc/self/fd/{code_fd}", str(about_fd)]

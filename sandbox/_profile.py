@@ -16,6 +16,7 @@ import hashlib
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from counterproof.provenance.digests import digest_of
@@ -111,8 +112,9 @@ class Runtime:
             fonts={file.name: file.read_bytes() for file in fonts},
         )
 
-    def binds(self) -> dict[str, Path]:
-        """Return the host folders that are mounted, by the name of their mount."""
+    @cached_property
+    def binds(self) -> Mapping[str, Path]:
+        """The host folders that are mounted, by the name of their mount."""
         found = {f"python/{name}": self.prefix / name for name in ("bin", "lib", "lib64")}
         found = {name: path for name, path in found.items() if path.is_dir() and not path.is_symlink()}
         if self.site_packages is not None:
@@ -125,7 +127,7 @@ class Runtime:
         """Return where a mount of `binds()` is inside."""
         if name == "site":
             return f"{_ANALYSIS}/lib/python{self.version}/site-packages"
-        return _r_profile.inside(name, self.binds()[name])
+        return _r_profile.inside(name, self.binds[name])
 
 
 def profile_digest() -> str:
@@ -168,7 +170,7 @@ def arguments(runtime: Runtime, spec: ExecutionSpec, *, paths: Mapping[str, str]
     Args:
         runtime: the interpreter.
         spec: what is executed.
-        paths: where each of `runtime.binds()` and each input (by its target) is on the host now.
+        paths: where each of `runtime.binds` and each input (by its target) is on the host now.
         fds: descriptor of the content of each of `files_of()`.
     """
     limits = spec.limits
@@ -303,7 +305,7 @@ def _world_files(runtime: Runtime) -> dict[str, bytes]:
 def _world(runtime: Runtime, paths: Mapping[str, str], *, tmp_mib: int, shm_mib: int) -> list[str]:
     """Return the mounts that a cold execution and the warm template have in common."""
     args = [*_tmpfs(WRITABLE["tmp"], tmp_mib), "--dir", _MPL, *_system()]
-    for name in runtime.binds():
+    for name in runtime.binds:
         args += ["--ro-bind", paths[name], runtime.mounted_at(name)]
     args += _hide(runtime)
     args += ["--symlink", f"{_PYTHON}/{runtime.executable.relative_to(runtime.prefix)}"]
@@ -352,6 +354,6 @@ def _hide(runtime: Runtime) -> list[str]:
 
 def _application(runtime: Runtime) -> list[str]:
     """Return where Counterproof would be seen inside: below /usr, and below each folder that is mounted."""
-    shown = {"/usr": Path("/usr"), **{runtime.mounted_at(name): path for name, path in runtime.binds().items()}}
+    shown = {"/usr": Path("/usr"), **{runtime.mounted_at(name): path for name, path in runtime.binds.items()}}
     within = {inside: host.resolve() for inside, host in shown.items()}
     return [f"{at}/{APPLICATION.relative_to(host)}" for at, host in within.items() if host in APPLICATION.parents]

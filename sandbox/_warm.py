@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import marshal
 import os
 import select
 import socket
@@ -24,10 +25,20 @@ from collections import deque
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from counterproof.sandbox._bubblewrap import Bubblewrap, start_trouble
-from counterproof.sandbox._launch import FirstProcess, Helper, Launched, Passed, Sources, machine_filter, memory_file
+from counterproof.sandbox._launch import (
+    MARSHAL,
+    FirstProcess,
+    Helper,
+    Launched,
+    Passed,
+    Sources,
+    machine_filter,
+    memory_file,
+)
 from counterproof.sandbox._profile import (
     Runtime,
     rooms,
@@ -43,7 +54,6 @@ from counterproof.sandbox.errors import SandboxUnavailable
 
 _BOOT_S, _ANSWER_S = 120.0, 20.0
 _MESSAGE = 1 << 16
-_STREAMS = ("out", "err", "frames")
 _FOR_THE_PROGRAM = ("argv", "env", "rlimits")
 
 
@@ -113,14 +123,16 @@ class Zygote:
         with ExitStack() as stack:
             passed = Passed(stack)
             plan = shim_plan(spec, [file.name for file in files if file.folder == OUT_DIR])
-            program = WarmFile(folder=PROGRAM_DIR, name=spec.program_name, handle=passed.file(spec.program))
-            out, err, frames = (passed.pipe(name, readers) for name in _STREAMS)
             order = {"cwd": plan["cwd"], **{name: plan.pop(name) for name in _FOR_THE_PROGRAM}}
-            plan["files"] = [(file.folder, file.name) for file in (program, *files)]
+            program = WarmFile(folder=PROGRAM_DIR, name=spec.program_name, handle=passed.file(spec.program))
+            out, err = (passed.pipe(name, readers) for name in ("out", "err"))
             with contextlib.suppress(OSError):  # it is dead then; the supervision will find that out, and why
-                socket.send_fds(child.order, [json.dumps(order).encode()], [out, err, program.handle])
-                handles = [frames, program.handle, *(file.handle for file in files)]
-                socket.send_fds(child.line, [json.dumps(plan).encode()], handles)
+                socket.send_fds(child.order, [marshal.dumps(order, MARSHAL)], [out, err, program.handle])
+            frames = passed.pipe("frames", readers)
+            plan["files"] = [(file.folder, file.name) for file in (program, *files)]
+            handles = [frames, program.handle, *(file.handle for file in files)]
+            with contextlib.suppress(OSError):
+                socket.send_fds(child.line, [marshal.dumps(plan, MARSHAL)], handles)
             child.order.close()
         return Launched(
             process=None,
@@ -288,7 +300,7 @@ class _Keeper:
             files = {path: passed.file(data) for path, data in template_files(self._runtime).items()}
             about = passed.file(json.dumps(template_plan(self._preload, machine_filter())).encode())
             control = passed.keep(os.dup(self._control.fileno()))
-            sources = Sources(self._runtime.binds(), {})
+            sources = Sources(self._runtime.binds, {})
             args = template_arguments(self._runtime, paths=sources.seen(), fds=files)
             helper = Helper(self._bwrap, sources, notes=notes, drop_uid=self._drop_uid)
             return helper.start(passed, args, template_command(about, control))
@@ -332,6 +344,7 @@ def close_files(files: list[WarmFile]) -> None:
         os.close(file.handle)
 
 
+@lru_cache(maxsize=64)
 def _key(limits: Limits) -> str:
     return json.dumps(rooms(limits), sort_keys=True)
 

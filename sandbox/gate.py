@@ -18,6 +18,9 @@ row in a database. `open` refuses unless all of this holds:
 12. the approval was not used for this order by another effect (the same effect, killed inside, may try again);
 13. the study is in the state in which data are opened (`states`).
 
+A maker of synthetic data reads real data under the same conditions (`open_making`): in place of 1, 2, 5, 7 and 8, the
+newest specification checkpoint is approved, holds this specification, and lists this order.
+
 Each refusal is written into the record.
 
 It does not cover isolation (the sandbox) nor disclosure of what the program wrote (the release checkpoint).
@@ -25,7 +28,9 @@ It does not cover isolation (the sandbox) nor disclosure of what the program wro
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -44,7 +49,7 @@ from counterproof.sandbox._private import private_folder
 from counterproof.sandbox.contract import ExecutionSpec, Limits, Mount
 from counterproof.sandbox.environments.environment import Environment
 from counterproof.sandbox.errors import GateRefused
-from counterproof.sandbox.orders import Order, Role
+from counterproof.sandbox.orders import InputRef, MakingOrder, Order, Role
 
 _SKEW = timedelta(minutes=5)
 
@@ -99,13 +104,43 @@ class Gate:
         Raises:
             GateRefused: a condition does not hold; the refusal is in the record.
         """
-        try:
+        with self._noted(order, effect):
             spec = self._specification(order, program)
             signed = self._approval(order)
             spec = self._with_data(spec, order, place)
-            holder = self._store.claim_use(signed.decision.checkpoint, order=order.digest, effect=effect)
-            _require(holder == effect, f"the approval was used before, by {holder}")
-            _require(not self._used_elsewhere(order, effect), "the record shows that this order was executed before")
+            self._use(signed, order, effect)
+        return spec
+
+    def open_making(self, order: MakingOrder, request: bytes, *, effect: str) -> None:
+        """Open the real data to a maker of synthetic data, which runs on the secure side and reads the vault there.
+
+        Args:
+            order: what is to be made, from what.
+            request: what the secure side is asked with.
+            effect: the journal's key of the making.
+
+        Raises:
+            GateRefused: a condition does not hold; the refusal is in the record.
+        """
+        with self._noted(order, effect):
+            _require(sha256_bytes(request) == order.request, "the request is not the one that the order names")
+            self._check_inputs(order.inputs)
+            signed = self._standing(CheckpointKind.SPECIFICATION)
+            subject = self._checkpoints.subject(signed.decision.checkpoint)
+            _require(digest_of(subject["order"]) == order.digest, "the approved specification is not for this order")
+            _require(
+                json.loads(request)["specification"] == subject["editable"],
+                "the request is for another specification than the reviewer was shown",
+            )
+            self._check_time(signed)
+            self._check_state(State.MAKING)
+            self._use(signed, order, effect)
+
+    @contextmanager
+    def _noted(self, order: Order | MakingOrder, effect: str) -> Iterator[None]:
+        """Write a refusal into the record."""
+        try:
+            yield
         except (CounterproofError, LookupError, TypeError, ValueError) as error:
             # The last three: a subject or an order that is not of its form.
             why = str(error) if isinstance(error, CounterproofError) else repr(error)
@@ -113,11 +148,16 @@ class Gate:
             if isinstance(error, GateRefused):
                 raise
             raise GateRefused(f"The gate keeps the data closed: {why}") from error
+
+    def _use(self, signed: SignedDecision, order: Order | MakingOrder, effect: str) -> None:
+        """Use an approval for an order, once, and write it down."""
+        holder = self._store.claim_use(signed.decision.checkpoint, order=order.digest, effect=effect)
+        _require(holder == effect, f"the approval was used before, by {holder}")
+        _require(not self._used_elsewhere(order, effect), "the record shows that this order was executed before")
         self._record.append(
             "gate.opened",
             data={"effect": effect, "order": order.digest, "approval": signed.decision.checkpoint},
         )
-        return spec
 
     def _specification(self, order: Order, program: bytes) -> ExecutionSpec:
         _require(sha256_bytes(program) == order.program, "the program is not the one that the order names")
@@ -128,10 +168,7 @@ class Gate:
             f"{environment.digest[:12]}… ({environment.name}: {environment.language} {environment.version})",
         )
         _require(not order.synthetic, "the order is for the twin")
-        data = self._record.of_type("study.created")[0].data["data"]
-        known = {(file["name"], file["sha256"]) for file in data}
-        asked = {(ref.name, ref.sha256) for ref in order.inputs}
-        _require(asked == known, "the inputs are not the data of this study")
+        self._check_inputs(order.inputs)
         return ExecutionSpec(
             program=program,
             environment=environment,
@@ -139,6 +176,12 @@ class Gate:
             seed=order.seed,
             program_name=order.program_name,
         )
+
+    def _check_inputs(self, inputs: Sequence[InputRef]) -> None:
+        data = self._record.of_type("study.created")[0].data["data"]
+        known = {(file["name"], file["sha256"]) for file in data}
+        asked = {(ref.name, ref.sha256) for ref in inputs}
+        _require(asked == known, "the inputs are not the data of this study")
 
     def _with_data(self, spec: ExecutionSpec, order: Order, place: Path | None) -> ExecutionSpec:
         """Open the vault, when all that was signed holds."""
@@ -155,9 +198,7 @@ class Gate:
         return replace(spec, inputs=mounts)
 
     def _approval(self, order: Order) -> SignedDecision:
-        decided = self._record.of_type("decision.recorded")
-        _require(all(event.data["decision"] != "withdraw" for event in decided), "the study was withdrawn")
-        signed = self._latest(CheckpointKind.CODE)
+        signed = self._standing(CheckpointKind.CODE)
         subject = self._checkpoints.subject(signed.decision.checkpoint)
         listed = {digest_of(listed) for listed in subject["orders"]}
         _require(order.digest in listed, "the approved code is not this program with these inputs")
@@ -169,6 +210,18 @@ class Gate:
         plan = self._latest(CheckpointKind.PLAN)
         planned = self._checkpoints.subject(plan.decision.checkpoint)
         _require(subject["plan"] == digest_of(planned["editable"]), "the code was made for another plan")
+        self._check_time(signed)
+        self._check_state(State.EXECUTING)
+        return signed
+
+    def _standing(self, kind: CheckpointKind) -> SignedDecision:
+        """Return the newest approval of a kind, in a study that was not withdrawn."""
+        decided = self._record.of_type("decision.recorded")
+        _require(all(event.data["decision"] != "withdraw" for event in decided), "the study was withdrawn")
+        return self._latest(kind)
+
+    def _check_time(self, signed: SignedDecision) -> None:
+        """Refuse an approval that is too old, on a machine whose clock can be believed."""
         days = self._checkpoints.policy().policy.valid_days
         signatures = [*self._checkpoints.first_signatures(signed.decision.checkpoint), signed]
         oldest = min(datetime.fromisoformat(one.decision.decided_at) for one in signatures)
@@ -176,9 +229,10 @@ class Gate:
         _require(-_SKEW <= age <= timedelta(days=days), f"the approval is {age.days} days old; it is valid for {days}")
         behind = datetime.fromisoformat(self._record.events()[-1].ts) - self._machine()
         _require(behind <= _SKEW, f"the clock of this machine is {behind} behind the record; it was set back")
+
+    def _check_state(self, wanted: State) -> None:
         state = walk(self._record.events())
-        _require(state is State.EXECUTING, f"the study is {state.value!r}, and data are opened while it is executing")
-        return signed
+        _require(state is wanted, f"the study is {state.value!r}, and data are opened while it is {wanted.value}")
 
     def _latest(self, kind: CheckpointKind) -> SignedDecision:
         """Return the decision on the newest checkpoint of a kind, which must be an approval that still stands."""
@@ -190,7 +244,7 @@ class Gate:
         _require(signed.decision.decision == "approve", f"{opened[-1]} was decided {signed.decision.decision!r}")
         return signed
 
-    def _used_elsewhere(self, order: Order, effect: str) -> bool:
+    def _used_elsewhere(self, order: Order | MakingOrder, effect: str) -> bool:
         return any(
             event.data["order"] == order.digest and event.data["effect"] != effect
             for event in self._record.of_type("gate.opened")

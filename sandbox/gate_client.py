@@ -37,6 +37,7 @@ from counterproof.sandbox.gate_line import (
     LineBroken,
     ListData,
     Listed,
+    Make,
     Message,
     Noted,
     Opened,
@@ -46,11 +47,13 @@ from counterproof.sandbox.gate_line import (
     Want,
     Welcome,
 )
-from counterproof.sandbox.orders import Order
+from counterproof.sandbox.orders import MakingOrder, Order
 
 M = TypeVar("M", bound=Message)
 _ANSWER_S = 600.0
 """How long a question may take: the first one reads the data, and the first program waits for a warm sandbox."""
+_MAKING_S = 4 * 3600.0
+"""How long the making of a set may take."""
 
 
 @dataclass(kw_only=True)
@@ -184,9 +187,28 @@ class RemoteSide:
         with self.client.line() as line:
             # The gate refuses a record that is shorter than one that it saw: one order after the other shows its own.
             with self.opening:
-                self._open(line, order, program, effect)
+                asked = order.model_dump_json().encode()
+                lines = self._lines()
+                opening = Execute(study=self.study, effect=effect, order=asked, program=program, record=lines)
+                self._open(line, opening, order.digest)
             line.send(Go())
             return expect(line, Executed, wait_s=_ANSWER_S + order.limits["wall_s"]).execution
+
+    def make(self, order: MakingOrder, request: bytes, *, effect: str) -> Told:
+        """Have a synthetic set made from the real data.
+
+        Raises:
+            GateRefused: the gate keeps the data closed; the refusal is in the record.
+            MachineTrouble: the gate died or can't be reached.
+        """
+        with self.client.line() as line:
+            with self.opening:
+                asked = order.model_dump_json().encode()
+                lines = self._lines()
+                opening = Make(study=self.study, effect=effect, order=asked, request=request, record=lines)
+                self._open(line, opening, order.digest)
+            line.send(Go())
+            return expect(line, Told, wait_s=_MAKING_S)
 
     def run_open(self, spec: ExecutionSpec) -> Execution:
         """Run a program on the twin.
@@ -237,16 +259,17 @@ class RemoteSide:
             if not isinstance(found, Told):
                 raise LineBroken(f"The gate said {type(found).__name__} in the middle of a file.")
 
-    def _open(self, line: Line, order: Order, program: bytes, effect: str) -> None:
-        """Ask for the real data, answer what the gate wants to know, and write down what it did."""
+    def _lines(self) -> bytes:
         with self.record.exclusive():
-            lines = self.record.path.read_bytes()
-        asked = order.model_dump_json().encode()
-        line.send(Execute(study=self.study, effect=effect, order=asked, program=program, record=lines))
+            return self.record.path.read_bytes()
+
+    def _open(self, line: Line, opening: Execute | Make, order: str) -> None:
+        """Ask for the real data, answer what the gate wants to know, and write down what it did."""
+        line.send(opening)
         while isinstance(found := line.receive(wait_s=_ANSWER_S), Want):
             line.send(self._wanted(found.digest))
         if isinstance(found, Opened | Failed):
-            self._note(found.noted, order, effect)
+            self._note(found.noted, order, opening.effect)
         if isinstance(found, Failed):
             raise found.error()
         if not isinstance(found, Opened):
@@ -258,9 +281,9 @@ class RemoteSide:
         except VerificationFailed:
             return HaveNot()
 
-    def _note(self, noted: Sequence[Noted], order: Order, effect: str) -> None:
+    def _note(self, noted: Sequence[Noted], order: str, effect: str) -> None:
         for one in noted:
-            if one.data.get("order") != order.digest or one.data.get("effect") != effect:
+            if one.data.get("order") != order or one.data.get("effect") != effect:
                 raise LineBroken("The gate speaks of another order than it was asked for.")
             self.record.append(one.type, data=dict(one.data))
 

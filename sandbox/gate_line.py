@@ -13,6 +13,8 @@ in the middle of one all break the line, and whoever waited gets an error. Nothi
                                 ◀─     Opened(noted)           the approval is used; the agent writes that down
     Go()                        ─▶
                                 ◀─     Executed(execution)
+    Make(order, request, …)     ─▶                             as with Execute, up to Go
+                                ◀─     Told(answer, bodies)
     Ask(question, files, …)     ─▶
                                 ◀─     Told(answer, bodies)
 
@@ -47,7 +49,7 @@ from counterproof.provenance.ledger import Entry
 from counterproof.sandbox.contract import Execution
 from counterproof.sandbox.errors import GateRefused, SandboxUnavailable
 
-VERSION = 1
+VERSION = 2
 MOST_BYTES = 600 << 20
 FRAME_S = 60.0
 """A frame that has begun is whole within this time, or the line is broken."""
@@ -124,6 +126,24 @@ class Execute(_Message, frozen=True, kw_only=True):
     effect: str
     order: bytes
     program: bytes
+    record: bytes
+
+
+class Make(_Message, frozen=True, kw_only=True):
+    """Open the real data to a maker of synthetic data on the gate's side, and have the set made.
+
+    Attributes:
+        study: the study's id.
+        effect: the journal's key.
+        order: the order as JSON.
+        request: what is to be made.
+        record: the lines of the study's record; the gate checks the chain, and believes signatures only.
+    """
+
+    study: str
+    effect: str
+    order: bytes
+    request: bytes
     record: bytes
 
 
@@ -231,7 +251,7 @@ class Failed(_Message, frozen=True, kw_only=True):
 
 
 Message = (
-    Hello | Execute | Have | HaveNot | Go | RunOpen | Ask | ListData
+    Hello | Execute | Make | Have | HaveNot | Go | RunOpen | Ask | ListData
     | Welcome | Want | Opened | Executed | Told | Piece | Listed | Failed
 )  # fmt: skip
 _encode = msgspec.msgpack.Encoder().encode

@@ -45,6 +45,7 @@ from counterproof.sandbox.gate_line import (
     Execute,
     Executed,
     Failed,
+    File,
     Go,
     Have,
     HaveNot,
@@ -53,6 +54,7 @@ from counterproof.sandbox.gate_line import (
     LineBroken,
     ListData,
     Listed,
+    Make,
     Message,
     Noted,
     Opened,
@@ -63,7 +65,7 @@ from counterproof.sandbox.gate_line import (
     Welcome,
 )
 from counterproof.sandbox.laid import laid_folder
-from counterproof.sandbox.orders import Order, Role
+from counterproof.sandbox.orders import MakingOrder, Order, Role
 from counterproof.sandbox.secure_side import Enquiries, check_shared, let_out, pieces
 
 _STUDY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
@@ -126,6 +128,8 @@ class GateServer:
             match asked:
                 case Execute():
                     self._execute(line, asked)
+                case Make():
+                    self._make(line, asked)
                 case RunOpen():
                     line.send(Executed(execution=self._run_open(line, asked)))
                 case Ask(question="copy"):
@@ -165,6 +169,22 @@ class GateServer:
                 execution = _watched(self.sandbox, spec, line)
             line.send(Executed(execution=let_out(execution, evidence.events(), order)))
 
+    def _make(self, line: Line, asked: Make) -> None:
+        order = _making_order(asked.order)
+        with self._evidence(line, asked) as evidence:
+            size = len(evidence.events())
+            try:
+                self._gate(asked.study, evidence).open_making(order, asked.request, effect=asked.effect)
+            except GateRefused as error:
+                line.send(Failed.of(error, noted=_noted(evidence, size)))
+                return
+            self.seen.remember(asked.study, evidence.events()[:size])
+            line.send(Opened(noted=_noted(evidence, size)))
+        if not isinstance(line.receive(wait_s=_ANSWER_S), Go):
+            raise LineBroken("The agent did not write down that the gate was opened; nothing was made.")
+        files = [File(name=ref.name, sha256=ref.sha256) for ref in order.inputs]
+        line.send(self.enquiries.make(files, asked.request))
+
     def _gate(self, study: str, record: Record) -> Gate:
         created = record.of_type("study.created")[0].data
         environments: dict[Role, Environment] = {role: self.find(str(created[name])) for role, name in _NAMED.items()}
@@ -183,7 +203,7 @@ class GateServer:
         )
 
     @contextmanager
-    def _evidence(self, line: Line, asked: Execute) -> Iterator[Record]:
+    def _evidence(self, line: Line, asked: Execute | Make) -> Iterator[Record]:
         """Keep the study's record as the agent gives it for the time of one order; what the gate adds stays here."""
         if not _STUDY.fullmatch(asked.study):
             raise UsageError(f"{asked.study[:80]!r} is no study.")
@@ -335,6 +355,13 @@ def serve(accept: Iterator[socket.socket], server: GateServer, *, allowed: Calla
 def _order(text: bytes) -> Order:
     try:
         return Order.model_validate_json(text)
+    except ValidationError as error:
+        raise UsageError(f"What the gate was asked for is no order: {error.error_count()} faults.") from error
+
+
+def _making_order(text: bytes) -> MakingOrder:
+    try:
+        return MakingOrder.model_validate_json(text)
     except ValidationError as error:
         raise UsageError(f"What the gate was asked for is no order: {error.error_count()} faults.") from error
 

@@ -35,6 +35,20 @@ class InputRef(_Model):
     """Digest of its bytes."""
 
 
+class MakingOrder(_Model):
+    """The making of a synthetic set from real data, completely described."""
+
+    request: str
+    """Digest of what the secure side is asked with: the specification, and what was said of the columns."""
+    inputs: tuple[InputRef, ...]
+    """The real data that the maker learns from."""
+
+    @property
+    def digest(self) -> str:
+        """What an approval names."""
+        return digest_of(self.model_dump(mode="json"))
+
+
 class Order(_Model):
     """One execution, completely described."""
 

@@ -1,9 +1,9 @@
 """The secure side as a study sees it: what may be asked of the real data, wherever they are.
 
-`SecureSide` is all that the study graph knows of real data: it has approved programs executed, programs run on the
-twin, and questions answered whose answers may be known (`agents.secure` has them: the profile, the twin, whether a
-request holds a row). `OwnProcessSide` does it in this process, for tests and replays; a study of a person's goes
-through the gate's process (`gate_client`).
+`SecureSide` is all that the study graph knows of real data: it has approved programs executed, synthetic sets made
+under an approved specification, programs run on the twin, and questions answered whose answers may be known
+(`agents.secure` has them: the profile, the twin, whether a request holds a row). `OwnProcessSide` does it in this
+process, for tests and replays; a study of a person's goes through the gate's process (`gate_client`).
 
 It does not cover approvals (`gate`).
 """
@@ -26,7 +26,7 @@ from counterproof.sandbox.contract import Execution, ExecutionSpec, RejectedArti
 from counterproof.sandbox.gate import Gate
 from counterproof.sandbox.gate_line import File, Told
 from counterproof.sandbox.laid import laid_folder
-from counterproof.sandbox.orders import Order
+from counterproof.sandbox.orders import MakingOrder, Order
 
 _REMEMBERED = 4
 _PIECE = 1 << 20
@@ -41,6 +41,15 @@ class SecureSide(Protocol):
         Raises:
             GateRefused: the gate keeps the data closed; the refusal is in the record.
             MachineTrouble: the gate or the sandbox can't be had.
+        """
+        ...
+
+    def make(self, order: MakingOrder, request: bytes, *, effect: str) -> Told:
+        """Have a synthetic set made from the real data under an approved specification.
+
+        Raises:
+            GateRefused: the gate keeps the data closed; the refusal is in the record.
+            MachineTrouble: the gate can't be had.
         """
         ...
 
@@ -115,6 +124,8 @@ def _secret(files: SecureFiles, argument: bytes) -> Told:
 
 
 BUILT_IN: Mapping[str, Question] = {"secret": _secret}
+MAKING = "making"
+"""What answers under this name reads real data for a maker; nobody may ask it past the gate."""
 
 
 class Enquiries:
@@ -138,12 +149,20 @@ class Enquiries:
             UsageError: there is no such question.
         """
         known = {**BUILT_IN, **({} if question in BUILT_IN else self._questions())}
-        if question not in known:
+        open_ = sorted(set(known) - {MAKING})
+        if question not in open_:
             raise UsageError(
-                f"The gate's side does not answer {question[:80]!r}.",
-                allowed=f"It answers: {', '.join(sorted(known))}.",
+                f"The gate's side does not answer {question[:80]!r}.", allowed=f"It answers: {', '.join(open_)}."
             )
         return known[question](self._of(tuple(files)), argument)
+
+    def make(self, files: Sequence[File], request: bytes) -> Told:
+        """Have a set made, for an order that the gate has opened the data to.
+
+        Raises:
+            CounterproofError: it can't be made.
+        """
+        return self._questions()[MAKING](self._of(tuple(files)), request)
 
     def _of(self, files: tuple[File, ...]) -> SecureFiles:
         with self._lock:
@@ -182,6 +201,11 @@ class OwnProcessSide:
             spec = self._gate.open(order, program, effect=effect, place=place)
             (execution,) = run_all(self._sandbox, [spec])
         return let_out(execution, self._record.events(), order)
+
+    def make(self, order: MakingOrder, request: bytes, *, effect: str) -> Told:
+        """Have a synthetic set made; see `SecureSide`."""
+        self._gate.open_making(order, request, effect=effect)
+        return self._enquiries.make(self._files, request)
 
     def run_open(self, spec: ExecutionSpec) -> Execution:
         """Run a program on the twin; see `SecureSide`."""

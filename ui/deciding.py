@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from counterproof.agents.edits import check_answers, check_edit
+from counterproof.agents.edits import check_answers, check_edit, check_raters
 from counterproof.agents.study import open_study
 from counterproof.provenance.decisions import COMMENT_MAX, DecisionKind, SignedDecision
 from counterproof.provenance.errors import UsageError
@@ -78,6 +78,7 @@ def draft_decision(
         content = check_edit(view.kind, subject, edited, answers=view.answers)
     elif decision == "approve":
         check_answers(view.kind, subject, checkpoint=view.checkpoint, answers=view.answers)
+        check_raters(view.kind, subject, sets=view.sets)
     return Draft(
         study=view.study,
         checkpoint=view.checkpoint,

@@ -13,6 +13,7 @@ from typing import Any, assert_never
 from counterproof.agents.study import Workplace, open_study, study_of
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.ui.sets import is_of_a_set, set_hints
 
 
 def hints_of(workplace: Workplace, checkpoint: str) -> tuple[str, ...]:
@@ -35,10 +36,15 @@ def _hints(kind: CheckpointKind, subject: dict[str, Any]) -> Iterator[str]:
         case CheckpointKind.CODE:
             yield from _of_programs(subject["programs"])
         case CheckpointKind.RELEASE:
-            yield from _of_release(subject)
+            yield from set_hints(subject) if is_of_a_set(subject) else _of_release(subject)
         case CheckpointKind.SIGNOFF:
             if missing := subject["transparency"]["missing"]:
                 yield f"{len(missing)} items of the transparency statement are missing"
+        case CheckpointKind.SPECIFICATION:
+            if subject["reasons"]:
+                yield "its sample was rejected before"
+        case CheckpointKind.SAMPLE:
+            yield from set_hints(subject)
         case _:
             assert_never(kind)
 

@@ -6,6 +6,7 @@ Each is read on its own, and lists come in pages, so that a study with hundreds 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from counterproof.agents.settings import exposure_in_words
 from counterproof.agents.study import open_study
 from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.labels import mode_notice
+from counterproof.provenance.permissions import purpose_of
 from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.store import ENDED, Status
@@ -202,12 +204,25 @@ def timeline(desk: Desk, study_id: str, *, page: int = 1) -> Timeline:
 
 def _path(events: list[Event]) -> list[PathStep]:
     """Return the way of the study with where it stands, by what its record has since it last went back to the plan."""
+    created = events[0]
     back = [at for at, event in enumerate(events) if _is_decided(event, "replan")]
     taken_in = any(event.type == "intake.finished" for event in events)
     events = events[back[-1] + 1 :] if back else events
     types = {event.type for event in events}
     kinds = {str(event.data["kind"]) for event in events if event.type == "checkpoint.opened"}
     approved = {str(event.data["kind"]) for event in events if _is_decided(event, "approve")}
+    ended = any(event.type == "study.ended" and event.data["ended"] == "done" for event in events)
+    if purpose_of(created.data) == "synthesis":
+        done = [
+            ("intake", CheckpointKind.SPECIFICATION in kinds),
+            ("◆1 specification", CheckpointKind.SPECIFICATION in approved),
+            ("made", "set.made" in types),
+            ("◆2 sample", CheckpointKind.SAMPLE in approved),
+            ("judged", CheckpointKind.RELEASE in kinds),
+            ("◆3 release", "set.released" in types),
+            ("bundle", ended),
+        ]
+        return _standings(done, over="study.ended" in types)
     done = [
         ("intake", taken_in),
         ("plan", "plan.drafted" in types),
@@ -218,10 +233,15 @@ def _path(events: list[Event]) -> list[PathStep]:
         ("◆3 release", "results.released" in types),
         ("report", CheckpointKind.SIGNOFF in kinds),
         ("◆4 sign-off", CheckpointKind.SIGNOFF in approved),
-        ("bundle", any(event.type == "study.ended" and event.data["ended"] == "done" for event in events)),
+        ("bundle", ended),
     ]
+    return _standings(done, over="study.ended" in types)
+
+
+def _standings(done: Sequence[tuple[str, bool]], *, over: bool) -> list[PathStep]:
+    """Return the steps with where each stands: up to the first that is not done, and after it."""
     reached = next((at for at, (_, is_done) in enumerate(done) if not is_done), len(done))
-    after: Standing = "not reached" if "study.ended" in types else "to come"
+    after: Standing = "not reached" if over else "to come"
     here: Standing = "now" if after == "to come" else after
     return [
         PathStep(name=name, standing="done" if at < reached else here if at == reached else after)

@@ -17,6 +17,7 @@ from counterproof.provenance.twins import guarantee, some
 from counterproof.tools.codebooks import Variable, readable_codebook
 from counterproof.ui.differences import changes, noted, side_by_side
 from counterproof.ui.rendering import finding_text
+from counterproof.ui.sets import is_of_a_set, sample_part, set_release_part, specification_part
 from counterproof.ui.subjects import (
     CheckProgramView,
     CodePart,
@@ -69,9 +70,13 @@ def _read(kind: CheckpointKind, subject: dict[str, Any], blobs: Blobs, earlier: 
         case CheckpointKind.CODE:
             return _code(subject, earlier)
         case CheckpointKind.RELEASE:
-            return _release(subject, blobs)
+            return set_release_part(subject) if is_of_a_set(subject) else _release(subject, blobs)
         case CheckpointKind.SIGNOFF:
             return _signoff(subject)
+        case CheckpointKind.SPECIFICATION:
+            return specification_part(subject)
+        case CheckpointKind.SAMPLE:
+            return sample_part(subject)
         case _:
             assert_never(kind)
 

@@ -6,11 +6,11 @@ Pure functions of what was read; the same subject gives the same text. Control c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from counterproof.provenance.labels import mode_notice
-from counterproof.provenance.permissions import decisions_at
+from counterproof.provenance.permissions import Purpose, decisions_at
 from counterproof.provenance.plan_versions import PlanVersion
 from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import CheckpointKind, meaning_of
@@ -18,6 +18,7 @@ from counterproof.provenance.twins import twin_lines, twin_rows
 from counterproof.tools.exposure import IN_WORDS, Exposure
 from counterproof.tools.library_warnings import LibraryWarning
 from counterproof.ui.output import json_text, plain
+from counterproof.ui.sets import is_of_a_set, sample_part, set_release_part, set_text, specification_part
 
 
 def checkpoint_text(
@@ -32,10 +33,10 @@ def checkpoint_text(
         f"Study      {subject['study']}: {subject['title']}",
         f"Question   {subject['question']}",
         f"Exposure   {subject['exposure']}: {IN_WORDS[subject['exposure']]}",
-        f"Signature  {_meanings(CheckpointKind(subject['kind']))}",
+        f"Signature  {_meanings(CheckpointKind(subject['kind']), subject)}",
         "",
     ]
-    body = {"plan": _plan, "code": _code, "release": _release, "signoff": _signoff}[subject["kind"]](subject)
+    body = _set(subject) or _BODIES[subject["kind"]](subject)
     return plain("\n".join([*head, *_answered(subject), *body]))
 
 
@@ -48,9 +49,23 @@ def _answered(subject: dict[str, Any]) -> list[str]:
     return [*lines, ""] if rows else []
 
 
-def _meanings(kind: CheckpointKind) -> str:
+def _meanings(kind: CheckpointKind, subject: dict[str, Any]) -> str:
     """Return what a signature on each decision means."""
-    return ", ".join(f"{one}: {meaning_of(kind, one)}" for one in decisions_at(kind))
+    purpose: Purpose = "synthesis" if is_of_a_set(subject) else "analysis"
+    return ", ".join(f"{one}: {meaning_of(kind, one)}" for one in decisions_at(kind, purpose))
+
+
+def _set(subject: dict[str, Any]) -> list[str]:
+    """Return a checkpoint of a synthetic set; nothing where it is one of an analysis."""
+    match subject["kind"]:
+        case CheckpointKind.SPECIFICATION:
+            return set_text(specification_part(subject))
+        case CheckpointKind.SAMPLE:
+            return set_text(sample_part(subject))
+        case CheckpointKind.RELEASE if is_of_a_set(subject):
+            return set_text(set_release_part(subject))
+        case _:
+            return []
 
 
 def study_text(
@@ -262,6 +277,14 @@ def _signoff(subject: dict[str, Any]) -> list[str]:
         *(missing or ["- nothing"]),
         *(["Answer them with `counterproof statement STUDY`, then decide `edit`."] if missing else []),
     ]
+
+
+_BODIES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+    "plan": _plan,
+    "code": _code,
+    "release": _release,
+    "signoff": _signoff,
+}
 
 
 def editable_text(subject: dict[str, Any]) -> str:

@@ -146,4 +146,15 @@ class SignoffPart:
     """The whole statement in words."""
 
 
-Part = PlanPart | CodePart | ReleasePart | SignoffPart
+@dataclass(frozen=True, kw_only=True)
+class SetPart:
+    """A checkpoint of a synthetic set: its specification, a sample of it, or its release."""
+
+    notice: str
+    markdown: str
+    listings: tuple[Listing, ...]
+    items: tuple[str, ...]
+    """Rows or texts of the set, as raters see them."""
+
+
+Part = PlanPart | CodePart | ReleasePart | SignoffPart | SetPart

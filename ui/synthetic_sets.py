@@ -1,7 +1,8 @@
 """View objects of the synthetic data in the store: sets with their cards, and rating sessions.
 
     synthetic/<name>/              a set, as `counterproof synth make` writes it
-    synthetic/<name>/review/       a rating session of it
+    synthetic/<study>/             a set that was made in a study, once it is released
+    synthetic/<name>/review/       a rating session of it, which is there before
 
 It does not cover making and judging, which is for the command line: a card looks at real rows.
 """
@@ -18,11 +19,12 @@ from counterproof.tools.synth import review
 from counterproof.tools.synth.evaluation.card import Assessment, Card
 from counterproof.tools.synth.report.summary import plain_number
 from counterproof.tools.synth.sets import CARD, SUMMARY
+from counterproof.tools.synth.studies import SESSION, SETS
 from counterproof.ui.desk import Desk
+from counterproof.ui.sets import fact_text
 from counterproof.ui.subjects import Listing
 
-FOLDER = "synthetic"
-REVIEW = "review"
+FOLDER, REVIEW = SETS, SESSION
 _LARGEST = 64 * 2**20
 """Larger files are taken from the folder."""
 
@@ -161,7 +163,10 @@ def rate_item(
 
 def _folders(desk: Desk) -> list[Path]:
     place = desk.workplace.store.home / FOLDER
-    return sorted(path.parent for path in place.glob(f"*/{CARD}")) if place.is_dir() else []
+    if not place.is_dir():
+        return []
+    rated = {path.parents[1] for path in place.glob(f"*/{REVIEW}/{review.SESSION}")}
+    return sorted(rated | {path.parent for path in place.glob(f"*/{CARD}")})
 
 
 def _folder(desk: Desk, name: str) -> Path:
@@ -174,6 +179,11 @@ def _folder(desk: Desk, name: str) -> Path:
 def _card(folder: Path) -> Card:
     try:
         return Card.model_validate_json((folder / CARD).read_bytes())
+    except FileNotFoundError as error:
+        raise UsageError(
+            "Of this set only the rating session is here: nobody has released it yet.",
+            advice=f"Rate it; `counterproof show {folder.name}` says where its study stands.",
+        ) from error
     except ValidationError as error:
         raise UsageError(
             f"{folder.name}/{CARD} is no card of this version.", advice="Judge the set anew: `synth evaluate`."
@@ -196,12 +206,6 @@ def _row(folder: Path) -> SetRow:
 
 
 def _said(title: str, assessment: Assessment) -> Listing:
-    rows = [{"what": name, "found": _fact(value)} for name, value in assessment.facts.items()]
+    rows = [{"what": name, "found": fact_text(value)} for name, value in assessment.facts.items()]
     empty = f"{assessment.status}: {assessment.reason}" if assessment.reason else assessment.status
     return Listing(title=f"{title} ({assessment.status})", rows=tuple(rows), empty=empty)
-
-
-def _fact(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_fact, value))
-    return plain_number(value) if isinstance(value, float) else "–" if value is None else str(value)

@@ -22,6 +22,7 @@ from counterproof.provenance.permissions import decisions_at
 from counterproof.provenance.policy import Policy, read_policy
 from counterproof.provenance.reviewers import REPLAY_LABEL, ROLES_OF, CheckpointKind, Reviewer, Role
 from counterproof.provenance.study_policy import POLICY_FILE
+from counterproof.tools.synth.studies import SETS
 from counterproof.ui.desk import Desk
 from counterproof.ui.reading import Earlier, part_of
 from counterproof.ui.subjects import Listing, Part
@@ -122,6 +123,8 @@ class DecisionView:
     answered: Listing
     """The reasons of the last rejection with the model's answers."""
     is_scenario: bool
+    sets: Path
+    """The folder of the store with synthetic sets and their rating sessions."""
 
 
 def inbox(
@@ -195,12 +198,13 @@ def decision_view(desk: Desk, checkpoint: str) -> DecisionView:
         editable=subject["editable"],
         answers=study.answers_digest(),
         signers=tuple(signer for signer in signers if person is None or signer.id == person.id),
-        decisions=decisions_at(opened.kind),
+        decisions=decisions_at(opened.kind, study.settings.purpose),
         decided=_decided(study, checkpoint),
         signed_by=tuple(signed.decision.name for signed in study.checkpoints.first_signatures(checkpoint)),
         notice=mode_notice(study.record.of_type("study.created")[0]),
         answered=_answered(subject),
         is_scenario=study.settings.mode == "scenario",
+        sets=desk.workplace.store.home / SETS,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from counterproof.provenance.checkpoints import SECURE
 from counterproof.provenance.crate import blob_name
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.record import Chain, Event, Ref
@@ -19,6 +20,9 @@ _FROM_A_CALL = {
     "report.rendered": "report/",
 }
 """What a model wrote comes from a finished call whose key begins so."""
+_OF_A_SET = ("set.made", "set.judged")
+_HIDDEN = ("findings", "session", "key", "response")
+"""What may stay on the secure side of a synthetic set, beside its files."""
 
 
 def check_chain(bundle: Bundle) -> list[str]:
@@ -140,7 +144,9 @@ def _may_hide(bundle: Bundle, event: Event, ref: Ref) -> bool:
     if ref.side == "open" or event.type == "checks.finished":
         return True
     if event.type == "checkpoint.opened":
-        return bool(event.data["kind"] == "release")
+        return event.data["kind"] in SECURE
+    if event.type in _OF_A_SET or (event.type == "effect.finished" and event.data["kind"] == "making"):
+        return ref.role in _HIDDEN or ref.role.startswith("file:")
     if event.type != "effect.finished" or event.data["kind"] != "execution" or ref.role in ("request", "program"):
         return False
     return not bundle.body(event, "request")["synthetic"]
@@ -177,7 +183,7 @@ def _check_numbering(keys: set[str]) -> None:
     """Refuse a gap: the answers to one question are called `<question>/1`, `<question>/2` and so on."""
     for key in keys:
         question, _, number = key.rpartition("/")
-        if question.startswith(("plan/", "write/", "report/")) and number.isdecimal() and int(number) > 1:
+        if question.startswith(("plan/", "write/", "report/", "synth/")) and number.isdecimal() and int(number) > 1:
             before = f"{question}/{int(number) - 1}"
             if before not in keys:
                 raise VerificationFailed(f"The model call {before!r} is missing; {key!r} came after it.")

@@ -9,6 +9,7 @@ from counterproof.provenance.commitments import commits_to
 from counterproof.provenance.decisions import Decision, check_decision
 from counterproof.provenance.digests import digest_of, sha256_bytes
 from counterproof.provenance.errors import VerificationFailed
+from counterproof.provenance.permissions import KINDS_OF, Purpose, purpose_of
 from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind, Reviewer
 from counterproof.provenance.shown import shown_programs
@@ -20,6 +21,15 @@ _SIGNED_WITHIN = timedelta(minutes=5)
 """A decision is recorded as soon as it is signed."""
 _AFTER_THE_END = frozenset({"study.stopped", "record.repaired", "decision.refused"})
 """Events that change nothing."""
+_ENDS_WITH: dict[Purpose, tuple[tuple[str, str, str], ...]] = {
+    "analysis": (
+        ("plan", "plan.locked", "plan"),
+        ("released", "results.released", "released"),
+        ("report", "report.rendered", "report"),
+    ),
+    "synthesis": (("released", "set.released", "released"),),
+}
+"""What the end of a study that is done names: the fact, the event that made it, and the role of the body there."""
 
 
 def check_decisions(bundle: Bundle) -> list[str]:
@@ -51,6 +61,8 @@ def check_decisions(bundle: Bundle) -> list[str]:
 
 def check_approvals(bundle: Bundle) -> list[str]:
     """7: every execution on real data and every release came after the approval of exactly it."""
+    if purpose_of(bundle.events[0].data) != "analysis":
+        raise VerificationFailed("The bag does not say that it is of a synthetic set, and the record is that of one.")
     approvals = bundle.approvals()
     for locked in bundle.of_type("plan.locked"):
         _check_lock(bundle, locked, approvals)
@@ -108,6 +120,8 @@ def _check_subject(bundle: Bundle, event: Event) -> None:
         facts["quasi_identifiers"] = intake.data["quasi_identifiers"]
         facts["twins"] = twin_rows(intake)
         facts["profile"] = bundle.body(intake, "profile")
+    if facts["kind"] == CheckpointKind.SPECIFICATION:
+        facts["data"] = created["data"]
     if facts["kind"] == CheckpointKind.CODE:
         facts["reads"] = created["data"]
     for name, value in facts.items():
@@ -153,19 +167,16 @@ def _check_end(bundle: Bundle, decided: list[Decision]) -> None:
         raise VerificationFailed(f"The study goes on after its end (event {ends[0].seq}).")
     last = decided[-1] if decided else None
     approved = {made.kind for made in decided if made.decision == "approve"}
+    kinds = KINDS_OF[purpose_of(bundle.events[0].data)]
     follows = {
-        "done": last is not None and (last.kind, last.decision) == (CheckpointKind.SIGNOFF, "approve"),
+        "done": last is not None and (last.kind, last.decision) == (kinds[-1], "approve"),
         "withdrawn": last is not None and last.decision == "withdraw",
         "rejected": last is not None and last.decision == "reject",
         "cannot_conclude": last is None or last.decision in ("approve", "edit", "reject", "replan"),
     }
-    if not follows.get(end) or (end == "done" and approved != set(CheckpointKind)):
+    if not follows.get(end) or (end == "done" and approved != set(kinds)):
         raise VerificationFailed(f"Event {ends[0].seq}: the study can't have ended {end!r} after its decisions.")
-    for name, kind, role in (
-        ("plan", "plan.locked", "plan"),
-        ("released", "results.released", "released"),
-        ("report", "report.rendered", "report"),
-    ):
+    for name, kind, role in _ENDS_WITH[purpose_of(bundle.events[0].data)]:
         made = bundle.of_type(kind)
         if end == "done" and (not made or ends[0].data[name] != made[-1].ref(role).sha256):
             raise VerificationFailed(f"Event {ends[0].seq} ends the study with another {name} than event {kind} holds.")

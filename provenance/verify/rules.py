@@ -72,7 +72,10 @@ def check_rules(bundle: Bundle, check: Check) -> None:
 
 
 def _check_answers(bundle: Bundle) -> None:
-    """Check that what was rejected, or sent back to the plan, came back with an answer to each reason."""
+    """Check that what was rejected, or sent back to the plan, came back with an answer to each reason.
+
+    A sample has no answers: each of its texts is written anew on its own, with all reasons.
+    """
     asked: dict[str, tuple[str, ...]] = {}
     for event in bundle.of_type("decision.recorded", "checkpoint.opened"):
         kind = event.data["kind"]
@@ -81,7 +84,7 @@ def _check_answers(bundle: Bundle) -> None:
             back_to = {"reject": kind, "replan": CheckpointKind.PLAN}.get(event.data["decision"])
             if back_to:
                 asked[back_to] = reasons_in(bundle.body(event, "statement")["comment"])
-        elif kind in asked:
+        elif kind in asked and kind != CheckpointKind.SAMPLE:
             rows = bundle.body(event, "subject").get("answered", [])
             given = tuple(row["reason"] for row in rows if str(row["answer"]).strip())
             if not rows or given != asked[kind] * (len(rows) // len(asked[kind])):

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from counterproof.provenance.campaign_bundle import CAMPAIGN, KIND
+from counterproof.provenance.bundle import KIND
+from counterproof.provenance.campaign_bundle import CAMPAIGN
 from counterproof.provenance.errors import CounterproofError, MachineTrouble, UsageError, VerificationFailed
 from counterproof.provenance.labels import review_label
+from counterproof.provenance.set_bundle import SYNTHESIS
 from counterproof.provenance.timestamps import read_certificates
 from counterproof.provenance.verify.campaign import CAMPAIGN_STEPS
 from counterproof.provenance.verify.claims import check_copies, check_marks, check_report
@@ -20,6 +22,7 @@ from counterproof.provenance.verify.container import check_bag, check_seal
 from counterproof.provenance.verify.history import check_bodies, check_chain, check_effects
 from counterproof.provenance.verify.oversight import check_approvals, check_decisions
 from counterproof.provenance.verify.reading import Bundle, NotApplicable, NotHere, fail_if
+from counterproof.provenance.verify.synthetic import check_making, check_set, check_set_copies
 from counterproof.provenance.withheld import Profile
 from counterproof.provenance.zips import check_canonical, open_stored
 
@@ -47,6 +50,13 @@ _STEPS: tuple[tuple[str, Callable[[Bundle], list[str]]], ...] = (
     ("marks", check_marks),
     ("copies", check_copies),
 )
+_SET_STEPS = tuple(
+    {"approvals": ("making", check_making), "numbers": ("set", check_set), "copies": ("copies", check_set_copies)}.get(
+        name, (name, take)
+    )
+    for name, take in _STEPS
+)
+"""Those of a synthetic set: the numbers are the same."""
 _CHAIN = 4
 _NOT_REVIEWED = "a comparison: nobody approved its programs, which ran on open data"
 
@@ -137,17 +147,18 @@ def _verify(path: Path, authority: bytes) -> Verification:
     with archive:
         top = archive.namelist()[0].partition("/")[0]
         bundle = Bundle(archive=archive, top=top, authority=authority)
-        steps, compared = [_container(bundle, path)], _is_comparison(bundle)
-        for number, (name, take) in enumerate((*CAMPAIGN_STEPS, _studies_step(authority)) if compared else _STEPS, 2):
+        steps, kind = [_container(bundle, path)], _kind(bundle)
+        taken = {CAMPAIGN: (*CAMPAIGN_STEPS, _studies_step(authority)), SYNTHESIS: _SET_STEPS}.get(kind, _STEPS)
+        for number, (name, take) in enumerate(taken, 2):
             steps.append(_take(number, name, take, bundle))
-        return _campaign_summary(bundle, steps) if compared else _summary(bundle, steps)
+        return _campaign_summary(bundle, steps) if kind == CAMPAIGN else _summary(bundle, steps)
 
 
-def _is_comparison(bundle: Bundle) -> bool:
-    """Return whether a bundle says that it is one of a comparison; one that can't be read is held to be a study's."""
+def _kind(bundle: Bundle) -> str:
+    """Return what a bundle says that it is of; "" for an analysis, and for one that can't be read."""
     with suppress(*_MALFORMED, VerificationFailed):
-        return bundle.info(KIND) == [CAMPAIGN]
-    return False
+        return " ".join(bundle.info(KIND))
+    return ""
 
 
 def _studies_step(authority: bytes) -> tuple[str, Callable[[Bundle], list[str]]]:

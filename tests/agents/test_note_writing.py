@@ -21,10 +21,18 @@ from counterproof.scenarios.recorder import chat_completion
 from counterproof.scenarios.server import TurnServer
 from counterproof.tools.data import read_table
 from counterproof.tools.rowguard import RowGuard
-from counterproof.tools.synth.documents import Document, Length, Persona, Said, Shown, TextSpecification
+from counterproof.tools.synth.documents import (
+    Document,
+    Length,
+    Persona,
+    Said,
+    Shown,
+    TextSpecification,
+    patients_of,
+)
 from counterproof.tools.synth.evaluation.texts import Texts
 from counterproof.tools.synth.signals import ecg, heart_rate
-from counterproof.tools.synth.text_sets import check_text_marks, patients_of, text_set
+from counterproof.tools.synth.text_sets import check_text_marks, text_set
 
 pytestmark = pytest.mark.synthetic
 SPECIFICATION = TextSpecification(
@@ -73,7 +81,7 @@ def note(facts: dict[str, Any], at: int) -> str:
 Spoil = Callable[[str, int], str]
 
 
-def _model(spoil: Spoil = lambda text, _turn: text) -> Callable[[dict[str, Any]], dict[str, Any]]:
+def answer_with(spoil: Spoil = lambda text, _turn: text) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Answer with a sound note, or with what `spoil` makes of it; `turn` counts the attempts for a patient."""
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
@@ -107,7 +115,7 @@ def _asked(
 
 
 def _written(folder: Path, spoil: Spoil = lambda text, _turn: text) -> tuple[list[Document], int]:
-    made, requests = _asked(folder, _model(spoil), SPECIFICATION)
+    made, requests = _asked(folder, answer_with(spoil), SPECIFICATION)
     return made, len(requests)
 
 

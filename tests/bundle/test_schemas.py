@@ -27,7 +27,7 @@ from counterproof.agents.foreign_answers import note_request
 from counterproof.agents.notices import Notices, Notifier, Webhook
 from counterproof.agents.reviews import note_refused, say
 from counterproof.provenance.blobs import Blobs
-from counterproof.provenance.digests import canonical_json
+from counterproof.provenance.digests import canonical_json, digest_of
 from counterproof.provenance.errors import CounterproofError
 from counterproof.provenance.extensions import Extensions
 from counterproof.provenance.journal import Cassette, EffectFailed, Journal, Response
@@ -36,12 +36,14 @@ from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.store import Status
 from counterproof.provenance.study_policy import recorded_policy
 from counterproof.sandbox import Environment, LocalSandbox
-from counterproof.sandbox.orders import Order
+from counterproof.sandbox.orders import MakingOrder, Order
 from counterproof.scenarios.scripted import ModelServer
 from counterproof.tools.looking import Said
 from counterproof.tools.rowguard import Hit, RowInRequest
+from counterproof.tools.synth.documents import written
 from counterproof.ui.common import traced
 
+from ..agents.made_sets import BESIDE, TABLE, make_texts, new_table
 from ..compare.tiny import make_campaign, plan_small
 from ..endpoint import Endpoint
 from ..lab import ADA, KEY, PRIMARY, REPLICATION, Lab, planned, script
@@ -93,8 +95,31 @@ def events(
 ) -> list[Line]:
     """Lines of each type, in each way in which it is written."""
     lab = Lab(home=tmp_path_factory.mktemp("rare") / "home", sandbox=sandbox, environment=environment)
+    other = Lab(home=tmp_path_factory.mktemp("sets") / "home", sandbox=sandbox, environment=environment)
     compared = _compared(tmp_path_factory.mktemp("compared"), sandbox)
-    return [*Stranger(demo).lines, *Stranger(reviewed).lines, *_rare(lab, reviewed), *compared]
+    return [*Stranger(demo).lines, *Stranger(reviewed).lines, *_rare(lab, reviewed), *compared, *_sets(other)]
+
+
+def _sets(lab: Lab) -> list[Line]:
+    """Return the events of two synthetic sets; of one of them the first making failed."""
+    texts = make_texts(lab, beside=written(BESIDE))
+    table = new_table(lab, TABLE.model_copy(update={"rules": ("low <= 1",)}))
+    assert lab.run(table) is Status.WAITING
+    lab.decide(table)
+    ctx: Any = lab.runner()._context(lab.study(table))
+    subject = lab.study(table).checkpoints.subject(f"{table}.specification.1")
+    with suppress(CounterproofError):
+        ctx.journal.perform(
+            f"make/{digest_of(subject['order'])[:16]}",
+            lambda _attempt: ctx.secure.make(MakingOrder.model_validate(subject["order"]), b"{}", effect="another"),
+            kind="making",
+            request=canonical_json(subject["order"]),
+        )
+    assert lab.run(table, "http://127.0.0.1:9/v1") is Status.WAITING
+    assert lab.run(table, "http://127.0.0.1:9/v1", "withdraw") is Status.WITHDRAWN
+    return [
+        json.loads(line) for study in (texts, table) for line in lab.study(study).record.path.read_bytes().splitlines()
+    ]
 
 
 def _rare(lab: Lab, reviewed: Path) -> list[Line]:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from counterproof.provenance.permissions import ALL, PERMISSIONS, ROLES_OF, CheckpointKind, Role, is_permitted
-from counterproof.provenance.states import ENDS, TRANSITIONS, State
+from counterproof.provenance.permissions import ALL, PERMISSIONS, ROLES_OF, CheckpointKind, Purpose, Role, is_permitted
+from counterproof.provenance.states import ENDS, SYNTHESIS, TRANSITIONS, WAYS, State
 
 PAGE = Path(__file__).parents[2] / "docs" / "oversight.md"
 
@@ -32,19 +32,42 @@ def test_every_checkpoint_role_and_decision_is_in_the_table_of_permissions() -> 
         assert is_permitted(Role.INVESTIGATOR, kind, "withdraw")
 
 
-def test_every_state_is_in_the_table_can_be_reached_and_leads_to_an_end() -> None:
-    assert set(TRANSITIONS) == set(State)
-    assert {state for state in State if not TRANSITIONS[state]} == ENDS
-    reached, left = {State.PLANNING}, [State.PLANNING]
+def test_every_state_is_of_some_purpose() -> None:
+    assert {state for _, table in WAYS.values() for state in table} == set(State)
+
+
+@pytest.mark.parametrize("purpose", WAYS)
+def test_every_state_of_a_purpose_can_be_reached_and_leads_to_an_end(purpose: Purpose) -> None:
+    begin, table = WAYS[purpose]
+    assert {state for state in table if not table[state]} == ENDS
+    reached, left = {begin}, [begin]
     while left:
-        for after in TRANSITIONS[left.pop()].values():
+        for after in table[left.pop()].values():
             left += [] if after in reached else [after]
             reached.add(after)
-    assert reached == set(State)
+    assert reached == set(table)
     ending: set[State] = set(ENDS)
-    for _ in State:
-        ending |= {state for state, ways in TRANSITIONS.items() if ending & set(ways.values())}
-    assert ending == set(State)
+    for _ in table:
+        ending |= {state for state, ways in table.items() if ending & set(ways.values())}
+    assert ending == set(table)
+
+
+@pytest.mark.attack
+def test_a_set_is_let_go_only_behind_three_approvals_and_never_signed_off() -> None:
+    """Whichever way the table is walked, specification, sample and release were approved before a set is let go."""
+    walks: list[tuple[State, tuple[str, ...]]] = [(State.SPECIFYING, ())]
+    let_go = 0
+    for _ in range(13):
+        walks = [(after, (*way, cause)) for at, way in walks for cause, after in SYNTHESIS[at].items()]
+        for _, way in walks:
+            if way[-1:] == ("open data",):
+                assert [cause for cause in way if cause in ALL][-1] == "approve"
+            if way[-1:] == ("release set",):
+                let_go += 1
+                up = [cause for cause in way if cause.startswith("put up ") or cause == "approve"]
+                assert up[-4:] == ["put up sample", "approve", "put up release", "approve"]
+                assert "put up signoff" not in way
+    assert let_go > 0
 
 
 @pytest.mark.attack

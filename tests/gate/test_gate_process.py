@@ -316,7 +316,7 @@ def test_the_guard_at_the_gate_finds_a_row(begin: Begin) -> None:
 
 def test_unknown_questions_are_refused(begin: Begin) -> None:
     target = begin("code approved")
-    with pytest.raises(UsageError, match=r"does not answer 'rows'.*It answers: .*guard, intake, secret"):
+    with pytest.raises(UsageError, match=r"does not answer 'rows'.*It answers: .*guard, intake, patients, secret"):
         side_of(target, client_of(target)).ask("rows")
 
 

@@ -44,7 +44,7 @@ SOURCES = {
     "size-of-folders": ("_confine.py", "size={size},", "", "disk_total"),
     "process-limit": ("_zygote.py", 'resource.setrlimit(getattr(resource, name), (value + spare', "len((value + spare",
                       "proc_count|process_limit"),
-    "descriptors": ("_zygote.py", "shim.close_others({0, 1, 2, order_fd, placed_fd})\n        data", "data",
+    "descriptors": ("_zygote.py", "shim.close_others({0, 1, 2, order_fd, placed_fd})\n        return", "return",
                     "fs_write|signals|self-test"),
 }  # fmt: skip
 

@@ -18,6 +18,8 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from counterproof.provenance.errors import UsageError
+from counterproof.provenance.marks import MARK, MARKS
+from counterproof.tools.data import Table
 from counterproof.tools.results import faults
 
 Value = str | int | float | bool
@@ -193,6 +195,35 @@ def parse_documents(data: bytes, *, source: str) -> list[Document]:
     return documents
 
 
+def patients_of(table: Table) -> list[dict[str, Value]]:
+    """Return the rows of a synthetic table as attributes; empty cells are left out.
+
+    Raises:
+        UsageError: the table does not carry the mark.
+    """
+    if MARK not in {column.name for column in table.columns}:
+        raise UsageError(
+            f"{table.name} has no column {MARK!r}: it may be real.",
+            allowed="Texts are written for synthetic patients alone.",
+            advice="Make a table with `counterproof synth make` first.",
+        )
+    marks = next(column.values for column in table.columns if column.name == MARK)
+    if not (marks == 1).all():
+        raise UsageError(
+            f"{table.name} has rows whose {MARK!r} is not 1: they may be real.",
+            allowed="Texts are written for synthetic patients alone.",
+        )
+    rows: list[dict[str, Value]] = [{} for _ in range(table.rows)]
+    for column in table.columns:
+        if column.name in MARKS:
+            continue
+        values = column.values
+        for row, value, gone in zip(rows, values.tolist(), values.isna().tolist(), strict=True):
+            if not gone:
+                row[column.name] = _cell(value, whole=column.kind == "integer")
+    return rows
+
+
 def parse_specification(data: bytes, *, source: str) -> TextSpecification:
     """Read a specification.
 
@@ -238,3 +269,10 @@ def content_of(documents: Sequence[Document]) -> bytes:
 
 def _value(document: Document) -> dict[str, Any]:
     return document.model_dump(mode="json", exclude_defaults=True)
+
+
+def _cell(value: object, *, whole: bool) -> Value:
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.lower(), value)
+    number = float(str(value))
+    return int(number) if whole else number

@@ -90,15 +90,36 @@ def start(folder: Path, real: Sequence[str], made: Sequence[str], *, items: int,
     Raises:
         UsageError: there is a session already, or too few of a side.
     """
+    if (folder / SESSION).exists():
+        raise UsageError(f"{folder} holds a session already.", advice="Take another folder.")
+    session, key = make_session(real, made, items=items, seed=seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / KEY).write_bytes(key)
+    (folder / SESSION).write_text(session.model_dump_json(indent=1), encoding="utf-8")
+    return session
+
+
+def make_session(real: Sequence[str], made: Sequence[str], *, items: int, seed: int) -> tuple[Session, bytes]:
+    """Return a session with equally many items of both sides, and its key; the same items and seed give the same.
+
+    Raises:
+        UsageError: there are too few of a side.
+    """
     each = items // 2
     if min(len(real), len(made)) < each or each < 1:
         raise UsageError(
             f"There are {len(real)} real and {len(made)} synthetic items.", allowed=f"At least {max(each, 1)} of each."
         )
-    if (folder / SESSION).exists():
-        raise UsageError(f"{folder} holds a session already.", advice="Take another folder.")
+    return _session([("real", real), ("synthetic", made)], each=each, seed=seed)
+
+
+def make_session_without_real(made: Sequence[str], *, items: int, seed: int) -> tuple[Session, bytes]:
+    """Return a session of synthetic items alone, and its key: raters score them, and tell nothing apart."""
+    return _session([("synthetic", made)], each=min(items, len(made)), seed=seed)
+
+
+def _session(sides: Sequence[tuple[Side, Sequence[str]]], *, each: int, seed: int) -> tuple[Session, bytes]:
     random = np.random.default_rng(seed)
-    sides: tuple[tuple[Side, Sequence[str]], ...] = (("real", real), ("synthetic", made))
     chosen = [
         (side, texts[at]) for side, texts in sides for at in random.choice(len(texts), each, replace=False).tolist()
     ]
@@ -110,10 +131,7 @@ def start(folder: Path, real: Sequence[str], made: Sequence[str], *, items: int,
         key_sha256=sha256_bytes(key),
         items=tuple(Item(id=name, text=text) for name, (_, text) in zip(named, shuffled, strict=True)),
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / KEY).write_bytes(key)
-    (folder / SESSION).write_text(session.model_dump_json(indent=1), encoding="utf-8")
-    return session
+    return session, key
 
 
 def open_session(folder: Path) -> Session:
@@ -145,6 +163,11 @@ def ratings_of(folder: Path) -> list[Rating]:
         except ValidationError as error:
             raise UsageError(f"{path.name}, line {number}, is no rating: {faults(error)}.") from error
     return found
+
+
+def who_rated_all(session: Session, given: Sequence[Rating]) -> list[str]:
+    """Return the raters who rated every item of a session, by name."""
+    return [rater for rater in sorted({one.rater for one in given}) if not left_for(session, given, rater)]
 
 
 def left_for(session: Session, given: Sequence[Rating], rater: str) -> list[Item]:
@@ -186,12 +209,25 @@ def conclude(folder: Path) -> tuple[Assessment, Assessment]:
         VerificationFailed: the key is not the one that the session began with.
         UsageError: nothing was rated.
     """
-    session, given = open_session(folder), ratings_of(folder)
-    data = (folder / KEY).read_bytes()
-    if sha256_bytes(data) != session.key_sha256:
-        raise VerificationFailed("The key was changed after the session began.", advice="Begin another session.")
+    given = ratings_of(folder)
     if not given:
         raise UsageError(f"Nothing was rated in {folder}.", advice="`counterproof synth review rate` first.")
+    return conclude_from(open_session(folder), (folder / KEY).read_bytes(), given)
+
+
+def conclude_from(session: Session, data: bytes, given: Sequence[Rating]) -> tuple[Assessment, Assessment]:
+    """Return what people said of a session, and how well they agree.
+
+    Args:
+        session: what they saw.
+        data: its key.
+        given: what they said; at least one rating.
+
+    Raises:
+        VerificationFailed: the key is not the one that the session began with.
+    """
+    if sha256_bytes(data) != session.key_sha256:
+        raise VerificationFailed("The key was changed after the session began.", advice="Begin another session.")
     key: dict[str, Side] = json.loads(data)
     raters = sorted({rating.rater for rating in given})
     units = sum(count >= RATERS_MIN for count in Counter(rating.item for rating in given).values())
@@ -229,12 +265,10 @@ def _human(given: Sequence[Rating], key: Mapping[str, Side]) -> dict[str, Any]:
     below = 1 + _Z**2 / count
     middle = (share + _Z**2 / (2 * count)) / below
     error = _Z / below * float(np.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2)))
-    facts: dict[str, Any] = {
-        "ratings": count,
-        "raters": len({rating.rater for rating in given}),
-        "told apart": rounded(share),
-        "told apart, 95 % interval": [rounded(middle - error), rounded(middle + error)],
-    }
+    facts: dict[str, Any] = {"ratings": count, "raters": len({rating.rater for rating in given})}
+    if len(set(key.values())) > 1:
+        facts["told apart"] = rounded(share)
+        facts["told apart, 95 % interval"] = [rounded(middle - error), rounded(middle + error)]
     for name in SCORES:
         for side in ("real", "synthetic"):
             scores = [getattr(rating, name) for rating in given if key[rating.item] == side]

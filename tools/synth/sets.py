@@ -58,6 +58,7 @@ def make_set(
     share: float,
     rows: int | None,
     seed: int,
+    blind: bool = False,
 ) -> SyntheticSet:
     """Make a synthetic table, judge it, and mark it with its card.
 
@@ -69,11 +70,12 @@ def make_set(
         share: of the real rows, that the maker does not see; 0 for none.
         rows: how many to make; None for as many as the maker sees.
         seed: of split and maker.
+        blind: whether the hold-out must not depend on the rows: for a maker with differential privacy.
 
     Raises:
         UsageError: the real data are synthetic, or too few, or the question doesn't fit them.
     """
-    sides = split_sides(real, share=share, seed=seed, hidden={finding.column for finding in findings})
+    sides = split_sides(real, share=share, seed=seed, hidden={finding.column for finding in findings}, blind=blind)
     order = Order(findings=findings, rows=rows or sides.train.rows, seed=seed)
     made = make(sides.train, order)
     name = set_name(real.name)
@@ -111,18 +113,20 @@ def judge_file(
         maker = _maker(made_with, content=content_digest(cells))
         if float(maker.get("holdout_share", 0)) > 0 and holdout is None:
             share, seed = float(maker["holdout_share"]), int(maker["seed"])
-            sides = split_sides(real, share=share, seed=seed, hidden=question.hidden)
+            blind = maker.get("epsilon") is not None
+            sides = split_sides(real, share=share, seed=seed, hidden=question.hidden, blind=blind)
     table = read_table(set_name(name), write_content(unmarked(cells)))
     card = evaluate_table(sides, replace(table, name=name), question, content=content_digest(cells), maker=maker)
     return SyntheticSet(card=card, files=pages(card))
 
 
-def split_sides(real: Table, *, share: float, seed: int, hidden: Collection[str]) -> Sides:
-    """Split the real rows; the same share, seed and file give the same rows."""
+def split_sides(real: Table, *, share: float, seed: int, hidden: Collection[str], blind: bool = False) -> Sides:
+    """Split the real rows, as `splitting.split` does; the same share, seed and file give the same rows."""
     if share == 0:
         return Sides(train=real, holdout=None, said=_NO_SPLIT)
-    both = split(real, share=share, seed=seed, hidden=hidden)
-    return Sides(train=both.train, holdout=both.holdout, said=f"{share:g} of the subjects, drawn with seed {seed}")
+    both = split(real, share=share, seed=seed, hidden=hidden, blind=blind)
+    said = f"{share:g} of the {'rows' if blind else 'subjects'}, drawn with seed {seed}"
+    return Sides(train=both.train, holdout=both.holdout, said=said)
 
 
 def pages(card: Card) -> dict[str, bytes]:

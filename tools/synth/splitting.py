@@ -1,7 +1,8 @@
 """A hold-out: real rows that a maker does not see, so that a card can tell learning from copying.
 
 All rows of one subject stay on one side. The split follows from the digest of the file and a seed, so that a card can
-find the same rows again without a list of them.
+find the same rows again without a list of them. For a maker with differential privacy it follows from the number of
+rows and the seed alone: with the digest, one person's row would decide on which side all others stand.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Split:
     holdout: Table
 
 
-def split(table: Table, *, share: float, seed: int, hidden: Collection[str]) -> Split:
+def split(table: Table, *, share: float, seed: int, hidden: Collection[str], blind: bool = False) -> Split:
     """Split a table.
 
     Args:
@@ -37,18 +38,19 @@ def split(table: Table, *, share: float, seed: int, hidden: Collection[str]) -> 
         share: of the rows, or subjects, that are held out.
         seed: of the draw.
         hidden: columns that may identify a person; one that repeats tells subjects apart.
+        blind: split by the place of the rows alone, each a subject, whatever they hold.
 
     Raises:
         UsageError: the share leaves a side empty.
     """
-    subjects = _subjects(table, hidden)
+    subjects = np.arange(table.rows) if blind else _subjects(table, hidden)
     people = np.unique(subjects)
     held = round(share * len(people))
     if not 0 < held < len(people):
         raise UsageError(
             f"A hold-out of {share:g} of {len(people)} subjects leaves a side empty.", allowed="Between 0.1 and 0.9."
         )
-    random = np.random.default_rng([int(table.sha256[:16], 16), seed])
+    random = np.random.default_rng([table.rows if blind else int(table.sha256[:16], 16), seed])
     out = np.isin(subjects, random.choice(people, held, replace=False))
     return Split(train=take(table, np.flatnonzero(~out)), holdout=take(table, np.flatnonzero(out)))
 

@@ -11,6 +11,7 @@ Source: Reiter, Using CART to generate partially synthetic public use microdata,
 Nowok, Raab and Dibben, synthpop, J Stat Softw 74(11), 2016, https://doi.org/10.18637/jss.v074.i11
 """
 
-from counterproof.tools.twin.engine import CARD_COLUMN, MARK, Twin, build_twin, make_twin
+from counterproof.provenance.marks import CARD_COLUMN, MARK
+from counterproof.tools.twin.engine import Twin, build_twin, make_twin
 
 __all__ = ["CARD_COLUMN", "MARK", "Twin", "build_twin", "make_twin"]

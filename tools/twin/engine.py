@@ -24,6 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from counterproof.provenance.errors import UsageError
+from counterproof.provenance.marks import CARD_COLUMN, MARK
 from counterproof.tools.data import Column, Table
 from counterproof.tools.identifiers import Finding
 from counterproof.tools.profile import K
@@ -48,12 +49,9 @@ from counterproof.tools.twin.relations import Relation, find_relation
 from counterproof.tools.twin.subjects import subjects_of
 from counterproof.tools.twin.trees import LEAF, grow, ranks
 
-MARK = "synthetic_twin"
 ENGINE = "sequential CART, smoothed"
 VERSION = 2
 """Counts up whenever the same table would get another twin."""
-CARD_COLUMN = "synthetic_card"
-"""What released synthetic data carry beside the mark: the digest of their evaluation card (`tools.synth`)."""
 _TRAINING_MAX = 20_000
 _PREDICTORS_MAX = 24
 _RELATED_MAX = 200
@@ -423,7 +421,7 @@ class _Work:
 
 def marked(cells: dict[str, list[str]], table: Table) -> bytes:
     """Return the cells of a twin as delimited text like the table's, with the mark in every row."""
-    cells = {**cells, MARK: ["1"] * table.rows}
+    cells = {**cells, MARK: ["1"] * max(len(column) for column in cells.values())}
     file = io.StringIO(newline="")
     # csv of Python 3.11 writes a bare CR without quotes, and readers take it for the end of a row.
     returns = any("\r" in cell for name, column in cells.items() for cell in (name, *column))

@@ -83,7 +83,9 @@ class Privacy:
         return 2 * self.rows_per_person
 
 
-def private_twin(table: Table, hidden: Collection[str], subject: Column | None, privacy: Privacy) -> Twin:
+def private_twin(
+    table: Table, hidden: Collection[str], subject: Column | None, privacy: Privacy, *, rows: int | None = None
+) -> Twin:
     """Make a twin with differential privacy; each time another.
 
     Args:
@@ -91,6 +93,7 @@ def private_twin(table: Table, hidden: Collection[str], subject: Column | None, 
         hidden: columns that may identify a person; their twins are made up.
         subject: the column that tells persons apart; None where each row is a person.
         privacy: what the policy asks for.
+        rows: how many to draw, which takes nothing of epsilon; None for as many as the table has.
 
     Raises:
         UsageError: the table is a twin; epsilon can't hold for it; the policy's levels and ends don't fit its columns;
@@ -104,16 +107,17 @@ def private_twin(table: Table, hidden: Collection[str], subject: Column | None, 
     codes = [grid.codes(column)[counted] for column, grid in grids]
     tree = _measured(codes, [grid.cells for _, grid in grids], mechanisms, rows=table.rows if subject is None else None)
     random = np.random.default_rng(secrets.randbits(128))
-    drawn = tree.rows(table.rows, random)
+    count = table.rows if rows is None else rows
+    drawn = tree.rows(count, random)
     made = {column.name: grid.written(drawn[at], column, random) for at, (column, grid) in enumerate(grids)}
-    at_person = np.arange(table.rows) // (privacy.rows_per_person if subject is not None else 1)
+    at_person = np.arange(count) // (privacy.rows_per_person if subject is not None else 1)
     cells = {
         column.name: made[column.name] if column.name in made else _made_up(column, at_person)
         for column in table.columns
     }
     how = {column.name: "noisy counts" if column.name in made else "made up" for column in table.columns}
-    rows = privacy.rows_per_person
-    protects = "any one row" if rows == 1 else f"all rows of any one person, at most {rows}"
+    most = privacy.rows_per_person
+    protects = "any one row" if most == 1 else f"all rows of any one person, at most {most}"
     facts = {
         "engine": ENGINE,
         "version": VERSION,
@@ -143,8 +147,9 @@ class Mechanisms:
             import opendp.prelude as dp  # extra: dp
         except ImportError as error:
             raise UsageError(
-                "The policy asks for a twin with differential privacy, and OpenDP is not installed.",
-                advice="Install it: `pip install 'counterproof[dp]'`. Or set `epsilon = 0` in the policy.",
+                "Differential privacy was asked for, and OpenDP is not installed.",
+                advice="Install it: `pip install 'counterproof[dp]'`. Or ask for none: `epsilon = 0` in the policy of "
+                "a study, another maker for a synthetic set.",
             ) from error
         dp.enable_features("contrib")
         self._moved = moved

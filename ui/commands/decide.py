@@ -8,10 +8,11 @@ from typing import Any, cast, get_args
 
 import click
 
-from counterproof.agents.edits import check_answers, check_edit
+from counterproof.agents.edits import check_answers, check_edit, check_raters
 from counterproof.agents.study import open_study, study_of
 from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.errors import UsageError
+from counterproof.tools.synth.studies import SETS
 from counterproof.ui.common import home_option, traced, workplace
 from counterproof.ui.keys import signer_of
 from counterproof.ui.output import emit, json_option, say
@@ -70,6 +71,7 @@ def command(
     content = check_edit(waiting.kind, subject, _json(edited), answers=answers) if edited else None
     if decision == "approve":
         check_answers(waiting.kind, subject, checkpoint=checkpoint, answers=answers)
+        check_raters(waiting.kind, subject, sets=home / SETS)
     try:
         signer = signer_of(person, home=home, key=key, agent=agent)
     except UsageError as error:

@@ -93,12 +93,12 @@ def command(
     Somebody else than the author releases its outputs; who works alone says --single-user.
     """
     place = workplace(home)
-    entries = _entries(place, data, entered)
-    chosen = _model(model, base_url, api_key_env, models_file or home / "models.toml")
+    entries = entries_of(place, data, entered)
+    chosen = chosen_model(model, base_url, api_key_env, models_file or home / "models.toml")
     primary = _runs_in(language, environment)
     replication = _runs_in(replication_language, replication_environment)
     codebook = read_codebook(codebook_file.name, _bytes(codebook_file)) if codebook_file else NO_CODEBOOK
-    policy = _rules(policy_file, author=author, single_user=single_user)
+    policy = rules_of(policy_file, author=author, single_user=single_user)
     study = new_study(
         place,
         question=_text(question),
@@ -126,7 +126,7 @@ def command(
     emit({"study": study}, study, as_json=as_json)
 
 
-def _entries(place: Workplace, data: tuple[Path, ...], entered: tuple[str, ...]) -> list[Entry]:
+def entries_of(place: Workplace, data: tuple[Path, ...], entered: tuple[str, ...]) -> list[Entry]:
     """Return the files of the vault that were named; make the vault ready for the others.
 
     Raises:
@@ -151,7 +151,12 @@ def _entries(place: Workplace, data: tuple[Path, ...], entered: tuple[str, ...])
     return found
 
 
-def _model(name: str | None, base_url: str | None, api_key_env: str, models_file: Path) -> ModelConfig:
+def chosen_model(name: str | None, base_url: str | None, api_key_env: str, models_file: Path) -> ModelConfig:
+    """Return the model that was named.
+
+    Raises:
+        UsageError: there is none of this name, or none was chosen.
+    """
     if base_url:
         if not name:
             raise UsageError("--base-url was given without --model.", advice="Name the model that the endpoint serves.")
@@ -169,7 +174,7 @@ def _model(name: str | None, base_url: str | None, api_key_env: str, models_file
     return models[name]
 
 
-def _rules(file: Path | None, *, author: str, single_user: bool) -> bytes:
+def rules_of(file: Path | None, *, author: str, single_user: bool) -> bytes:
     """Return the policy that was asked for; nothing for the installation's."""
     if single_user and (file is not None or author):
         raise UsageError(

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from counterproof.provenance.errors import MachineTrouble, UsageError, VerificationFailed
+from counterproof.provenance.policy import read_policy
 from counterproof.tools.data import Table, read_file
 from counterproof.tools.identifiers import Finding, find_identifiers
 from counterproof.tools.synth import review as rating
@@ -21,19 +22,21 @@ from counterproof.tools.synth.documents import (
     TextSpecification,
     parse_documents,
     parse_specification,
+    patients_of,
     ready_made,
 )
 from counterproof.tools.synth.evaluation.card import Card
 from counterproof.tools.synth.evaluation.tables import Question
 from counterproof.tools.synth.evaluation.texts import Texts
-from counterproof.tools.synth.makers import MAKERS, Maker
+from counterproof.tools.synth.makers import MAKERS, PRIVATE, Maker, private_maker
 from counterproof.tools.synth.marks import check_marks
 from counterproof.tools.synth.report.summary import plain_number
 from counterproof.tools.synth.rules import Rule, parse_rules
 from counterproof.tools.synth.sets import SyntheticSet, judge_file, make_set
 from counterproof.tools.synth.splitting import SHARE
-from counterproof.tools.synth.text_sets import check_text_marks, patients_of, text_set, with_sections
+from counterproof.tools.synth.text_sets import check_text_marks, text_set, with_sections
 from counterproof.tools.synth.training_sets import check_training_marks, is_training_file, training_set
+from counterproof.ui.commands.synth_study import command as study
 from counterproof.ui.common import progress
 from counterproof.ui.output import emit, json_option, say
 
@@ -45,7 +48,13 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 @click.group(name="synth")
 def command() -> None:
-    """Make synthetic data and judge them with an evaluation card."""
+    """Make synthetic data and judge them with an evaluation card.
+
+    `study` makes a set under checkpoints, with a record and a bundle; `make` and `notes` are quick, and have none.
+    """
+
+
+command.add_command(study)
 
 
 def _question_options(command_: F) -> F:
@@ -71,11 +80,15 @@ def _question_options(command_: F) -> F:
 @click.argument("real", type=_FILE)
 @click.option(
     "--maker",
-    type=click.Choice([*MAKERS, _MODEL]),
+    type=click.Choice([*MAKERS, PRIVATE, _MODEL]),
     default=next(iter(MAKERS)),
     show_default=True,
     help="How rows are made.",
 )
+@click.option(
+    "--epsilon", type=click.FloatRange(0, 20, min_open=True), help="For `dp`: how much one person may change."
+)
+@click.option("--policy", type=_FILE, help="For `dp`: policy.toml that says what is publicly known of each column.")
 @click.option("--model", default="", help="For the maker `model`: the endpoint's name for it.")
 @click.option("--base-url", default="", help="Address of an OpenAI-compatible endpoint, like http://127.0.0.1:8000/v1.")
 @click.option("--api-key-env", default="OPENAI_API_KEY", show_default=True, help="Variable with the key; '' for none.")
@@ -95,6 +108,8 @@ def _question_options(command_: F) -> F:
 def make(
     real: Path,
     maker: str,
+    epsilon: float | None,
+    policy: Path | None,
     model: str,
     base_url: str,
     api_key_env: str,
@@ -115,11 +130,16 @@ def make(
     """Make a synthetic table like REAL, with its evaluation card.
 
     The file is marked in every row and carries the digest of its card. Columns that may identify a person are made up.
+    Nobody decides on it here: `counterproof synth study` has checkpoints.
     """
     tell = progress()
     table, findings = _read(real, not_identifying)
     tell(f"{table.rows:,} rows of {table.name}; {maker}")
     question = _question(table, findings, formula, outcome, subgroups, rules, seed)
+    if maker != PRIVATE and (epsilon is not None or policy is not None):
+        raise click.UsageError(f"--epsilon and --policy are for the maker `dp`; this is `{maker}`.")
+    if examples and maker != _MODEL:
+        raise click.UsageError("--examples is for the maker `model`.")
     if maker == _MODEL:
         if not model or not base_url:
             raise click.UsageError("The maker `model` needs --model and --base-url.")
@@ -139,8 +159,11 @@ def make(
             exposure="rows" if show_real_to_model else "metadata",
             say=tell,
         )
-    elif examples:
-        raise click.UsageError("--examples is for the maker `model`.")
+    elif maker == PRIVATE:
+        if policy is None:
+            raise click.UsageError("The maker `dp` needs --policy: what is publicly known of each column.")
+        rules_of_file = read_policy(_bytes(policy), source=policy.name).of_file(table.name)
+        make_rows = private_maker(rules_of_file, epsilon=epsilon)
     else:
         make_rows = MAKERS[maker]
     made = make_set(
@@ -151,6 +174,7 @@ def make(
         share=holdout_share,
         rows=rows,
         seed=seed,
+        blind=maker == PRIVATE,
     )
     tell("made and judged")
     _finish(made, output, as_json=as_json)

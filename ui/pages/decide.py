@@ -6,6 +6,7 @@ for the old one counts for nothing.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import streamlit as st
@@ -15,6 +16,7 @@ from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.ui.deciding import Draft, draft_decision, sign_draft
 from counterproof.ui.desk import Desk
 from counterproof.ui.differences import changes
+from counterproof.ui.output import json_text
 from counterproof.ui.pages.layout import NAMES, errors_shown, show_code, show_listing
 from counterproof.ui.pages.parts import show_part
 from counterproof.ui.pages.plan_editor import edit_plan
@@ -110,6 +112,8 @@ def _editor(view: DecisionView) -> Any:
             edited = edit_plan(view.editable, key=f"edit-{view.digest}")
         case CheckpointKind.RELEASE:
             edited = _verdicts(view)
+        case CheckpointKind.SPECIFICATION:
+            return _document(view)
         case _:
             edited = _texts(view)
     with st.expander("What your edit changes"):
@@ -124,6 +128,16 @@ def _verdicts(view: DecisionView) -> dict[str, str]:
         )
         for item, verdict in view.editable.items()
     }
+
+
+def _document(view: DecisionView) -> Any:
+    """Return an edited document, as JSON; text that is none is refused with its place when it is checked."""
+    text = st.text_area("New specification", json_text(view.editable), height=500, key=f"edit-{view.digest}")
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        st.error(f"This is no JSON: {plain(str(error))}")
+        return None
 
 
 def _texts(view: DecisionView) -> dict[str, str]:

@@ -22,6 +22,8 @@ NAMES: dict[CheckpointKind, str] = {
     CheckpointKind.CODE: "◆2 Code",
     CheckpointKind.RELEASE: "◆3 Release",
     CheckpointKind.SIGNOFF: "◆4 Sign-off",
+    CheckpointKind.SPECIFICATION: "◆1 Specification of a synthetic set",
+    CheckpointKind.SAMPLE: "◆2 Sample of a synthetic set",
 }
 
 

@@ -19,6 +19,7 @@ from counterproof.ui.subjects import (
     ProgramView,
     ReleasePart,
     ReportText,
+    SetPart,
     SignoffPart,
 )
 
@@ -34,6 +35,8 @@ def show_part(part: Part, *, study: str) -> None:
             _release(part)
         case SignoffPart():
             _signoff(part, study)
+        case SetPart():
+            _set(part)
         case _:
             assert_never(part)
 
@@ -42,6 +45,18 @@ def _linked(text: ReportText, study: str) -> str:
     if not text.result:
         return defused(text.text)
     return f"[{plain(text.text)}](?page=study&study={quote(study)}&section=results&result={quote(text.result)})"
+
+
+def _set(part: SetPart) -> None:
+    st.info(plain(part.notice))
+    if part.markdown:
+        with st.container(border=True):
+            show_markdown(part.markdown)
+    for listing in part.listings:
+        show_listing(listing)
+    for number, item in enumerate(part.items, start=1):
+        st.markdown(f"#### Item {number}")
+        show_code(item, wrap_lines=True)
 
 
 def _plan(part: PlanPart) -> None:

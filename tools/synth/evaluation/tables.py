@@ -125,7 +125,7 @@ def evaluate_table(
         judge=nobody,
         human=nobody,
         agreement=nobody,
-        limits=tuple(battery.limits()),
+        limits=(*_of_epsilon(maker), *battery.limits()),
         pictures=pictures_of(battery.cases["value"], true_holdout=battery.true_holdout),
     )
 
@@ -355,6 +355,16 @@ class Battery:
 def independent(rows: Floats, random: np.random.Generator) -> Floats:
     """Return rows whose columns know nothing of each other: each column in an order of its own."""
     return np.column_stack([random.permutation(column) for column in rows.T])
+
+
+def _of_epsilon(maker: Mapping[str, Any]) -> list[str]:
+    if maker.get("epsilon") is None:
+        return []
+    return [
+        f"The rows are differentially private (epsilon {maker['epsilon']:g}, delta {maker.get('delta', 0.0):g}). This "
+        "card, its report and its summary are not: their numbers come from the real rows without noise.",
+        "Each further set of the same file takes its epsilon anew; what they take together is not added up here.",
+    ]
 
 
 def _number(found: Found) -> float | None:

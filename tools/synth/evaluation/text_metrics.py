@@ -57,17 +57,21 @@ def self_bleu(texts: Sequence[Sequence[str]], *, most: int = 100) -> float:
 
 def near_duplicates(texts: Sequence[Sequence[str]]) -> float:
     """Return the share of texts that share four fifths of their runs of five words with another one."""
+    return len({one for pair in alike(texts) for one in pair}) / len(texts) if texts else 0.0
+
+
+def alike(texts: Sequence[Sequence[str]]) -> list[tuple[int, int]]:
+    """Return the pairs of texts, by place, that share four fifths of their runs of five words."""
     found = [set(zip(*(text[at:] for at in range(_SHINGLE)), strict=False)) or {tuple(text)} for text in texts]
     where: dict[object, list[int]] = {}
     for at, runs in enumerate(found):
         for run in runs:
             where.setdefault(run, []).append(at)
-    duplicate = set()
+    pairs = []
     for at, runs in enumerate(found):
-        shared = Counter(other for run in runs for other in where[run] if other != at)
-        if any(count / len(runs | found[other]) >= _ALIKE for other, count in shared.items()):
-            duplicate.add(at)
-    return len(duplicate) / len(texts) if texts else 0.0
+        shared = Counter(other for run in runs for other in where[run] if other > at)
+        pairs += [(at, other) for other, count in shared.items() if count / len(runs | found[other]) >= _ALIKE]
+    return pairs
 
 
 def longest_overlap(texts: Sequence[Sequence[str]], sources: Sequence[Sequence[str]]) -> int:

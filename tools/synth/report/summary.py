@@ -132,7 +132,9 @@ def _outstanding(card: Card) -> list[str]:
 
 def _maker(card: Card) -> str:
     maker = card.provenance.maker
-    return str(maker.get("maker", "not known"))
+    name = str(maker.get("maker", "not known"))
+    epsilon = maker.get("epsilon")
+    return name if epsilon is None else f"{name} (differential privacy, epsilon {epsilon:g})"
 
 
 def _listed(words: Sequence[str]) -> str:

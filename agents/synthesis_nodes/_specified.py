@@ -1,0 +1,81 @@
+"""What the nodes share of a specification: putting it up, the approved one, and what the secure side is asked with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from counterproof.agents.context import StudyContext
+from counterproof.agents.nodes._checkpoint import put_up
+from counterproof.agents.reviews import intake_question
+from counterproof.agents.secure import Asked, Wanted
+from counterproof.agents.state import StudyState
+from counterproof.agents.study import BESIDE
+from counterproof.provenance.digests import canonical_json, sha256_bytes
+from counterproof.provenance.reasons import reasons_in
+from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.sandbox.orders import InputRef, MakingOrder
+from counterproof.tools.synth.documents import Document, parse_documents
+from counterproof.tools.synth.specification import SetSpecification, readable_specification
+
+
+def specification_in(state: StudyState, ctx: StudyContext) -> SetSpecification:
+    """Return the specification that the study is at."""
+    return SetSpecification.model_validate(ctx.json(state["specification"]))
+
+
+def put_up_specification(ctx: StudyContext, state: StudyState, specification: SetSpecification) -> dict[str, Any]:
+    """Put a specification up, and return the update of the state."""
+    document = specification.model_dump(mode="json")
+    order = None
+    if specification.kind == "table":
+        order = making_order(ctx, making_request(ctx, specification)).model_dump(mode="json")
+    subject = {
+        "readable": readable_specification(specification),
+        "data": [file.model_dump(mode="json") for file in ctx.settings.data],
+        "identifiers": _identifiers(ctx),
+        "order": order,
+        "beside": _beside(ctx),
+        "model": ctx.settings.model.model if specification.kind != "table" else "",
+        "reasons": last_reasons(ctx),
+        "editable": document,
+    }
+    kept = ctx.put_json("specification", document).sha256
+    return {"specification": kept, **put_up(ctx, state, CheckpointKind.SPECIFICATION, subject)}
+
+
+def making_request(ctx: StudyContext, specification: SetSpecification) -> bytes:
+    """Return what the secure side is asked with for a table."""
+    asked = intake_question(ctx.settings, ctx.record, ctx.checkpoints.policy().policy)
+    wanted = Wanted(specification=specification, asked=Asked.model_validate_json(asked))
+    return canonical_json(wanted.model_dump(mode="json"))
+
+
+def making_order(ctx: StudyContext, request: bytes) -> MakingOrder:
+    """Return the order for a request: what an approval opens the real data to."""
+    inputs = tuple(InputRef(name=file.name, sha256=file.sha256) for file in ctx.settings.data)
+    return MakingOrder(request=sha256_bytes(request), inputs=inputs)
+
+
+def last_reasons(ctx: StudyContext) -> list[str]:
+    """Return the reasons of the last decision, where that rejected a sample."""
+    last = ctx.record.of_type("decision.recorded")[-1:]
+    if not last or (last[0].data["kind"], last[0].data["decision"]) != (CheckpointKind.SAMPLE, "reject"):
+        return []
+    return list(reasons_in(ctx.json(last[0].ref("statement").sha256)["comment"]))
+
+
+def texts_beside(ctx: StudyContext) -> list[Document]:
+    """Return the texts that raters see beside those that are made; none where there are none."""
+    digest = _beside(ctx)
+    return parse_documents(ctx.record.blobs.get(digest), source="the texts beside") if digest else []
+
+
+def _beside(ctx: StudyContext) -> str:
+    created = ctx.record.of_type("study.created")[0]
+    return next((ref.sha256 for ref in created.refs if ref.role == BESIDE), "")
+
+
+def _identifiers(ctx: StudyContext) -> list[dict[str, Any]]:
+    taken_in = ctx.record.of_type("intake.finished")
+    rows: list[dict[str, Any]] = taken_in[-1].data["identifiers"] if taken_in else []
+    return rows

@@ -1,0 +1,200 @@
+"""Make: the set is made as it was specified, looked at by code, and put up as a sample.
+
+A table is made where the real rows are, once, under the approval of its specification. Texts are written by the model
+for the rows of the marked table, each checked against its row; what goes back to the model is shown with the sample.
+Everything that was made stays on the secure side until it is released. A rating session of the set is laid where the
+page Synthetic finds it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from counterproof.agents.context import StudyContext
+from counterproof.agents.nodes._checkpoint import put_up
+from counterproof.agents.note_writing import write_notes
+from counterproof.agents.state import StudyState
+from counterproof.agents.synthesis_nodes._specified import (
+    last_reasons,
+    making_order,
+    making_request,
+    specification_in,
+    texts_beside,
+)
+from counterproof.provenance.digests import canonical_json
+from counterproof.provenance.journal import Response
+from counterproof.provenance.record import Ref
+from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.provenance.telemetry import execute_tool
+from counterproof.tools.synth.documents import parse_documents
+from counterproof.tools.synth.review import KEY, make_session, make_session_without_real
+from counterproof.tools.synth.review import SESSION as SESSION_FILE
+from counterproof.tools.synth.specification import SetSpecification
+from counterproof.tools.synth.studies import SESSION, found_in_texts, items_of, texts_set
+
+CARD = "card.json"
+_MEDIA = {
+    "csv": "text/csv",
+    "html": "text/html",
+    "json": "application/json",
+    "jsonl": "application/jsonl",
+    "md": "text/markdown",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Made:
+    """What was made: its files by their commitments, and what was noticed on the way."""
+
+    files: dict[str, str]
+    sent_back: tuple[dict[str, str], ...] = ()
+
+
+def make(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
+    """Make the set, look at it, lay its rating session, and put a sample up."""
+    ctx = runtime.context
+    specification = specification_in(state, ctx)
+    rounds = {**state.get("round", {}), "set": state.get("round", {}).get("set", 0) + 1}
+    ctx.progress(f"make: {specification.kind} by {specification.made_by} (round {rounds['set']})")
+    with execute_tool("make a synthetic set"):
+        is_table = specification.kind == "table"
+        made = _table(ctx, specification) if is_table else _texts(ctx, state, specification, rounds["set"])
+    name, data = data_of(ctx, made.files)
+    card = json.loads(ctx.record.blobs.get(made.files[CARD]))
+    findings = [*made.sent_back, *_found(specification, name, data), *_flagged(card)]
+    session, key = _session(ctx, specification, name, data)
+    _lay(ctx.sets / state["study"] / SESSION, session, key)
+    refs = [
+        ctx.put_json("findings", findings, side="secure"),
+        ctx.record.put("session", session, side="secure"),
+        ctx.record.put("key", key, side="secure"),
+        *file_refs(ctx, made.files),
+    ]
+    ctx.note_once("set.made", {"round": rounds["set"]}, refs)
+    shown = items_of(name, data)
+    subject = {
+        "specification": state["specification"],
+        "round": rounds["set"],
+        "files": made.files,
+        "items": len(shown),
+        "shown": shown[: specification.shown],
+        "findings": findings,
+        "flagged": [row["item"] for row in findings if row["kind"] == "card"],
+        "session": {"set": state["study"], "items": len(json.loads(key)), "raters": specification.raters},
+        "reasons": last_reasons(ctx),
+        "editable": {},
+    }
+    return {"round": rounds, "files": made.files, **put_up(ctx, state, CheckpointKind.SAMPLE, subject)}
+
+
+def data_of(ctx: StudyContext, files: dict[str, str]) -> tuple[str, bytes]:
+    """Return the file with the rows or texts, by its name."""
+    (name,) = (name for name in files if name.endswith((".csv", ".jsonl")))
+    return name, ctx.record.blobs.get(files[name])
+
+
+def put_files(ctx: StudyContext, files: dict[str, bytes]) -> list[Ref]:
+    """Store the files of a set on the secure side."""
+    return [
+        ctx.record.put(f"file:{name}", files[name], media=_MEDIA[name.rpartition(".")[2]], side="secure")
+        for name in sorted(files)
+    ]
+
+
+def file_refs(ctx: StudyContext, files: dict[str, str]) -> list[Ref]:
+    """Return the files of a set that are stored, as an event names them."""
+    return put_files(ctx, {name: ctx.record.blobs.get(commitment) for name, commitment in files.items()})
+
+
+def _named(refs: Sequence[Ref]) -> dict[str, str]:
+    return {ref.role.removeprefix("file:"): ref.sha256 for ref in refs}
+
+
+def _table(ctx: StudyContext, specification: SetSpecification) -> _Made:
+    request = making_request(ctx, specification)
+    order = making_order(ctx, request)
+    key = f"make/{order.digest[:16]}"
+
+    def made(_attempt: int) -> Response:
+        told = ctx.secure.make(order, request, effect=key)
+        refs = put_files(ctx, told.bodies)
+        body = canonical_json({"files": _named(refs)})
+        return Response(body=body, data={"order": order.digest}, refs=tuple(refs), side="secure")
+
+    asked = canonical_json(order.model_dump(mode="json"))
+    performed = ctx.journal.perform(key, made, kind="making", request=asked)
+    return _Made(files=json.loads(performed.body)["files"])
+
+
+def _texts(ctx: StudyContext, state: StudyState, specification: SetSpecification, number: int) -> _Made:
+    assert specification.texts is not None
+    patients = ctx.json(state["patients"])
+    sent_back: list[dict[str, str]] = []
+
+    def told(document: str, faults: Sequence[str]) -> None:
+        sent_back.append({"kind": "sent back", "item": document, "text": "; ".join(faults)})
+
+    documents = write_notes(
+        ctx.chat,
+        patients[: specification.rows or None],
+        specification.texts,
+        seed=specification.seed,
+        say=ctx.progress,
+        under=f"synth/note/{number}",
+        reasons=last_reasons(ctx),
+        sent_back=told,
+    )
+    made = texts_set(
+        documents,
+        specification,
+        name=ctx.settings.data[0].name,
+        beside=texts_beside(ctx),
+        model=ctx.settings.model.model,
+    )
+    return _Made(files=_named(put_files(ctx, dict(made.files))), sent_back=tuple(sent_back))
+
+
+def _found(specification: SetSpecification, name: str, data: bytes) -> list[dict[str, str]]:
+    if specification.kind == "table":
+        return []
+    return found_in_texts(parse_documents(data, source=name), specification)
+
+
+def _flagged(card: dict[str, Any]) -> list[dict[str, str]]:
+    """Return the numbers of a card that don't keep their limits."""
+    sections = (value for value in card.values() if isinstance(value, list))
+    measures = [
+        row for section in sections for row in section if isinstance(row, dict) and row.get("verdict") == "flag"
+    ]
+    return [
+        {"kind": "card", "item": row["definition"]["id"], "text": f"{row['definition']['title']}: {row['value']:g}"}
+        for row in measures
+    ]
+
+
+def _session(ctx: StudyContext, specification: SetSpecification, name: str, data: bytes) -> tuple[bytes, bytes]:
+    """Return a session of the set's items, half of them texts that were given for it, and its key."""
+    made, beside = items_of(name, data), [document.text for document in texts_beside(ctx)]
+    items, seed = min(specification.items, 2 * len(made)), specification.seed
+    if beside:
+        session, key = make_session(beside, made, items=min(items, 2 * len(beside)), seed=seed)
+    else:
+        session, key = make_session_without_real(made, items=items, seed=seed)
+    return session.model_dump_json(indent=1).encode(), key
+
+
+def _lay(folder: Path, session: bytes, key: bytes) -> None:
+    """Lay a session where people rate it; one of an earlier round makes room."""
+    path = folder / SESSION_FILE
+    if path.exists() and path.read_bytes() != session:
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / KEY).write_bytes(key)
+    path.write_bytes(session)

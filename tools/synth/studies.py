@@ -1,0 +1,144 @@
+"""What a study of a synthetic set does with the set: making it, finding what is wrong with it, and marking it anew.
+
+Each function takes the specification that people approved. What judges a set is imported when it is called for, because
+it takes more than a second.
+
+It does not cover who approves what (`agents.synthesis_nodes`), nor asking a model (`agents.note_writing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from counterproof.tools.data import Table, read_table
+from counterproof.tools.identifiers import Finding
+from counterproof.tools.synth.documents import Document, parse_documents
+from counterproof.tools.synth.makers import MAKERS
+from counterproof.tools.synth.review import shown_rows
+from counterproof.tools.synth.rules import parse_rules
+from counterproof.tools.synth.specification import MODEL, SetSpecification
+
+if TYPE_CHECKING:
+    from counterproof.tools.synth.evaluation.card import Assessment
+    from counterproof.tools.synth.sets import SyntheticSet
+
+SETS, SESSION = "synthetic", "review"
+"""The folder of a store that holds sets, and that of a set which holds its rating session."""
+
+
+def table_set(real: Table, specification: SetSpecification, *, findings: Sequence[Finding]) -> SyntheticSet:
+    """Make a table from real rows, and judge it.
+
+    Args:
+        real: the real rows.
+        specification: what is to be made.
+        findings: columns of it that may identify a person.
+
+    Raises:
+        UsageError: the specification does not fit the rows, or these are too few.
+    """
+    from counterproof.tools.synth.evaluation.tables import Question  # lazy: judging takes a second to import
+    from counterproof.tools.synth.sets import make_set  # lazy: see above
+
+    hidden = {finding.column for finding in findings}
+    left_out = [Finding(column=name, reason="left out") for name in specification.left_out if name not in hidden]
+    every = (*findings, *left_out)
+    columns = [column.name for column in real.columns]
+    return make_set(
+        real,
+        MAKERS[specification.made_by],
+        findings=every,
+        question=Question(
+            model=specification.planned_model,
+            outcome=specification.outcome,
+            subgroups=specification.subgroups,
+            rules=parse_rules(specification.rules, source="the specification", columns=columns),
+            hidden={finding.column for finding in every},
+            seed=specification.seed,
+        ),
+        share=specification.holdout_share,
+        rows=specification.rows or None,
+        seed=specification.seed,
+    )
+
+
+def texts_set(
+    made: Sequence[Document], specification: SetSpecification, *, name: str, beside: Sequence[Document], model: str
+) -> SyntheticSet:
+    """Judge texts and mark them.
+
+    Args:
+        made: the texts.
+        specification: what they were to be.
+        name: of the table whose rows they are about.
+        beside: texts that the model did not see.
+        model: which model wrote them.
+
+    Raises:
+        UsageError: there are too few.
+    """
+    from counterproof.tools.synth.evaluation.texts import Texts  # lazy: judging takes a second to import
+    from counterproof.tools.synth.text_sets import text_set  # lazy: see above
+
+    assert specification.texts is not None
+    facts = {"maker": MODEL, "model": model, "how": "from the rows of a synthetic table", "seed": specification.seed}
+    texts = Texts(
+        name=name,
+        made=made,
+        sources=(),
+        sources_name="",
+        holdout=beside,
+        specification=specification.texts,
+        maker=facts,
+        seed=specification.seed,
+    )
+    return text_set(texts, write=True)
+
+
+def marked_anew(name: str, data: bytes, card: bytes, sections: Mapping[str, Assessment]) -> SyntheticSet:
+    """Return a set whose card holds what people said, marked with that card; see `text_sets.with_sections`."""
+    from counterproof.tools.synth.text_sets import with_sections  # lazy: judging takes a second to import
+
+    return with_sections(name, data, card, sections)
+
+
+def items_of(name: str, data: bytes) -> list[str]:
+    """Return the items of a synthetic file as raters see them."""
+    if name.endswith(".jsonl"):
+        return [document.text for document in parse_documents(data, source=name)]
+    return shown_rows(read_table(name, data))
+
+
+def found_in_texts(documents: Sequence[Document], specification: SetSpecification) -> list[dict[str, str]]:
+    """Return what is wrong with texts, each with the document that it is about.
+
+    Texts that differ in their numbers alone are the same.
+    """
+    from counterproof.tools.synth.evaluation.text_metrics import alike, contradictions, words  # lazy: see above
+    from counterproof.tools.synth.signals import heart_rate  # lazy: see above
+
+    assert specification.texts is not None
+    form, rows = specification.texts, list[dict[str, str]]()
+    for document in documents:
+        rows += [_row("contradiction", document, said) for said in contradictions(document, form)]
+        rows += [_row("identifier", document, said) for said in _identifying(document)]
+        if form.rate and document.signal is not None and form.rate in document.attributes:
+            wanted, shown = float(document.attributes[form.rate]), heart_rate(document.signal)
+            if shown is None or abs(shown - wanted) > 0.05 * wanted:
+                rows.append(_row("signal", document, f"the table says {wanted:g} beats a minute, the signal {shown}"))
+    every = [["0" if word[0].isdigit() else word for word in words(document.text)] for document in documents]
+    rows += [
+        _row("duplicate", documents[one], f"nearly the same as {documents[other].id}") for one, other in alike(every)
+    ]
+    return rows
+
+
+def _identifying(document: Document) -> list[str]:
+    from counterproof.tools.identifier_text import find_in_text  # lazy: see above
+
+    return sorted({str(span.kind) for span in find_in_text(document.text)})
+
+
+def _row(kind: str, document: Document, text: str) -> dict[str, str]:
+    return {"kind": kind, "item": document.id, "text": text}
