@@ -16,7 +16,7 @@ setup: .venv/.dev .venv/.analysis isolation r
 demo: .venv/.app .venv/.analysis isolation
 	$(BIN)/counterproof demo -o counterproof-demo.zip
 
-test: setup chromium postgresql .venv/.validators .venv/.mlflow .venv/.privacy .venv/.local-models
+test: setup chromium postgresql .venv/.validators .venv/.mlflow .venv/.privacy .venv/.measures .venv/.local-models
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/.dev
@@ -42,6 +42,7 @@ lock:
 	$(UV_COMPILE) requirements/validators.in -o requirements/validators.lock
 	$(UV_COMPILE) requirements/mlflow.in -o requirements/mlflow.lock
 	$(UV_COMPILE) requirements/privacy.in -o requirements/privacy.lock
+	$(UV_COMPILE) requirements/measures.in --excludes requirements/measures.excludes -o requirements/measures.lock
 	$(UV_COMPILE) requirements/local-models.in --excludes requirements/local-models.excludes -o requirements/local-models.lock
 	$(UV_COMPILE) requirements/sdv.in --excludes requirements/sdv.excludes -o requirements/sdv.lock
 	$(UV_COMPILE) sandbox/environments/python/requirements.in -o sandbox/environments/python/requirements.lock
@@ -83,6 +84,14 @@ lock:
 	@echo "setup: installing ACRO, Anonymeter and SDMetrics from their lock"
 	@$(BIN)/python -m venv --clear .venv/privacy
 	@.venv/privacy/bin/python -m pip --disable-pip-version-check --quiet install --require-hashes -r requirements/privacy.lock
+	@touch $@
+
+# mostlyai-qa and syntheval, which the tests hold the evaluation card against (1 GB installed, 80 s). Without
+# dependencies that the lock leaves out on purpose (requirements/measures.excludes).
+.venv/.measures: requirements/measures.lock | .venv/bin/python
+	@echo "setup: installing mostlyai-qa and syntheval from their lock"
+	@$(BIN)/python -m venv --clear .venv/measures
+	@.venv/measures/bin/python -m pip --disable-pip-version-check --quiet install --no-deps --require-hashes -r requirements/measures.lock
 	@touch $@
 
 # PyTorch and transformers, for the tests of models in a folder (250 MB to load, 1 GB installed). PyTorch comes by its

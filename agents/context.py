@@ -37,7 +37,7 @@ class StudyContext:
         chat: the model.
         secure: the secure side: has programs run, and answers what may be known of the real data.
         environments: what each of the two programs runs in.
-        sets: the folder of the store with synthetic sets and their rating sessions.
+        set_folder: where the store has the set of the study, once it is released, and its rating session.
         answers: reads what a person said to the transparency statement, as it is now; nothing where nobody did.
         progress: is told one line a step.
         export: makes the bundle of the ended study.
@@ -50,7 +50,7 @@ class StudyContext:
     chat: Chat
     secure: SecureSide
     environments: Mapping[Role, Environment]
-    sets: Path
+    set_folder: Path
     answers: Callable[[], bytes]
     progress: Callable[[str], None]
     export: Callable[[], None]

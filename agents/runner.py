@@ -211,7 +211,7 @@ class Runner:
             chat=chat,
             secure=side,
             environments=environments,
-            sets=self.workplace.store.home / SETS,
+            set_folder=self.workplace.store.home / SETS / study.id,
             answers=study.kept_answers,
             progress=self.progress,
             export=lambda: self._export(study, side),

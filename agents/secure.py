@@ -149,7 +149,7 @@ def questions() -> Mapping[str, Question]:
 
 def _tables(files: SecureFiles) -> list[Table]:
     tables: list[Table] = files.remember(
-        "tables", lambda: [read_table(file.name, files.read(file)) for file in files.files]
+        "tables", lambda: [read_table(file.name, files.read(file), room=files.room) for file in files.files]
     )
     return tables
 

@@ -46,12 +46,6 @@ class StudyState(TypedDict, total=False):
     """Digest of what was released."""
     report: str
     """Digest of the report's document."""
-    specification: str
-    """Of a synthetic set: digest of its specification; locked once its checkpoint is approved."""
-    patients: str
-    """Of synthetic texts: digest of the rows that they are written for."""
-    files: dict[str, str]
-    """Of a synthetic set: commitment of each file by name."""
     checkpoint: str
     """The checkpoint that waits."""
     request: dict[str, Any]

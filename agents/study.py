@@ -191,7 +191,7 @@ def new_study(
         MachineTrouble: the store can't be written.
     """
     asked = check_question(question)
-    files = [take_file(path) for path in data]
+    files = [take_file(path, room=workplace.vault.room) for path in data]
     set_of = _set_of(files, rules or {})
     for taken in files:
         check_names(taken.table)

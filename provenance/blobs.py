@@ -27,6 +27,7 @@ from typing import IO, Literal, cast, get_args
 from counterproof.provenance.commitments import SALT_BYTES, salted
 from counterproof.provenance.digests import is_digest, sha256_bytes
 from counterproof.provenance.errors import MachineTrouble, UsageError, VerificationFailed
+from counterproof.provenance.mapped import Content
 from counterproof.provenance.sealing import Unsealed, derived_key, is_sealed, plain_length, seal, unseal
 
 Kind = Literal["sha256", "sealed", "salted"]
@@ -66,7 +67,7 @@ class Blobs:
             )
         return self._place("sha256", digest)
 
-    def put(self, data: bytes, *, sealed: bool = False) -> str:
+    def put(self, data: Content, *, sealed: bool = False) -> str:
         """Store `data`, with `sealed` under the key if there is one; storing the same bytes again changes nothing.
 
         Returns:
@@ -108,7 +109,7 @@ class Blobs:
     def _place(self, kind: Kind, digest: str) -> Path:
         return self._folder / kind / digest[:2] / digest[2:]
 
-    def _store(self, kind: Kind, data: bytes) -> str:
+    def _store(self, kind: Kind, data: Content) -> str:
         digest = sha256_bytes(data)
         target = self._place(kind, digest)
         if os.path.exists(target):  # noqa: PTH110  # half the time, at each effect
@@ -148,11 +149,11 @@ class Blobs:
             raise _changed(digest, sha256_bytes(data))
         return data
 
-    def _closed(self, kind: Kind, digest: str, data: bytes) -> bytes:
+    def _closed(self, kind: Kind, digest: str, data: Content) -> Content:
         """Return what is stored of a blob."""
         if kind == "sha256" or self._find_key is None:
             return data
-        return b"".join(seal([data], self._body_key(digest), about=digest.encode()))
+        return b"".join(seal([bytes(data)], self._body_key(digest), about=digest.encode()))
 
     def _opened(self, kind: Kind, digest: str, stored: bytes) -> bytes:
         """Return the blob of what is stored."""
@@ -233,7 +234,7 @@ def _changed(digest: str, found: str) -> VerificationFailed:
     )
 
 
-def _write_once(target: Path, data: bytes) -> None:
+def _write_once(target: Path, data: Content) -> None:
     folder = os.path.dirname(target)  # noqa: PTH120  # paths as text: this is done at each effect
     temporary = f"{folder}/.new-{secrets.token_hex(8)}"
     try:

@@ -17,7 +17,7 @@ from typing import Any
 _HEX = re.compile(r"[0-9a-f]{64}")
 
 
-def sha256_bytes(data: bytes) -> str:
+def sha256_bytes(data: bytes | memoryview) -> str:
     """Return the SHA-256 of `data` in lower-case hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 

@@ -21,6 +21,7 @@ from counterproof.provenance.blobs import KINDS, Blobs, Kind
 from counterproof.provenance.commitments import SALT_BYTES
 from counterproof.provenance.digests import is_digest, sha256_bytes
 from counterproof.provenance.errors import MachineTrouble, UsageError, VerificationFailed
+from counterproof.provenance.mapped import Content
 from counterproof.provenance.sealing import plain_length
 
 
@@ -146,7 +147,7 @@ class RemoteBlobs(Blobs):
         except OSError as error:
             raise self._trouble("looked for", digest, error) from error
 
-    def _store(self, kind: Kind, data: bytes) -> str:
+    def _store(self, kind: Kind, data: Content) -> str:
         digest = sha256_bytes(data)
         data = self._closed(kind, digest, data)
         if self._size(kind, digest) == len(data):
@@ -154,7 +155,7 @@ class RemoteBlobs(Blobs):
         where = self._where(kind, digest)
         try:
             self._files.makedirs(where.rpartition("/")[0], exist_ok=True)
-            self._files.pipe_file(where, data)
+            self._files.pipe_file(where, bytes(data))
         except OSError as error:
             raise self._trouble("written", digest, error) from error
         return digest

@@ -30,8 +30,9 @@ To check it: `counterproof verify FILE.zip` (offline). By hand, in the unpacked 
     ssh-keygen -Y verify -f data/keys/allowed_signers -I REVIEWER -n {decision_namespace} \\
         -s data/decisions/N.json.sig < data/decisions/N.json
 
-Made from: {data}. The signatures show who signed what, with which key. That a key belongs to a person must be known
-from elsewhere.
+To make it again: `counterproof replay FILE.zip`. It is made from: {data}.
+
+The signatures show who signed what, with which key. That a key belongs to a person must be known from elsewhere.
 
 | file | what it is |
 |---|---|

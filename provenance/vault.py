@@ -27,6 +27,7 @@ from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.digests import is_digest, sha256_bytes
 from counterproof.provenance.errors import MachineTrouble, UsageError, VerificationFailed
 from counterproof.provenance.ledger import Ledger
+from counterproof.provenance.mapped import Content, Room, check_memory, mapped, nameless
 from counterproof.provenance.sealing import Unsealed, seal
 from counterproof.provenance.vault_keys import Protector, VaultKeys, key_file_protector
 
@@ -53,10 +54,19 @@ class Vault:
     Args:
         folder: where they are; made when the first file is added.
         protector: finds what unwraps the keys of a sealed vault; asked when it is needed first.
+        laid: where data may lie in the clear while they are looked at or a program runs: on an encrypted disk, and
+            entered by this user alone; None for the memory of the machine.
     """
 
-    def __init__(self, folder: Path, *, protector: Callable[[Mapping[str, Any]], Protector] = stored_protector) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        protector: Callable[[Mapping[str, Any]], Protector] = stored_protector,
+        laid: Path | None = None,
+    ) -> None:
         self.folder = folder
+        self.laid = laid
         self.ledger = Ledger(folder / "ledger")
         self.keys = VaultKeys(folder, protector=protector)
         self._plain = Blobs(folder)
@@ -66,7 +76,33 @@ class Vault:
         """Whether what is added is sealed."""
         return VaultKeys.exist(self.folder)
 
-    def put(self, data: bytes) -> str:
+    @property
+    def room(self) -> Room | None:
+        """Where plain bytes and columns of large files may be: where somebody said, or beside files that are plain.
+
+        None for the memory alone. Nothing of a vault that is sealed, or will be with its first file, is written in the
+        clear where nobody said so: what was deleted may stay on a disk, and forgetting would be no more than that.
+        """
+        if self.laid is not None:
+            return Room(folder=self.laid)
+        plain = not self.sealed and (self.folder / "sha256").exists()
+        return Room(folder=self.folder) if plain else None
+
+    def content(self, digest: str, *, name: str = "") -> Content:
+        """Return the bytes of a file, checked; those of a large one mapped where there is room for that.
+
+        Raises:
+            VerificationFailed: it is missing or forgotten, or was changed.
+            UsageError: the vault is locked.
+            MachineTrouble: there is no room.
+        """
+        room, size = self.room, self.size(digest)
+        if room is not None and size > room.above:
+            return self._map(digest, room, name=name)
+        check_memory(name or f"{digest[:12]}…", size)
+        return self.get(digest)
+
+    def put(self, data: Content) -> str:
         """Store a file and return its digest; storing the same bytes again changes nothing.
 
         Raises:
@@ -83,7 +119,7 @@ class Vault:
         # A file whose key was destroyed is noise: it is written anew.
         key = self.keys.make(digest)
         try:
-            _write(target, seal([data], key, about=digest.encode()))
+            _write(target, seal(_pieces(data), key, about=digest.encode()))
         except OSError as error:
             raise MachineTrouble(
                 f"The data file {digest[:12]}… can't be written: {error}.", advice="Make room, then try again."
@@ -226,6 +262,18 @@ class Vault:
             _overwrite(path)
         return len(plain)
 
+    def _map(self, digest: str, room: Room, *, name: str) -> memoryview:
+        """Return the bytes of a large file, checked, without having them in memory."""
+        with self.open(digest, name=name) as file:
+            if self.is_sealed(digest):
+                with nameless(room.folder, iter(lambda: file.read(_PIECE), b"")) as plain:
+                    data = mapped(plain)
+            else:
+                data = mapped(file)
+        if sha256_bytes(data) != digest:
+            raise _changed(name or f"{digest[:12]}…")
+        return data
+
     def _sealed(self, digest: str) -> Path:
         self._plain.path(digest)
         return self.folder / "sealed" / digest[:2] / digest[2:]
@@ -235,6 +283,10 @@ class Vault:
         if entry is None or not entry.forgotten_at:
             return f" ({error.strerror})"
         return f": it was forgotten on {entry.forgotten_at[:10]} by {entry.forgotten_by} ({entry.reason})"
+
+
+def _pieces(data: Content) -> Iterator[bytes]:
+    return (bytes(data[at : at + _PIECE]) for at in range(0, max(1, len(data)), _PIECE))
 
 
 def _changed(name: str) -> VerificationFailed:

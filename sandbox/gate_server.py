@@ -64,7 +64,7 @@ from counterproof.sandbox.gate_line import (
     Want,
     Welcome,
 )
-from counterproof.sandbox.laid import laid_folder
+from counterproof.sandbox.laid import laid_folder, place_for
 from counterproof.sandbox.orders import MakingOrder, Order, Role
 from counterproof.sandbox.secure_side import Enquiries, check_shared, let_out, pieces
 
@@ -154,7 +154,7 @@ class GateServer:
         with self._evidence(line, asked) as evidence:
             size = len(evidence.events())
             room = sum(self.vault.size(ref.sha256) for ref in order.inputs)
-            with laid_folder(self.laid, room=room) as place:
+            with laid_folder(self.laid or place_for(self.vault, room), room=room) as place:
                 try:
                     spec = self._gate(asked.study, evidence).open(
                         order, asked.program, effect=asked.effect, place=place

@@ -19,9 +19,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from counterproof.provenance.errors import MachineTrouble
+from counterproof.provenance.vault import Vault
 from counterproof.sandbox._private import private_folder, remove
 
 MEMORY = Path("/dev/shm")  # noqa: S108  # a private folder in it, mode 0700
+_SPARE = 1 << 20
 _LOCK = ".held"
 _PREFIX = "counterproof-"
 
@@ -42,7 +44,7 @@ def laid_folder(parent: Path | None = None, *, room: int = 0) -> Iterator[Path]:
         free = shutil.disk_usage(place).free
     except OSError as error:
         raise MachineTrouble(f"The data can't be laid in {place}: {error}.", advice=_ADVICE) from error
-    if free < room + (1 << 20):
+    if free < room + _SPARE:
         raise MachineTrouble(f"{place} has {free:,} bytes left, and {room:,} are to be laid there.", advice=_ADVICE)
     with private_folder(place) as folder:
         handle = os.open(folder / ".new", os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -54,6 +56,23 @@ def laid_folder(parent: Path | None = None, *, room: int = 0) -> Iterator[Path]:
             yield inner
         finally:
             os.close(handle)
+
+
+def place_for(vault: Vault, room: int) -> Path | None:
+    """Return below which folder data are laid: where the vault says; None for the memory of the machine.
+
+    Files of a plain vault that don't fit into the memory are laid beside it, where they are in the clear anyway.
+
+    Args:
+        vault: where they are.
+        room: how many bytes will be laid.
+    """
+    if vault.laid is not None or vault.sealed:
+        return vault.laid
+    with suppress(OSError):
+        if shutil.disk_usage(MEMORY).free >= room + _SPARE:
+            return None
+    return vault.folder
 
 
 def sweep(parent: Path | None = None) -> int:
@@ -73,4 +92,7 @@ def sweep(parent: Path | None = None) -> int:
     return removed
 
 
-_ADVICE = "Make /dev/shm larger (`mount -o remount,size=…`), or name a folder on an encrypted disk with --laid."
+_ADVICE = (
+    "Make /dev/shm larger (`mount -o remount,size=…`), or name a folder on an encrypted disk: COUNTERPROOF_LAID, or "
+    "`gate serve --laid`."
+)

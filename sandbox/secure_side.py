@@ -20,12 +20,13 @@ from typing import IO, Any, Protocol
 from counterproof.provenance.commitments import study_secret
 from counterproof.provenance.errors import ToolFailed, UsageError
 from counterproof.provenance.ledger import Exposure
+from counterproof.provenance.mapped import Content, Room
 from counterproof.provenance.record import Event, Record
 from counterproof.provenance.vault import Vault
 from counterproof.sandbox.contract import Execution, ExecutionSpec, RejectedArtifact, Sandbox, run_all
 from counterproof.sandbox.gate import Gate
 from counterproof.sandbox.gate_line import File, Told
-from counterproof.sandbox.laid import laid_folder
+from counterproof.sandbox.laid import laid_folder, place_for
 from counterproof.sandbox.orders import MakingOrder, Order
 
 _REMEMBERED = 4
@@ -99,9 +100,14 @@ class SecureFiles:
         found = [entries[file.sha256].exposure for file in self.files if file.name == name and file.sha256 in entries]
         return found[0] if found else "metadata"
 
-    def read(self, file: File) -> bytes:
-        """Return the bytes of a file, checked."""
-        return self._vault.get(file.sha256)
+    def read(self, file: File) -> Content:
+        """Return the bytes of a file, checked; those of a large one may be mapped."""
+        return self._vault.content(file.sha256, name=file.name)
+
+    @property
+    def room(self) -> Room | None:
+        """Where the columns of large files may be kept; None for the memory."""
+        return self._vault.room
 
     def open(self) -> Iterator[IO[bytes]]:
         """Open one file after the other."""
@@ -197,7 +203,8 @@ class OwnProcessSide:
 
     def execute(self, order: Order, program: bytes, *, effect: str) -> Execution:
         """Run an approved program on the real data; see `SecureSide`."""
-        with laid_folder(room=sum(self._vault.size(ref.sha256) for ref in order.inputs)) as place:
+        room = sum(self._vault.size(ref.sha256) for ref in order.inputs)
+        with laid_folder(place_for(self._vault, room), room=room) as place:
             spec = self._gate.open(order, program, effect=effect, place=place)
             (execution,) = run_all(self._sandbox, [spec])
         return let_out(execution, self._record.events(), order)

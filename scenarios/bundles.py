@@ -7,6 +7,9 @@ again where the same checkpoint shows the same bytes: its signature covers them.
 Where the environment of the record is not the one here, or a program gave other bytes, the study stops at its next
 checkpoint, and the executions that are left are made again one by one (`again`) and compared with a tolerance.
 
+A synthetic set is made again in the same way: by its maker from the real data, or from the model's turns; people's
+ratings are those of the record.
+
 It needs the data: from the bundle where they were shared, else from whoever has them, by digest. It does not verify the
 bundle (`provenance.verify` does), and what it makes is never exported.
 """
@@ -24,7 +27,7 @@ from typing import Any
 from counterproof.agents.reviews import REVIEWED
 from counterproof.agents.runner import Runner
 from counterproof.agents.settings import StudySettings
-from counterproof.agents.study import OpenStudy, Workplace, open_study, open_workplace, settings_of, start_study
+from counterproof.agents.study import BESIDE, OpenStudy, Workplace, open_study, open_workplace, settings_of, start_study
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.decisions import Checkpoint, check_decision
 from counterproof.provenance.digests import sha256_bytes
@@ -37,8 +40,22 @@ from counterproof.provenance.study_policy import POLICY_ROLE
 from counterproof.sandbox import Environment, Sandbox, find_environment
 from counterproof.sandbox.orders import ROLES, Role
 from counterproof.scenarios.again import ExecutionAgain, Recorded, Verdict, executions_again
+from counterproof.tools.synth.review import RATINGS
+from counterproof.tools.synth.studies import SESSION, SETS
 
-_DOCUMENTS = ("intake.finished", "plan.locked", "results.released", "report.rendered", "study.ended")
+_DOCUMENTS = (
+    "intake.finished",
+    "plan.locked",
+    "results.released",
+    "report.rendered",
+    "set.begun",
+    "set.made",
+    "set.judged",
+    "set.released",
+    "study.ended",
+)
+_OPENING = ("code", "specification")
+"""Checkpoints whose approval opens real data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +178,8 @@ def replay_bundle(
     _bring_data(workplace, events[0].data["data"], [*inputs, *(file.read_bytes() for file in data)])
     _bring_reviewers(workplace, events)
     policy = blobs.get(events[0].ref(POLICY_ROLE).sha256)
-    study_id = start_study(workplace, events[0].data["study"], settings_of(events[0]), policy=policy)
+    beside = b"".join(blobs.get(ref.sha256) for ref in events[0].refs if ref.role == BESIDE)
+    study_id = start_study(workplace, events[0].data["study"], settings_of(events[0]), policy=policy, beside=beside)
     _bring_words(workplace, study_id, events)
     runner = Runner(
         workplace=workplace,
@@ -175,7 +193,7 @@ def replay_bundle(
     )
     stopped = ""
     try:
-        runner.run(study_id, decide=lambda study, waiting: _decide_again(events, blobs, study, waiting))
+        runner.run(study_id, decide=lambda study, waiting: _decide_again(events, blobs, study, waiting, home / SETS))
     except CounterproofError as error:
         stopped = str(error)
     study = open_study(workplace, study_id)
@@ -298,12 +316,12 @@ def _bring_words(workplace: Workplace, study: str, events: list[Event]) -> None:
 
 
 def _approval_time(events: list[Event]) -> datetime:
-    """Return the time of the newest decision on code: an approval does not expire for who replays it."""
-    times = [event.ts for event in events if event.type == "decision.recorded" and event.data["kind"] == "code"]
+    """Return the time of the newest decision that opens data: an approval does not expire for who replays it."""
+    times = [event.ts for event in events if event.type == "decision.recorded" and event.data["kind"] in _OPENING]
     return datetime.fromisoformat(times[-1])
 
 
-def _decide_again(events: list[Event], blobs: Blobs, study: OpenStudy, waiting: Checkpoint) -> bool:
+def _decide_again(events: list[Event], blobs: Blobs, study: OpenStudy, waiting: Checkpoint, sets: Path) -> bool:
     recorded = [
         event for event in events if event.type == "decision.recorded" and event.data["checkpoint"] == waiting.id
     ]
@@ -316,6 +334,9 @@ def _decide_again(events: list[Event], blobs: Blobs, study: OpenStudy, waiting: 
             f"{waiting.id} shows other bytes than were decided on: {waiting.subject[:12]}…, and the decision is about "
             f"{event.data['subject'][:12]}…."
         )
+    for judged in events:
+        if judged.type == "set.judged" and judged.data["checkpoint"] == waiting.id:
+            (sets / study.id / SESSION / RATINGS).write_bytes(blobs.get(judged.ref("ratings").sha256))
     edited = [ref.sha256 for ref in event.refs if ref.role == "edited"]
     for digest in edited:
         study.record.blobs.put(blobs.get(digest))

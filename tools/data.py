@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from counterproof.provenance.errors import UsageError
+from counterproof.provenance.mapped import Content, Room, mapped
 from counterproof.tools.codebooks.variable import Variable
 from counterproof.tools.reading import MISSING, Column, Kind, Table, read_table
 from counterproof.tools.reading.conversion import converted, converted_name, described, is_converted
@@ -29,37 +30,48 @@ class Taken:
         variables: what the file itself says of its columns.
     """
 
-    content: bytes
+    content: Content
     table: Table
     original: Table | None
     variables: tuple[Variable, ...]
 
 
-def take_file(path: Path) -> Taken:
+def take_file(path: Path, *, room: Room | None = None) -> Taken:
     """Read a data file from disk, and convert it where programs don't read its form.
+
+    Args:
+        path: of the file.
+        room: see `read_file`.
 
     Raises:
         UsageError: see `read_file`.
+        MachineTrouble: see `read_file`.
     """
-    content, table = read_file(path)
+    content, table = read_file(path, room=room)
     if not is_converted(table.name):
         return Taken(content=content, table=table, original=None, variables=described(table))
-    made = converted(table)
-    again = read_table(converted_name(table.name), made)
+    made = converted(table, room=room)
+    again = read_table(converted_name(table.name), made, room=room)
     return Taken(content=made, table=again, original=table, variables=described(table))
 
 
-def read_file(path: Path) -> tuple[bytes, Table]:
+def read_file(path: Path, *, room: Room | None = None) -> tuple[Content, Table]:
     """Read a data file from disk and look at it.
 
+    Args:
+        path: of the file; a large one may not be changed or cut short while it is looked at.
+        room: where the cells of a large file are kept, which is mapped then; None to read all files into the memory.
+
     Raises:
+        MachineTrouble: there is no room.
         UsageError: the file is missing, is no file, is larger than the memory, or is not a table (see `read_table`).
     """
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             raise UsageError(f"{path} is no file.", advice="Give the path of one data file after --data.")
-        data = path.read_bytes()
+        large = room is not None and status.st_size > room.above
+        data = _mapped(path) if large else path.read_bytes()
     except FileNotFoundError as error:
         raise UsageError(f"The data file {path} does not exist.", advice="Check the path after --data.") from error
     except MemoryError as error:
@@ -71,4 +83,9 @@ def read_file(path: Path) -> tuple[bytes, Table]:
         raise UsageError(
             f"The data file {path} can't be read: {error.strerror}.", advice="Check the path and who may read it."
         ) from error
-    return data, read_table(path.name, data)
+    return data, read_table(path.name, data, room=room)
+
+
+def _mapped(path: Path) -> memoryview:
+    with path.open("rb") as file:
+        return mapped(file)

@@ -19,6 +19,7 @@ from itertools import pairwise
 from pathlib import PurePath
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from counterproof.provenance.errors import UsageError
@@ -32,6 +33,7 @@ LONG_TEXT = 40
 _ROWS_MIN = 20
 _DIFFERENT_MIN = 10
 _DIFFERENT_SHARE = 0.2
+_SLICE = 2**17
 _LOOKED_AT_MAX = 5000
 """So many different values are looked into; a text column with more is found for that."""
 _LONG_NUMBER = 10**8
@@ -103,9 +105,14 @@ def subject_column(table: Table, named: str = "") -> Column | None:
         named: the column that a person named; "" to go by the names: of several, the one with the fewest persons.
     """
     if named:
-        return next(column for column in table.columns if column.name == named)
-    known = [column for column in table.columns if _names_subject(column.name) and not column.missing]
-    return min(known, key=Column.distinct, default=None)
+        found = next(column for column in table.columns if column.name == named)
+    else:
+        known = [column for column in table.columns if _names_subject(column.name) and not column.missing]
+        if not known:
+            return None
+        found = known[0] if len(known) == 1 else min(known, key=Column.distinct)
+    # Numbers tell persons apart as well, and take less room.
+    return found.numbered() if found.on_disk else found
 
 
 def words_of(name: str) -> list[str]:
@@ -179,17 +186,18 @@ def _in_numbers(column: Column) -> tuple[str, str] | None:
 
 
 def _in_text(column: Column, rows: int) -> tuple[str, str] | None:
+    long = _first_long(column)
+    for value in long:
+        spans = find_in_text(value)
+        if spans:
+            return f"it holds free text, with what looks like {_named(spans[0].kind)}", spans[0].kind
+    if long:
+        return f"it holds free text (longer than {LONG_TEXT} characters)", "name"
+    if column.differs_more_than(_LOOKED_AT_MAX):
+        return f"it holds more than {_LOOKED_AT_MAX:,} different texts", "other number"
     different = pd.Series(column.different().to_pylist(), dtype="object")
     if not len(different):
         return None
-    if (different.str.len() > LONG_TEXT).any():
-        for value in different[different.str.len() > LONG_TEXT].head(_ROWS_MIN):
-            spans = find_in_text(value)
-            if spans:
-                return f"it holds free text, with what looks like {_named(spans[0].kind)}", spans[0].kind
-        return f"it holds free text (longer than {LONG_TEXT} characters)", "name"
-    if len(different) > _LOOKED_AT_MAX:
-        return f"it holds more than {_LOOKED_AT_MAX:,} different texts", "other number"
     for value in different[different.str.contains(_MEANINGFUL)]:
         spans = [] if is_clinical_code(value) else find_in_text(value)
         if spans:
@@ -198,6 +206,19 @@ def _in_text(column: Column, rows: int) -> tuple[str, str] | None:
     if differ and not different.map(is_clinical_code).mean() >= 0.9:
         return "its texts differ too much from row to row to be categories", "name"
     return None
+
+
+def _first_long(column: Column) -> list[str]:
+    """Return the first different values that are free text for their length."""
+    cells, found = column.cells, dict[str, None]()
+    if pa.types.is_dictionary(cells.type):
+        cells = pa.chunked_array([column.different()])
+    for at in range(0, len(cells), _SLICE):
+        here = cells.slice(at, _SLICE)
+        found.update(dict.fromkeys(here.filter(pc.greater(pc.utf8_length(here), LONG_TEXT)).unique().to_pylist()))
+        if len(found) >= _ROWS_MIN:
+            break
+    return list(found)[:_ROWS_MIN]
 
 
 def _readable(name: str) -> str:

@@ -165,7 +165,7 @@ def _together(columns: list[dict[str, Any]]) -> dict[str, Any]:
 
 def is_coded(column: Column) -> bool:
     """Say whether a column holds categories: text, or few different whole numbers."""
-    return column.kind == "text" or (column.kind == "integer" and column.distinct() <= CODES_MAX)
+    return column.kind == "text" or (column.kind == "integer" and not column.differs_more_than(CODES_MAX))
 
 
 def common_levels(column: Column, persons: pd.Series | None = None, *, k: int = K) -> pd.Series[int]:
@@ -176,7 +176,7 @@ def common_levels(column: Column, persons: pd.Series | None = None, *, k: int = 
         persons: tells persons apart, one value a row; None where each row is a person.
         k: fewest persons.
     """
-    counts = column.counts()
+    counts = column.counts(least=k)
     behind = counts if persons is None else persons.groupby(column.values).nunique().reindex(counts.index, fill_value=0)
     return counts[behind >= k].sort_index()
 

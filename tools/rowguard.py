@@ -45,6 +45,9 @@ _SIZE_MIN = 2**20
 _A_FINGERPRINT = 5.3
 _WORDS = 6
 _LONG = 40
+_PART = 2**17
+_A_WORD = 6
+"""Characters of a word and the space behind it, about."""
 _IN_JSON = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[^\s\[\]{}:,"]+')
 _SAMPLE = 100_000
 _BITS_MORE, _BITS_FEW = 13.0, 3.0
@@ -245,24 +248,28 @@ class _Index:
     def __init__(self, guarded: Guarded, hasher: _Hasher, spared: Hashes) -> None:
         table = guarded.table
         self.file = table.name
+        self._on_disk = table.on_disk
+        self._rows_there = table.rows
         self._hasher = hasher
         self._room = int(max(_SIZE_MIN, SHARE * table.size) / _A_FINGERPRINT)
         self._sets: list[tuple[What, FingerprintSet, tuple[int, ...]]] = []
         with np.errstate(over="ignore"):
-            cells = [_cells(column, hasher) for column in table.columns]
-            values = [
-                self._values(column, cell, column.name in guarded.hidden, spared)
-                for column, cell in zip(table.columns, cells, strict=True)
+            cells = _AllCells(table, hasher)
+            values = self._thinned(
+                self._values(column, cells.parts(at), column.name in guarded.hidden, spared)
+                for at, column in enumerate(table.columns)
                 if not guarded.open or column.name in guarded.hidden
-            ]
+            )
             rows = [] if guarded.open else list(self._rows(cells, starts=[0]))
             half = max(self._room // 2, self._room - sum(len(hashes) for hashes, _ in values))
             self._keep("row", rows, room=half)
             self._keep("value", values)
-            self._keep("words", [self._words(cell) for cell in cells])
+            del rows, values
+            texts = (at for at, column in enumerate(table.columns) if column.kind == "text")
+            self._keep("words", (self._words(cells.parts(at)) for at in texts))
             if not guarded.open:
                 self._keep("column", self._down(table, cells))
-                self._keep("row", self._rows(cells, starts=range(1, len(cells))))
+                self._keep("row", self._rows(cells, starts=range(1, len(table.columns))))
 
     @property
     def nbytes(self) -> int:
@@ -304,9 +311,26 @@ class _Index:
             return
         self._sets.append((what, FingerprintSet(np.concatenate(finished)), tuple(sorted(lengths))))
 
-    def _rows(self, cells: list[_Cells], *, starts: Sequence[int]) -> Iterator[tuple[Hashes, _Lengths]]:
+    def _thinned(self, made: Iterable[tuple[Hashes, _Lengths]]) -> list[tuple[Hashes, _Lengths]]:
+        """Return runs of values; of a table on the disk a sample where they are more than there is room for."""
+        if not self._on_disk:
+            return list(made)
+        kept, share = list[tuple[Hashes, _Lengths]](), 1.0
+        for one in made:
+            kept.append(self._sampled(one, share) if share < 1 else one)
+            while sum(len(hashes) for hashes, _ in kept) > self._room:
+                share /= 2
+                kept = [self._sampled(other, share) for other in kept]
+        return kept
+
+    def _sampled(self, made: tuple[Hashes, _Lengths], share: float) -> tuple[Hashes, _Lengths]:
+        hashes, lengths = made
+        chosen = self._hasher.keyed.finished(hashes, lengths) < np.uint64(share * 2.0**64)
+        return hashes[chosen], lengths[chosen]
+
+    def _rows(self, cells: _AllCells, *, starts: Sequence[int]) -> Iterator[tuple[Hashes, _Lengths]]:
         """Give, from each of these columns on, the values of each row up to where they are telling enough."""
-        rows = len(cells[0].hashes)
+        rows = cells.rows
         enough = 2 * log2(rows + 1) + _BITS_MORE
         least = log2(rows + 1) + _BITS_FEW if rows >= 2 * K else 0.0  # of so few rows nobody's twin shows anything
         for start in starts:
@@ -314,7 +338,7 @@ class _Index:
                 return
             hashes, lengths, bits = np.zeros(rows, np.uint64), np.zeros(rows, np.int64), np.zeros(rows)
             going = np.ones(rows, dtype=np.bool_)
-            for cell in cells[start:]:
+            for cell in cells.since(start):
                 if cell.single and going.all():  # the common case, without copies
                     hashes = self._hasher.keyed.followed(hashes, cell.hashes)
                     lengths += 1
@@ -334,13 +358,15 @@ class _Index:
             kept = (~going & (lengths > 1)) | whole
             yield _rare(hashes[kept], lengths[kept])
 
-    def _down(self, table: Table, cells: list[_Cells]) -> Iterator[tuple[Hashes, _Lengths]]:
+    def _down(self, table: Table, cells: _AllCells) -> Iterator[tuple[Hashes, _Lengths]]:
         """Give values of each column one below the other, alone and with the numbers of the rows before them."""
         numbers = self._hasher.keyed.numbers(np.arange(table.rows, dtype=np.float64)) | np.uint64(1)
         enough = 2 * log2(table.rows + 1) + _BITS_MORE
-        for cell in cells:
+        for cell in cells.since(0):
             size = next((size for size in _DOWN if size * cell.bits >= enough), None)
-            if size is None or self._room == 0:
+            if self._room == 0:
+                return
+            if size is None:
                 continue
             single = cell.lengths == 1
             for pairs in (False, True):
@@ -351,38 +377,100 @@ class _Index:
                 runs = self._hasher.keyed.windows(values, length)[:: 1 + pairs]
                 yield runs, np.full(len(runs), length, dtype=np.int64)
 
-    def _values(self, column: Column, cell: _Cells, hidden: bool, spared: Hashes) -> tuple[Hashes, _Lengths]:
+    def _values(self, column: Column, cells: Iterable[_Cells], hidden: bool, spared: Hashes) -> tuple[Hashes, _Lengths]:
         """Return the values of a column that are hardly anybody else's."""
-        if column.kind == "date":
-            telling = np.zeros(len(cell.hashes), dtype=np.bool_)
-        elif column.kind == "text":
-            telling = _are_telling(cell, hidden=hidden)[cell.codes]
-        else:
-            telling = (
-                (np.abs(cell.numbers) >= 10_000) & (cell.numbers % 1 == 0)
-                if hidden
-                else _has_digits(cell.numbers, 8, decimals=column.decimals)
-            )
-        at = np.flatnonzero(telling & (cell.lengths > 0) & (cell.lengths <= _VALUE_MAX))
-        hashes, lengths = _rare(cell.hashes[at], cell.lengths[at], below=None if hidden else K)
+        hashes, lengths = _rare(*_joined(_telling(column, cell, hidden) for cell in cells), below=None if hidden else K)
         if not hidden and len(spared):
             kept = ~np.isin(self._hasher.keyed.finished(hashes, lengths), spared)
             hashes, lengths = hashes[kept], lengths[kept]
         return hashes, lengths
 
-    def _words(self, cell: _Cells) -> tuple[Hashes, _Lengths]:
-        """Return runs of words of the long ones among the texts of a column."""
-        runs = []
-        for at in np.flatnonzero(cell.sizes >= _LONG).tolist():
+    def _words(self, cells: Iterable[_Cells]) -> tuple[Hashes, _Lengths]:
+        """Return runs of words of the long ones among the texts of a column; of a column on the disk, of some texts."""
+        return _joined(self._thinned(map(self._words_of, cells)))
+
+    def _words_of(self, cell: _Cells) -> tuple[Hashes, _Lengths]:
+        runs = [np.zeros(0, np.uint64)]
+        long = np.flatnonzero(cell.sizes >= _LONG)
+        # There is room for no more: each part of a column gets as much of it as it has of the rows.
+        words = int(cell.sizes[long].sum()) // _A_WORD
+        room = self._room * len(cell.hashes) // self._rows_there
+        if self._on_disk and words > room:
+            long = np.sort(np.random.default_rng().choice(long, max(1, len(long) * room // words), replace=False))
+        for at in long.tolist():
             hashes = self._hasher.hashes([cell.texts[at]])
             if len(hashes) >= _WORDS:
                 runs.append(self._hasher.keyed.windows(hashes, _WORDS))
-        joined = np.concatenate(runs) if runs else np.zeros(0, np.uint64)
+        joined = np.concatenate(runs)
         return joined, np.full(len(joined), _WORDS, dtype=np.int64)
 
 
+class _AllCells:
+    """The cells of a table's columns; those of a table on the disk are hashed anew each time they are asked for."""
+
+    def __init__(self, table: Table, hasher: _Hasher) -> None:
+        self._columns = table.columns
+        self._hasher = hasher
+        self._kept: dict[int, _Cells] = {}
+        self.rows = table.rows
+
+    def since(self, start: int) -> Iterator[_Cells]:
+        """Yield the cells of the columns from one on."""
+        return (_whole(list(self.parts(at))) for at in range(start, len(self._columns)))
+
+    def parts(self, at: int) -> Iterator[_Cells]:
+        """Yield the cells of a column, in parts where it is of texts on the disk."""
+        column = self._columns[at]
+        if column.on_disk:
+            yield from (_cells(part, self._hasher) for part in _parts(column))
+            return
+        if at not in self._kept:
+            self._kept[at] = _cells(column, self._hasher)
+        yield self._kept[at]
+
+
+def _whole(parts: Sequence[_Cells]) -> _Cells:
+    """Return parts of a column as one, without what its texts are."""
+    if len(parts) == 1:
+        return parts[0]
+    hashes = np.concatenate([part.hashes for part in parts])
+    lengths = np.concatenate([part.lengths for part in parts])
+    return _Cells(hashes=hashes, lengths=lengths, bits=_bits(hashes), single=all(part.single for part in parts))
+
+
+def _joined(made: Iterable[tuple[Hashes, _Lengths]]) -> tuple[Hashes, _Lengths]:
+    parts = list(made)
+    return np.concatenate([hashes for hashes, _ in parts]), np.concatenate([lengths for _, lengths in parts])
+
+
+def _telling(column: Column, cell: _Cells, hidden: bool) -> tuple[Hashes, _Lengths]:
+    """Return the values among cells that could be one person's."""
+    if column.kind == "date":
+        telling = np.zeros(len(cell.hashes), dtype=np.bool_)
+    elif column.kind == "text":
+        telling = _are_telling(cell, hidden=hidden)[cell.codes]
+    else:
+        telling = (
+            (np.abs(cell.numbers) >= 10_000) & (cell.numbers % 1 == 0)
+            if hidden
+            else _has_digits(cell.numbers, 8, decimals=column.decimals)
+        )
+    at = np.flatnonzero(telling & (cell.lengths > 0) & (cell.lengths <= _VALUE_MAX))
+    return cell.hashes[at], cell.lengths[at]
+
+
+def _parts(column: Column) -> Iterator[Column]:
+    """Yield a column on the disk, in parts where it is of texts: many different ones take much room."""
+    if column.kind != "text":
+        yield column
+        return
+    cells = column.cells
+    for at in range(0, len(cells), _PART):
+        yield column.with_cells(cells.slice(at, _PART))
+
+
 def _cells(column: Column, hasher: _Hasher) -> _Cells:
-    """Hash a column's cells; a value that occurs often is hashed once."""
+    """Hash cells; a value that occurs often is hashed once."""
     if column.kind in ("integer", "number"):
         values = column.cells.cast(pa.float64()).to_numpy()
         there = ~np.isnan(values)

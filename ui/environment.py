@@ -3,7 +3,8 @@
 Counterproof reads `COUNTERPROOF_HOME`, `XDG_DATA_HOME` and `HOME` (where the store is), `COUNTERPROOF_STORE` and
 `COUNTERPROOF_BODIES` (the database and the place of bodies that several machines share), `COUNTERPROOF_PASSPHRASE` (of
 a reviewer's key, for scripts), `COUNTERPROOF_VAULT_PASSPHRASE` (of the vault), `SSH_AUTH_SOCK` (where ssh-agent
-listens), `PATH` (to find bubblewrap and OpenSSH) and the variables that a model configuration names for keys.
+listens), `COUNTERPROOF_LAID` (a folder in which data may lie in the clear for a while), `PATH` (to find bubblewrap and
+OpenSSH) and the variables that a model configuration names for keys.
 `COUNTERPROOF_PASSWORD` is that of an account of the pages, for scripts; `oidc.toml` names the variable of its secret.
 `OTEL_EXPORTER_OTLP_*` name where spans are sent, if anywhere.
 It takes `LANGSMITH_*` and `LANGCHAIN_*` away, which would send prompts elsewhere, `OTEL_INSTRUMENTATION_GENAI_*`, which
@@ -80,6 +81,12 @@ def database() -> str:
 def bodies() -> str:
     """Return where bodies of records are kept, as fsspec names it; "" for the store's folder."""
     return os.environ.get("COUNTERPROOF_BODIES", "")
+
+
+def laid() -> Path | None:
+    """Return where data may lie in the clear while they are looked at or a program runs; None for the memory."""
+    named = os.environ.get("COUNTERPROOF_LAID", "")
+    return Path(named) if named else None
 
 
 def api_key(name: str) -> str:
@@ -168,12 +175,12 @@ def vault_passphrase() -> str | None:
 
 
 def for_gate(also: Iterable[str] = ()) -> dict[str, str]:
-    """Return the variables of the gate's process: where programs are, and the store that machines share, if any.
+    """Return the variables of the gate's process: where programs and data are, and the store that machines share.
 
     Args:
         also: names of variables without which it can't open the vault.
     """
-    names = ("COUNTERPROOF_STORE", "COUNTERPROOF_BODIES", *also)
+    names = ("COUNTERPROOF_STORE", "COUNTERPROOF_BODIES", "COUNTERPROOF_LAID", *also)
     return {**{name: os.environ[name] for name in names if name in os.environ}, "PATH": search_path()}
 
 

@@ -58,8 +58,9 @@ def serve_home(
     from counterproof.sandbox.secure_side import Enquiries  # lazy: see above
     from counterproof.ui.vaults import open_vault  # lazy: see above
 
-    sweep(laid)
-    vault = open_vault(home / "vault", passphrase=passphrase)
+    vault = open_vault(home / "vault", passphrase=passphrase, laid=laid)
+    for place in (None, vault.laid, vault.folder):
+        sweep(place)
     server = GateServer(
         store=Store(home, database=environment.database(), bodies=environment.bodies()),
         registry=Registry(Record(home / "registry", blobs=Blobs(home / "registry" / "blobs"))),
@@ -67,7 +68,7 @@ def serve_home(
         sandbox=runs_in,
         enquiries=Enquiries(vault, _questions),
         runs_open=runs_open,
-        laid=laid,
+        laid=vault.laid,
     )
     if eager:
         threading.Thread(target=_questions, name="gate-questions", daemon=True).start()

@@ -29,14 +29,19 @@ if TYPE_CHECKING:
     from counterproof.agents.study import Workplace
 
 
-def open_vault(folder: Path, *, passphrase: Callable[[], str] | None = None) -> Vault:
+def open_vault(folder: Path, *, passphrase: Callable[[], str] | None = None, laid: Path | None = None) -> Vault:
     """Return the vault in a folder; what unlocks it is asked for when it is needed.
 
     Args:
         folder: the vault's.
         passphrase: gives its passphrase; None for the environment or the terminal.
+        laid: where data may lie in the clear for a while; None for what the environment says.
     """
-    return Vault(folder, protector=lambda described: protector_of(described, passphrase or ask_passphrase))
+    return Vault(
+        folder,
+        protector=lambda described: protector_of(described, passphrase or ask_passphrase),
+        laid=laid or environment.laid(),
+    )
 
 
 def open_body_keys(folder: Path) -> VaultKeys:

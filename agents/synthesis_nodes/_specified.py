@@ -1,4 +1,7 @@
-"""What the nodes share of a specification: putting it up, the approved one, and what the secure side is asked with."""
+"""What the nodes share: the approvals that they rest on, putting a specification up, and what the secure side is asked.
+
+What was approved is read from the record, never from the graph's state, which anybody could have written.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,9 @@ from counterproof.agents.reviews import intake_question
 from counterproof.agents.secure import Asked, Wanted
 from counterproof.agents.state import StudyState
 from counterproof.agents.study import BESIDE
+from counterproof.provenance.decisions import Decision
 from counterproof.provenance.digests import canonical_json, sha256_bytes
+from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.reasons import reasons_in
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.sandbox.orders import InputRef, MakingOrder
@@ -18,9 +23,27 @@ from counterproof.tools.synth.documents import Document, parse_documents
 from counterproof.tools.synth.specification import SetSpecification, readable_specification
 
 
-def specification_in(state: StudyState, ctx: StudyContext) -> SetSpecification:
-    """Return the specification that the study is at."""
-    return SetSpecification.model_validate(ctx.json(state["specification"]))
+def approved(ctx: StudyContext, kind: CheckpointKind) -> Decision:
+    """Return the approval of the newest checkpoint of a kind.
+
+    Raises:
+        VerificationFailed: it is not approved; the graph's state was changed from outside.
+    """
+    opened = [event.data["id"] for event in ctx.record.of_type("checkpoint.opened") if event.data["kind"] == kind]
+    signed = ctx.checkpoints.decision(opened[-1]) if opened else None
+    if signed is None or signed.decision.decision != "approve":
+        raise VerificationFailed(f"The {kind} of this set is not approved, and the study goes on as if it were.")
+    return signed.decision
+
+
+def approved_specification(ctx: StudyContext) -> SetSpecification:
+    """Return the specification that people approved last.
+
+    Raises:
+        VerificationFailed: the newest one is not approved.
+    """
+    subject = ctx.checkpoints.subject(approved(ctx, CheckpointKind.SPECIFICATION).checkpoint)
+    return SetSpecification.model_validate(subject["editable"])
 
 
 def put_up_specification(ctx: StudyContext, state: StudyState, specification: SetSpecification) -> dict[str, Any]:
@@ -39,8 +62,7 @@ def put_up_specification(ctx: StudyContext, state: StudyState, specification: Se
         "reasons": last_reasons(ctx),
         "editable": document,
     }
-    kept = ctx.put_json("specification", document).sha256
-    return {"specification": kept, **put_up(ctx, state, CheckpointKind.SPECIFICATION, subject)}
+    return put_up(ctx, state, CheckpointKind.SPECIFICATION, subject)
 
 
 def making_request(ctx: StudyContext, specification: SetSpecification) -> bytes:

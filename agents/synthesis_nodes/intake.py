@@ -24,14 +24,16 @@ def intake(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
     ctx = runtime.context
     specification = ctx.settings.specification
     assert specification is not None
-    update = look_at_data(state, runtime) if specification.kind == "table" else _take_in_patients(ctx)
-    return {**update, **put_up_specification(ctx, state, specification)}
+    if specification.kind == "table":
+        look_at_data(state, runtime)
+    else:
+        _take_in_patients(ctx)
+    return put_up_specification(ctx, state, specification)
 
 
-def _take_in_patients(ctx: StudyContext) -> dict[str, Any]:
+def _take_in_patients(ctx: StudyContext) -> None:
     told = ctx.secure.ask(PATIENTS)
     rows = json.loads(told.answer)
     ref = ctx.record.put("patients", told.answer)
     ctx.note_once("set.begun", {"rows": len(rows), "synthetic_mark": MARK}, [ref])
     ctx.progress(f"intake: {len(rows)} rows that are marked as synthetic")
-    return {"patients": ref.sha256}

@@ -22,13 +22,13 @@ from counterproof.agents.nodes._checkpoint import put_up
 from counterproof.agents.note_writing import write_notes
 from counterproof.agents.state import StudyState
 from counterproof.agents.synthesis_nodes._specified import (
+    approved_specification,
     last_reasons,
     making_order,
     making_request,
-    specification_in,
     texts_beside,
 )
-from counterproof.provenance.digests import canonical_json
+from counterproof.provenance.digests import canonical_json, digest_of
 from counterproof.provenance.journal import Response
 from counterproof.provenance.record import Ref
 from counterproof.provenance.reviewers import CheckpointKind
@@ -60,17 +60,17 @@ class _Made:
 def make(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
     """Make the set, look at it, lay its rating session, and put a sample up."""
     ctx = runtime.context
-    specification = specification_in(state, ctx)
+    specification = approved_specification(ctx)
     rounds = {**state.get("round", {}), "set": state.get("round", {}).get("set", 0) + 1}
     ctx.progress(f"make: {specification.kind} by {specification.made_by} (round {rounds['set']})")
     with execute_tool("make a synthetic set"):
         is_table = specification.kind == "table"
-        made = _table(ctx, specification) if is_table else _texts(ctx, state, specification, rounds["set"])
+        made = _table(ctx, specification) if is_table else _texts(ctx, specification, rounds["set"])
     name, data = data_of(ctx, made.files)
     card = json.loads(ctx.record.blobs.get(made.files[CARD]))
     findings = [*made.sent_back, *_found(specification, name, data), *_flagged(card)]
     session, key = _session(ctx, specification, name, data)
-    _lay(ctx.sets / state["study"] / SESSION, session, key)
+    _lay(ctx.set_folder / SESSION, session, key)
     refs = [
         ctx.put_json("findings", findings, side="secure"),
         ctx.record.put("session", session, side="secure"),
@@ -80,18 +80,18 @@ def make(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
     ctx.note_once("set.made", {"round": rounds["set"]}, refs)
     shown = items_of(name, data)
     subject = {
-        "specification": state["specification"],
+        "specification": digest_of(specification.model_dump(mode="json")),
         "round": rounds["set"],
         "files": made.files,
         "items": len(shown),
         "shown": shown[: specification.shown],
         "findings": findings,
         "flagged": [row["item"] for row in findings if row["kind"] == "card"],
-        "session": {"set": state["study"], "items": len(json.loads(key)), "raters": specification.raters},
+        "session": {"set": ctx.set_folder.name, "items": len(json.loads(key)), "raters": specification.raters},
         "reasons": last_reasons(ctx),
         "editable": {},
     }
-    return {"round": rounds, "files": made.files, **put_up(ctx, state, CheckpointKind.SAMPLE, subject)}
+    return {"round": rounds, **put_up(ctx, state, CheckpointKind.SAMPLE, subject)}
 
 
 def data_of(ctx: StudyContext, files: dict[str, str]) -> tuple[str, bytes]:
@@ -133,9 +133,9 @@ def _table(ctx: StudyContext, specification: SetSpecification) -> _Made:
     return _Made(files=json.loads(performed.body)["files"])
 
 
-def _texts(ctx: StudyContext, state: StudyState, specification: SetSpecification, number: int) -> _Made:
+def _texts(ctx: StudyContext, specification: SetSpecification, number: int) -> _Made:
     assert specification.texts is not None
-    patients = ctx.json(state["patients"])
+    patients = ctx.json(ctx.record.of_type("set.begun")[-1].ref("patients").sha256)
     sent_back: list[dict[str, str]] = []
 
     def told(document: str, faults: Sequence[str]) -> None:

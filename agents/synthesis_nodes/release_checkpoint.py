@@ -5,7 +5,6 @@ What was released is written down in the clear, each body with the salt of the c
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
 from langgraph.runtime import Runtime
@@ -29,7 +28,7 @@ def release_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Com
     hear(ctx, state, answer)
     decision = decided(ctx, state, CheckpointKind.RELEASE)
     if decision.decision == "approve":
-        update = {"released": _release(ctx, state, decision.checkpoint), "ended": "done", "reason": ""}
+        update = {"released": _release(ctx, decision.checkpoint), "ended": "done", "reason": ""}
         return Command(goto="export", update=update)
     if decision.decision == "withdraw":
         return Command(goto="export", update=withdrawn(decision))
@@ -37,7 +36,7 @@ def release_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Com
     return Command(goto="export", update={"ended": "rejected", "reason": reason})
 
 
-def _release(ctx: StudyContext, state: StudyState, checkpoint: str) -> str:
+def _release(ctx: StudyContext, checkpoint: str) -> str:
     """Write down what is let go, lay the files into the store, and return the digest of the document."""
     subject = ctx.checkpoints.subject(checkpoint)
     opened: list[tuple[str, str]] = [
@@ -64,11 +63,11 @@ def _release(ctx: StudyContext, state: StudyState, checkpoint: str) -> str:
     }
     ref = ctx.put_json("released", document)
     ctx.note_once("set.released", {"checkpoint": checkpoint}, [ref, *refs])
-    _lay(ctx, ctx.sets / state["study"], subject["files"])
+    _lay(ctx, subject["files"])
     return ref.sha256
 
 
-def _lay(ctx: StudyContext, folder: Path, files: dict[str, str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
+def _lay(ctx: StudyContext, files: dict[str, str]) -> None:
+    ctx.set_folder.mkdir(parents=True, exist_ok=True)
     for name, commitment in files.items():
-        (folder / name).write_bytes(ctx.record.blobs.get(commitment))
+        (ctx.set_folder / name).write_bytes(ctx.record.blobs.get(commitment))

@@ -12,10 +12,9 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
 from counterproof.agents.context import StudyContext
-from counterproof.agents.edits import check_raters
 from counterproof.agents.nodes._checkpoint import decided, hear, withdrawn
 from counterproof.agents.state import StudyState
-from counterproof.agents.synthesis_nodes._specified import put_up_specification, specification_in
+from counterproof.agents.synthesis_nodes._specified import approved_specification, put_up_specification
 from counterproof.provenance.reviewers import CheckpointKind
 
 Goto = Literal["specification_checkpoint", "make", "judge", "export"]
@@ -28,14 +27,13 @@ def sample_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Comm
     hear(ctx, state, answer)
     decision = decided(ctx, state, CheckpointKind.SAMPLE)
     if decision.decision == "approve":
-        check_raters(CheckpointKind.SAMPLE, ctx.checkpoints.subject(decision.checkpoint), sets=ctx.sets)
         return Command(goto="judge")
     if decision.decision == "withdraw":
         return Command(goto="export", update=withdrawn(decision))
     if state["round"]["set"] >= ctx.settings.max_rounds:
         reason = f"the sample was rejected {state['round']['set']} times; last: {decision.comment}"
         return Command(goto="export", update={"ended": "rejected", "reason": reason})
-    specification = specification_in(state, ctx)
+    specification = approved_specification(ctx)
     if specification.kind == "table":
         return Command(goto="specification_checkpoint", update=put_up_specification(ctx, state, specification))
     return Command(goto="make")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from counterproof.agents import synthesis_nodes
 from counterproof.agents.edits import check_edit, check_raters
 from counterproof.provenance.errors import UsageError, VerificationFailed
 from counterproof.provenance.permissions import CheckpointKind, decisions_at
@@ -195,6 +198,28 @@ def test_a_synthetic_set_has_no_sign_off(lab: Lab) -> None:
     opened.checkpoints.open(CheckpointKind.SIGNOFF, 1, {"kind": "signoff", "editable": {}})
     with pytest.raises(VerificationFailed, match="can't follow"):
         walk(opened.record.events())
+
+
+NODES: dict[str, tuple[int, Callable[..., Any]]] = {
+    "making": (0, synthesis_nodes.make),
+    "judging": (1, synthesis_nodes.judge),
+    "ending": (2, synthesis_nodes.export),
+}
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(("approved", "node"), NODES.values(), ids=NODES)
+def test_a_graph_that_was_told_to_go_on_does_not_without_the_approval(
+    lab: Lab, approved: int, node: Callable[..., Any]
+) -> None:
+    study = new_table(lab)
+    decisions: list[Any] = ["approve"] * approved
+    assert lab.run(study, "http://127.0.0.1:9/v1", *decisions) is Status.WAITING
+    before = len(lab.study(study).record.events())
+    forged = {"study": "../../elsewhere", "ended": "done", "released": "0" * 64, "round": {}, "opened": {}}
+    with pytest.raises(VerificationFailed, match="is not approved, and the study goes on as if it were"):
+        node(forged, SimpleNamespace(context=lab.runner()._context(lab.study(study))))
+    assert len(lab.study(study).record.events()) == before
 
 
 @pytest.mark.attack

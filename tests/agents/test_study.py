@@ -12,6 +12,7 @@ from counterproof.agents.edits import check_edit
 from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import UsageError
+from counterproof.provenance.permissions import KINDS_OF
 from counterproof.provenance.reviewers import CheckpointKind, Role
 from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.store import Status
@@ -42,7 +43,7 @@ def _decisions(lab: Lab, study: str) -> list[tuple[str, str]]:
 
 def _to(lab: Lab, study: str, endpoint: Endpoint, kind: CheckpointKind) -> None:
     """Approve until a checkpoint of this kind waits."""
-    before = list(CheckpointKind).index(kind)
+    before = KINDS_OF["analysis"].index(kind)
     assert lab.run(study, endpoint.base_url, *APPROVED[:before]) is Status.WAITING
     assert lab.waiting(study).kind is kind
 
@@ -51,8 +52,8 @@ def test_a_study_ends_done_with_four_signed_decisions(lab: Lab) -> None:
     study = lab.new()
     with Endpoint(script()) as endpoint:
         assert lab.run(study, endpoint.base_url, *APPROVED) is Status.DONE
-    assert _decisions(lab, study) == [(f"{kind}.1", "approve") for kind in CheckpointKind]
-    signed = [lab.study(study).checkpoints.decision(f"{study}.{kind}.1") for kind in CheckpointKind]
+    assert _decisions(lab, study) == [(f"{kind}.1", "approve") for kind in KINDS_OF["analysis"]]
+    signed = [lab.study(study).checkpoints.decision(f"{study}.{kind}.1") for kind in KINDS_OF["analysis"]]
     assert [made.decision.reviewer for made in signed if made and not made.decision.replayed] == ["ada"] * 4
     assert len(endpoint.bodies) == 4
     assert (lab.study(study).folder / "bundle.zip").exists()
@@ -351,7 +352,7 @@ def test_an_edited_report_needs_its_own_sign_off(lab: Lab) -> None:
     assert "Small and made up." in report
 
 
-@pytest.mark.parametrize("kind", list(CheckpointKind))
+@pytest.mark.parametrize("kind", KINDS_OF["analysis"])
 def test_a_study_can_be_withdrawn_at_each_checkpoint(lab: Lab, kind: CheckpointKind) -> None:
     study = lab.new()
     with Endpoint(script()) as endpoint:

@@ -15,12 +15,14 @@ from typing import Any
 import pytest
 
 from counterproof.provenance.digests import sha256_bytes
+from counterproof.provenance.errors import UsageError
 from counterproof.provenance.marks import MARKS, content_digest, read_cells, unmarked, write_content
 from counterproof.provenance.signing import public_line
 from counterproof.provenance.verify import Verification, verify_bundle
 from counterproof.sandbox import Environment, LocalSandbox
+from counterproof.scenarios.bundles import replay_bundle
 
-from ..agents.made_sets import TABLE, make_table, make_texts
+from ..agents.made_sets import LBW, TABLE, make_table, make_texts
 from ..lab import Lab
 from .forging import FORGER, Bag, record_checkpoints
 
@@ -255,3 +257,29 @@ def _numbered(tell: Callable[[list[dict[str, Any]]], None]) -> Callable[[list[di
             event["seq"] = at
 
     return told
+
+
+@pytest.mark.parametrize("kind", ["table", "texts"])
+def test_a_set_is_made_again_from_its_bundle_with_every_digest_the_same(
+    kind: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    sandbox: LocalSandbox,
+    environment: Environment,
+) -> None:
+    bundle: Path = request.getfixturevalue(kind)
+    data = [LBW] if kind == "table" else []
+    again = replay_bundle(bundle, tmp_path / "again", sandbox=sandbox, environment=environment, data=data)
+    assert again.stopped == ""
+    assert [row for row in again.comparisons if not row.same] == []
+    assert (again.ok, again.verdict) == (True, "identical")
+    named = {row.what for row in again.comparisons}
+    assert {"set.released, file:card.json", "set.judged, ratings", "study.ended"} - named <= {"study.ended"}
+    assert any(what.startswith("making make/" if kind == "table" else "model synth/note/1/") for what in named)
+
+
+def test_a_table_is_not_made_again_without_its_data(
+    table: Path, tmp_path: Path, sandbox: LocalSandbox, environment: Environment
+) -> None:
+    with pytest.raises(UsageError, match=r"does not hold the data file lbw\.csv"):
+        replay_bundle(table, tmp_path / "again", sandbox=sandbox, environment=environment)

@@ -1,4 +1,4 @@
-"""The three traps through a whole study: the careless program is stopped at the release, the sound one passes."""
+"""Four traps through a whole study: the careless program is stopped at the release, the sound one passes."""
 
 from __future__ import annotations
 
@@ -28,12 +28,14 @@ _TRAPS = {
     "immortal time": ("hr", "ratio"),
     "Simpson's paradox": ("odds", "ratio"),
     "codes for missing taken as numbers": ("smoking", "oz"),
+    "genes chosen before cross-validation": ("accuracy", "probability"),
 }
 _CASES = [(flaw, *_TRAPS[flaw.id]) for flaw in FLAWS if flaw.id in _TRAPS]
 _SAID: tuple[tuple[str, str, Meaning], ...] = (
     *(("heart_transplant.csv", name, "identifier") for name in ("birth.dt", "accept.dt", "tx.date", "fu.date")),
     ("babies_coded.csv", "case", "identifier"),
     ("babies_coded.csv", "age", "not one"),
+    ("leukemia_train.csv.gz", "sample", "identifier"),
 )
 """What a person says of the columns that stop the intake: 99 is a code for an unknown age, nobody is over 89."""
 _IDS = [flaw.check for flaw, *_ in _CASES]

@@ -208,3 +208,20 @@ def _conclusions(name: str, results: dict[str, dict[str, Any]]) -> None:
 def test_at_least_four_tasks_are_replicated_in_r() -> None:
     in_r = [name for name in PUBLISHED if load_scenario(name).replication_language == "r"]
     assert len(in_r) >= 4
+
+
+@pytest.mark.scenario
+def test_the_prediction_challenge_is_a_study_of_thousands_of_columns(lab: Lab) -> None:
+    r_or_skip()
+    scenario = load_scenario("leukaemia-expression")
+    asked = [turn.request for turn in scenario.read_turns()]
+    # All 7,129 columns of measurements are told of together, and nothing of the independent samples is there.
+    assert max(len(json.dumps(request)) for request in asked) < 60_000
+    assert scenario.data == ("leukemia_train.csv.gz",)
+    assert not any(f"S{at}" in json.dumps(request) for request in asked for at in range(39, 73))
+    runner = lab.runner()
+    run = run_scenario(runner, start_scenario(runner.workplace, scenario))
+    assert run.status is Status.DONE
+    results = _released(lab, run.study)
+    assert results["accuracy_procedure"]["value"] > results["share_all"]["value"]
+    assert verify_bundle(open_study(lab.workplace, run.study).folder / "bundle.zip").ok

@@ -74,7 +74,7 @@ def test_the_same_file_gives_the_same_bytes_and_names_its_original(name: str, tm
 
 def test_days_stay_days(tmp_path: Path) -> None:
     pyreadr.write_rds(str(tmp_path / "d.rds"), pd.DataFrame({"seen": DAYS.dt.date, "x": [1.0, 2.0, 3.0, 4.0]}))
-    assert take_file(tmp_path / "d.rds").content.splitlines()[1] == b"1980-01-31,1"
+    assert bytes(take_file(tmp_path / "d.rds").content).splitlines()[1] == b"1980-01-31,1"
 
 
 @pytest.mark.parametrize("name", ["d.csv", "d.parquet"])

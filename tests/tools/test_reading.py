@@ -17,6 +17,7 @@ import pyreadstat
 import pytest
 
 from counterproof.provenance.errors import UsageError
+from counterproof.provenance.mapped import Room
 from counterproof.tools.data import Table, read_table
 from counterproof.tools.reading.writing import check_writable, in_form_of
 
@@ -160,3 +161,25 @@ def test_read_table_needs_little_memory_beside_the_file() -> None:
     assert table.rows == 40_000
     assert peak < len(content)
     assert sum(column.cells.nbytes for column in table.columns) < len(content)
+
+
+@pytest.mark.parametrize("room", [None, 0], ids=["in memory", "on the disk"])
+def test_a_file_that_sas_wrote(tmp_path: Path, room: int | None) -> None:
+    data = Path(__file__).with_name("survey.sas7bdat").read_bytes()
+    table = read_table("survey.sas7bdat", data, room=None if room is None else Room(folder=tmp_path, above=room))
+    assert [(one.name, one.kind, one.missing) for one in table.columns] == [
+        ("id", "integer", 0),
+        ("workshop", "integer", 0),
+        ("gender", "text", 1),
+        *((f"q{at}", "integer", int(at == 3)) for at in range(1, 5)),
+    ]
+    assert table.columns[2].values.tolist() == ["f", "f", "f", None, "m", "m", "m", "m"]
+    assert table.columns[6].values.tolist() == [1, 1, 3, 3, 4, 5, 4, 5]
+    assert table.columns[4].label == "The instructor communicated well"
+
+
+@pytest.mark.parametrize("kept", [0.02, 0.5, 0.9])
+def test_a_file_that_sas_wrote_cut_off(kept: float) -> None:
+    data = Path(__file__).with_name("survey.sas7bdat").read_bytes()
+    with pytest.raises(UsageError, match=r"survey\.sas7bdat can't be read: .*damaged, cut off"):
+        read_table("survey.sas7bdat", data[: int(kept * len(data))])

@@ -110,7 +110,7 @@ def test_check_finds_every_row_of_lung_and_nothing_in_its_profile_and_twin() -> 
     guard, findings = RowGuard([table]), find_identifiers(table)
     guard.check(_body(json.dumps(make_profile(table, findings))))
     guard.check(_body(make_twin(table, findings).decode()))
-    for line in raw.decode().splitlines()[1:]:
+    for line in bytes(raw).decode().splitlines()[1:]:
         with pytest.raises(RowInRequest, match="not sent"):
             guard.check(_body(line))
 

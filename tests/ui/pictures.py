@@ -14,6 +14,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page
 
+from counterproof.provenance.permissions import KINDS_OF
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.ui.pages.study import SECTIONS
 from counterproof.ui.web import launch
@@ -38,7 +39,7 @@ def pictures(study: str) -> Iterator[Picture]:
     """Yield what is to be taken."""
     yield Picture(name="inbox", stage=CheckpointKind.PLAN, query="")
     yield Picture(name="inbox-empty", stage=DONE, query="")
-    for kind in CheckpointKind:
+    for kind in KINDS_OF["analysis"]:
         where = f"page=decide&checkpoint={study}.{kind}.1"
         yield Picture(name=f"decide-{kind}", stage=kind, query=where)
         yield Picture(name=f"decide-{kind}-edit", stage=kind, query=where, clicks=_edit)

@@ -12,6 +12,7 @@ from typing import Any
 from counterproof.agents.models import ModelConfig
 from counterproof.agents.runner import Runner
 from counterproof.agents.study import Workplace, new_study, open_study, open_workplace
+from counterproof.provenance.permissions import KINDS_OF
 from counterproof.provenance.policy import SINGLE_USER
 from counterproof.provenance.reviewers import CheckpointKind, Reviewer, Role
 from counterproof.provenance.signers import KeySigner
@@ -134,7 +135,7 @@ def make_stages(folder: Path, endpoint: str) -> dict[str, Site]:
     site = Site(home=home, study=add_study(workplace, endpoint))
     found: dict[str, Site] = {}
     runner = make_runner(workplace)
-    for stage in (*CheckpointKind, DONE):
+    for stage in (*KINDS_OF["analysis"], DONE):
         status = runner.run(site.study)
         assert status is (Status.DONE if stage == DONE else Status.WAITING), workplace.store.study(site.study)
         found[stage] = Site(home=home.with_name(str(stage)), study=site.study)

@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, WebSocketRoute, expect
 
 from counterproof.agents.study import Workplace, open_study, open_workplace
+from counterproof.provenance.permissions import KINDS_OF
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.store import Status
 from counterproof.ui.web import WebApp
@@ -71,7 +72,7 @@ def test_a_whole_study_is_done_by_hand(
     expect(page.get_by_text("Nothing waits for a decision")).to_be_visible()
     workplace.store.ask_run(study)
     worker(workplace.store.home)
-    for kind in CheckpointKind:
+    for kind in KINDS_OF["analysis"]:
         row = page.locator(f"[class*='st-key-row-{study}-{kind}-1']")
         expect(row).to_be_visible()  # without a click: the inbox refreshes by itself
         _picture(page, f"inbox-{kind}")
@@ -93,7 +94,7 @@ def test_a_whole_study_is_done_by_hand(
         expect(page.get_by_text("Decided: approve by Ada Example.")).to_be_visible()
         page.get_by_role("button", name="Inbox", exact=True).click()
     _until(lambda: workplace.store.study(study)["status"] == Status.DONE)
-    assert _decisions(workplace, study) == [f"{kind} approve" for kind in CheckpointKind]
+    assert _decisions(workplace, study) == [f"{kind} approve" for kind in KINDS_OF["analysis"]]
     page.get_by_role("button", name="Studies", exact=True).click()
     expect(page.get_by_role("heading", name="Studies")).to_be_visible()
     page.get_by_role("button", name="Open").click()

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from counterproof.agents.study import open_study, open_workplace
 from counterproof.provenance.errors import UsageError
-from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.provenance.permissions import KINDS_OF
 from counterproof.ui.making import Upload, preview
 from counterproof.ui.pages.study import SECTIONS
 from counterproof.ui.quoting import file_name, visible
@@ -59,7 +59,7 @@ class Hostile:
 PAGES = [
     "page=inbox",
     "page=study",
-    *[f"page=decide&checkpoint={{study}}.{kind}.1" for kind in CheckpointKind],
+    *[f"page=decide&checkpoint={{study}}.{kind}.1" for kind in KINDS_OF["analysis"]],
     *[f"page=study&study={{study}}&section={section}" for section in SECTIONS],
     "page=study&study={study}&section=results&result=hr_women_vs_men",
 ]

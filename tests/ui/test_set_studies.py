@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from streamlit.testing.v1 import AppTest
 
 from counterproof.provenance.store import Status
@@ -150,8 +151,9 @@ def test_a_sample_is_not_approved_on_the_page_before_enough_people_have_rated(la
 
 def test_a_set_is_made_from_the_command_line(lab: Lab, tmp_path: Path) -> None:
     def command(*words: str, code: int = 0) -> str:
+        at = () if words[0] == "verify" else ("--home", str(lab.home))
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "counterproof.ui", *words, "--home", str(lab.home)],
+            [sys.executable, "-P", "-m", "counterproof.ui", *words, *at],
             capture_output=True,
             text=True,
             cwd=tmp_path,
@@ -163,6 +165,9 @@ def test_a_set_is_made_from_the_command_line(lab: Lab, tmp_path: Path) -> None:
     specification = Path(__file__).parents[1] / "agents" / "sets" / "letters" / "specification.json"
     patients = specification.with_name("patients.csv")
     lab.add(ADA, KEY)
+    key = tmp_path / "ada"
+    key.write_bytes(KEY.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()))
+    key.chmod(0o600)
     given = ("synth", "study", str(specification), "--data", str(patients), "--single-user")
     assert "models.toml" in command(*given, code=2)
     study = command(*given, "--model", "m", "--base-url", "http://127.0.0.1:9/v1", "--api-key-env", "").splitlines()[0]
@@ -171,4 +176,10 @@ def test_a_set_is_made_from_the_command_line(lab: Lab, tmp_path: Path) -> None:
     assert "specification" in command("inbox")
     shown = command("show", f"{study}.specification.1")
     assert "may_not: No finding about patients" in shown
+    assert "has no transparency statement" in command("statement", study, code=2)
+    decided = ("decide", f"{study}.specification.1", "--as", ADA, "--comment", "Not needed.", "--key", str(key))
+    assert "Signed as Ada" in command(*decided[:2], "reject", *decided[2:])
+    assert "rejected" in command("run", study)
+    assert "not reviewed to the end" in command("export", study, "-o", "set.zip")
+    assert "The bundle holds." in command("verify", "set.zip")
     assert "No real data are opened" in shown

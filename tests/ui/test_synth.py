@@ -140,6 +140,32 @@ def test_the_maker_model_needs_an_endpoint(
     assert "needs --model and --base-url" in capsys.readouterr().err
 
 
+def test_a_set_with_differential_privacy_says_its_epsilon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    header = LBW.read_text(encoding="utf-8").partition("\n")[0].split(",")
+    public = "".join(f"{name} = {{bounds = [0, 6000], missing = false}}\n" for name in header)
+    policy, out = tmp_path / "policy.toml", tmp_path / "out"
+    policy.write_text(f'[data."lbw.csv".columns]\n{public}', encoding="utf-8")
+    given = ["make", LBW, "--maker", "dp", "--policy", policy, "-o", out]
+    assert _run(monkeypatch, *given) == 2
+    assert _run(monkeypatch, *given, "--epsilon", "2") == 0
+    assert _run(monkeypatch, "check", out / "lbw.synthetic.csv", "--card", out / "card.json") == 0
+    assert json.loads((out / "card.json").read_bytes())["provenance"]["maker"]["epsilon"] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--maker", "dp", "--epsilon", "1"], "needs --policy"),
+        (["--maker", "trees", "--epsilon", "1"], "are for the maker `dp`; this is `trees`"),
+    ],
+)
+def test_epsilon_belongs_to_its_maker(
+    given: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _run(monkeypatch, "make", LBW, *given, "-o", tmp_path / "out") == 2
+    assert said in capsys.readouterr().err
+
+
 def test_rules_that_name_no_column_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -76,9 +76,9 @@ def _equal(column: Column, code: float | str) -> Mask:
 
 
 def _in_text(column: Column, declared: Sequence[str], behind: Behind) -> list[Noticed]:
-    counts = column.counts()
-    if len(counts) > DIFFERENT_MAX:
+    if column.differs_more_than(DIFFERENT_MAX):
         return []
+    counts = column.counts()
     words = [str(value) for value in counts.index if value in declared or value in _MARKS or is_unknown(str(value))]
     numbers = int(sum(count for value, count in counts.items() if is_number(str(value))))
     if numbers < counts.sum() and numbers >= _MOSTLY * counts.sum():

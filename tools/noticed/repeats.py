@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 
 from counterproof.tools.data import Column, Table
 from counterproof.tools.noticed.noticed import Behind, Noticed
 
+_SLICE = 2**20
 _ROOM = 1000
 """The columns can tell persons apart where they could tell apart so many times more; as in the check on duplicates."""
 
@@ -46,5 +48,10 @@ def _hashes(table: Table) -> pl.Series:
     """Return a hash of each row; column after column, so that no second form of the whole table stands beside it."""
     hashes = pl.Series(np.zeros(table.rows, dtype=np.uint64))
     for column in table.columns:
-        hashes = pl.DataFrame({"before": hashes, "here": pl.from_arrow(column.cells)}).hash_rows()
+        cells, parts = column.cells, list[pl.Series]()
+        size = max(1, len(cells)) if pa.types.is_dictionary(cells.type) else _SLICE  # a list of texts is hashed at once
+        for at in range(0, len(cells), size):
+            here = pl.from_arrow(cells.slice(at, size))
+            parts.append(pl.DataFrame({"before": hashes.slice(at, size), "here": here}).hash_rows())
+        hashes = pl.concat(parts)
     return hashes

@@ -49,9 +49,9 @@ def _in_numbers(column: Column, behind: Behind) -> list[Noticed]:
 
 
 def _written(column: Column, behind: Behind) -> list[Noticed]:
-    counts = column.counts()
-    if len(counts) > DIFFERENT_MAX:
+    if column.differs_more_than(DIFFERENT_MAX):
         return []
+    counts = column.counts()
     unit_of = {
         value: found.group(1) for value in counts.index if (found := _WITH_UNIT.fullmatch(str(value))) is not None
     }

@@ -27,9 +27,10 @@ _INTEGERS = (pa.int8(), pa.int16(), pa.int32())
 
 def column_of_text(name: str, cells: Cells, **facts: Any) -> Column:
     """Make a column of cells as they are written; blanks around a value are no part of it."""
-    if len(cells) > _MANY and not pa.types.is_dictionary(cells.type) and _begins_as_text(cells):
+    if is_plainly_text(cells):
         # Looking at each different value would take long, and one that is neither number nor day decides.
-        return Column(name=name, kind="text", values=_compact(_emptied(cells)), **facts)
+        trimmed = emptied(cells)
+        return Column(name=name, kind="text", values=_compact(trimmed) if repeats(trimmed) else trimmed, **facts)
     coded = _coded(cells)
     written = [str(one).strip() for one in coded.dictionary.to_pylist()]
     present = [one for one in written if one not in MISSING]
@@ -73,7 +74,7 @@ def column_of_values(name: str, cells: Cells, *, decimals: int | None = None, **
     if pa.types.is_timestamp(kind):
         return Column(name=name, kind="text", values=cells.cast(pa.timestamp("us")).cast(pa.string()), **facts)
     if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return Column(name=name, kind="text", values=_emptied(cells.cast(pa.string())), **facts)
+        return Column(name=name, kind="text", values=emptied(cells.cast(pa.string())), **facts)
     return None
 
 
@@ -180,13 +181,23 @@ def _begins_as_text(cells: Cells) -> bool:
     return any(one not in MISSING and not is_number(one) and not is_date(one) for one in present)
 
 
-def _compact(cells: Cells) -> Cells:
-    """Return texts as numbers of a list, where there are few different ones."""
+def is_plainly_text(cells: Cells) -> bool:
+    """Say whether a long column is text for one of its first values."""
+    return len(cells) > _MANY and not pa.types.is_dictionary(cells.type) and _begins_as_text(cells)
+
+
+def repeats(cells: Cells) -> bool:
+    """Say whether there are few different texts at the beginning of a column."""
     some = cells.slice(0, _MANY)
-    return _shortened(_joined(cells).dictionary_encode()) if 2 * len(pc.unique(some)) < len(some) else cells
+    return 2 * len(pc.unique(some)) < len(some)
 
 
-def _shortened(cells: Cells) -> Cells:
+def _compact(cells: Cells) -> Cells:
+    """Return texts as numbers of a list."""
+    return shortened(_joined(cells).dictionary_encode())
+
+
+def shortened(cells: Cells) -> Cells:
     """Return numbers of a list in the smallest type that holds them."""
     whole = _coded(cells)
     kind = next(kind for kind in _INTEGERS if len(whole.dictionary) <= 2 ** (kind.bit_width - 1))
@@ -205,11 +216,11 @@ def _taken(coded: pa.DictionaryArray, values: pa.Array) -> Cells:
         texts = pa.DictionaryArray.from_arrays(coded.indices, values)
         if values.null_count:
             texts = texts.cast(pa.string()).dictionary_encode()
-        return _shortened(pa.chunked_array([texts]))
+        return shortened(pa.chunked_array([texts]))
     return pa.chunked_array([values.take(coded.indices)])
 
 
-def _emptied(cells: Cells) -> Cells:
+def emptied(cells: Cells) -> Cells:
     """Return texts without blanks around them, and null where what is left stands for a missing one."""
     trimmed = pc.utf8_trim_whitespace(cells)
     return pc.if_else(pc.is_in(trimmed, value_set=_GONE), None, trimmed)

@@ -16,14 +16,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import PurePath
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from counterproof.provenance.mapped import Content, Room, mapped, nameless
 from counterproof.tools.codebooks.variable import Variable, make_variable
-from counterproof.tools.reading.table import Column, Table
+from counterproof.tools.reading.table import Cells, Column, Table
 
 CONVERTED = (".xlsx", ".xlsm", ".xls", ".ods", ".sas7bdat", ".xpt", ".sav", ".zsav", ".rds", ".rdata", ".rda")
 """Endings of the forms that are converted."""
+_ROWS = 50_000
+"""So many rows are written at once."""
 
 
 def is_converted(name: str) -> bool:
@@ -36,14 +42,35 @@ def converted_name(name: str) -> str:
     return f"{PurePath(_inside(name)).stem}.csv"
 
 
-def converted(table: Table) -> bytes:
-    """Return a table as delimited text."""
-    out = io.StringIO(newline="")
+def converted(table: Table, *, room: Room | None = None) -> Content:
+    """Return a table as delimited text.
+
+    Args:
+        table: what was read.
+        room: where the text of a table is kept whose cells are on the disk; None for the memory.
+
+    Raises:
+        MachineTrouble: there is no room.
+    """
+    if room is None or not table.on_disk:
+        return b"".join(_text(table))
+    with nameless(room.folder, _text(table)) as file:
+        return mapped(file)
+
+
+def _text(table: Table) -> Iterator[bytes]:
+    """Yield the text of a table, many rows at once."""
     # A bare CR would be taken for the end of a row; csv of Python 3.11 writes it without quotes.
     returns = any(column.kind == "text" and _has_return(column) for column in table.columns)
-    writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL)
-    writer.writerow([column.name for column in table.columns])
-    writer.writerows(zip(*(_written(column) for column in table.columns), strict=True))
+    quoting = csv.QUOTE_ALL if returns else csv.QUOTE_MINIMAL
+    yield _lines([[column.name for column in table.columns]], quoting)
+    for at in range(0, table.rows, _ROWS):
+        yield _lines(zip(*(_written(column, at) for column in table.columns), strict=True), quoting)
+
+
+def _lines(rows: Iterable[Sequence[str]], quoting: int) -> bytes:
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\n", quoting=quoting).writerows(rows)  # type: ignore[arg-type]  # one of csv's
     return out.getvalue().encode("utf-8")
 
 
@@ -67,8 +94,8 @@ def _inside(name: str) -> str:
     return path.stem if path.suffix.lower() in (".gz", ".zip") else path.name
 
 
-def _written(column: Column) -> Iterator[str]:
-    cells = column.cells.to_pylist()
+def _written(column: Column, at: int) -> Iterator[str]:
+    cells = column.cells.slice(at, _ROWS).to_pylist()
     if column.kind == "integer":
         return ("" if cell is None else str(int(cell)) for cell in cells)
     if column.kind == "number":
@@ -77,4 +104,9 @@ def _written(column: Column) -> Iterator[str]:
 
 
 def _has_return(column: Column) -> bool:
-    return any("\r" in cell for cell in column.cells.unique().drop_null().to_pylist())
+    return bool(pc.any(pc.match_substring(_plain(column), "\r")).as_py())
+
+
+def _plain(column: Column) -> Cells:
+    cells = column.cells
+    return cells.cast(pa.string()) if pa.types.is_dictionary(cells.type) else cells

@@ -1,9 +1,7 @@
 """Delimited text: CSV, TSV and semicolon-separated, in UTF-8, strictly.
 
-Arrow's reader does the work. It is told to guess as little as it can, and whatever it types as something else than
-whole or decimal numbers or days is read again as text and judged by `columns`. Before it, this module looks at the
-bytes (encoding, quotes, header); after it refuses a file, the rows are read once more, slowly, to name the line at
-fault.
+Arrow's reader does the work (`delimited_rows`). Before it, this module looks at the bytes (encoding, quotes, header);
+after it refuses a file, the rows are read once more, slowly, to name the line at fault.
 
 How many decimals numbers are written with is seen in the first `HEAD` bytes; further on, only as far as the numbers
 need them.
@@ -16,93 +14,113 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as arrow_csv
 from numpy.typing import NDArray
 
 from counterproof.provenance.errors import UsageError
-from counterproof.tools.reading.columns import (
-    column_of_fixed,
-    column_of_text,
-    column_of_values,
-    decimals_of,
-    is_number,
-    narrow,
+from counterproof.provenance.mapped import Content, Room, opened
+from counterproof.tools.reading.columns import column_of_text, is_number
+from counterproof.tools.reading.delimited_on_disk import columns_on_disk
+from counterproof.tools.reading.delimited_rows import (
+    HEAD,
+    Rows,
+    column_of_read,
+    decimals_written,
+    is_floating,
+    small_type,
 )
 from counterproof.tools.reading.fixed_point import FixedPoint, fixed, joined
 from counterproof.tools.reading.table import MISSING, Cells, Column
 
 COLUMNS_MAX = 8192
-HEAD = 2**20
 _PIECE = 2**20
-_BLOCK = 2 * 2**20
-_CELL = 64
 _QUOTED = re.compile(r'"[^"]*"')
-_NO_TYPES: Mapping[str, pa.DataType] = MappingProxyType({})
-_NO_TIMES = ["%%%%"]
-"""A pattern that nothing has, so that no text is taken for a time."""
 
 
-def read_delimited(name: str, data: bytes) -> tuple[str, list[Column]]:
+def read_delimited(name: str, data: Content, *, room: Room | None = None) -> tuple[str, list[Column]]:
     """Read delimited text and return its separator and columns.
+
+    Args:
+        name: of the file.
+        data: its bytes.
+        room: where the cells of a large file are kept; None for the memory.
 
     Raises:
         UsageError: the bytes are empty, binary, not UTF-8, have no header, too many columns, a duplicate or empty
             column name, rows of another length than the header, quotes that don't fit, or no row at all.
+        MachineTrouble: there is no room in the folder.
     """
-    _check_text(name, data)
-    start = len(codecs.BOM_UTF8) if data.startswith(codecs.BOM_UTF8) else 0
-    text = data[start : start + HEAD].decode("utf-8", errors="ignore")
+    quoted = _check_text(name, data)
+    start = len(codecs.BOM_UTF8) if _is_marked(data) else 0
+    text = bytes(data[start : start + HEAD]).decode("utf-8", errors="ignore")
     separator = _separator(text)
-    quoted = b'"' in data
     if quoted:
         _check_quotes(name, data, separator)
     lines = _Lines(text)
     header = _header(name, lines, separator)
     rest = memoryview(data)[start + lines.bytes :]
-    rows = _Rows(header=header, rest=rest, separator=separator, quoted=quoted, lines_before=lines.count)
-    columns = _columns(name, rows)
-    if not columns[0].cells:
+    rows = Rows(header=header, rest=rest, separator=separator, quoted=quoted, lines_before=lines.count)
+    columns = _columns(name, rows, room)
+    if not len(columns[0].stored):
         raise UsageError(f"{name} has a header and no row.", advice="A data set needs at least one row.")
     _check_header(name, header, columns)
     return separator, columns
 
 
-def _check_text(name: str, data: bytes) -> None:
-    if not data[: HEAD + 3].removeprefix(codecs.BOM_UTF8).strip() and not data.removeprefix(codecs.BOM_UTF8).strip():
-        raise UsageError(
-            f"{name} is empty ({len(data)} bytes).", advice="Give a CSV file with a header and at least one row."
-        )
-    if b"\x00" in data:
-        raise UsageError(
-            f"{name} is a binary file (it holds NUL bytes).",
-            allowed="Delimited text in UTF-8 (CSV, TSV, semicolon-separated); other formats by their ending.",
-            advice="Give the file the ending of its format (.xlsx, .parquet, .sav, …), or export the table as CSV.",
-        )
+def _check_text(name: str, data: Content) -> bool:
+    """Look at the bytes piece by piece, and return whether there are quotes."""
     decoder = codecs.getincrementaldecoder("utf-8")()
-    others = False
+    others = quoted = filled = False
     for at in range(0, len(data), _PIECE):
-        piece = data[at : at + _PIECE]
+        piece = bytes(data[at : at + _PIECE])
         before = len(decoder.getstate()[0])
+        if b"\x00" in piece:
+            raise _binary(name)
         try:
             decoder.decode(piece, final=at + _PIECE >= len(data))
         except UnicodeDecodeError as error:
+            if any(b"\x00" in later for later in _pieces(data, at)):
+                raise _binary(name) from error
             raise _not_utf8(name, data, at - before + error.start, others) from error
         others = others or not piece.isascii()
+        quoted = quoted or b'"' in piece
+        filled = filled or bool((piece.removeprefix(codecs.BOM_UTF8) if at == 0 else piece).strip())
+    if not filled:
+        raise UsageError(
+            f"{name} is empty ({len(data)} bytes).", advice="Give a CSV file with a header and at least one row."
+        )
+    return quoted
 
 
-def _not_utf8(name: str, data: bytes, at: int, others: bool) -> UsageError:
-    line = data.count(b"\n", 0, at) + 1
-    mixed = others or not data[:at].isascii()
+def _pieces(data: Content, start: int = 0, end: int | None = None) -> Iterator[bytes]:
+    end = len(data) if end is None else end
+    return (bytes(data[at : min(at + _PIECE, end)]) for at in range(start, end, _PIECE))
+
+
+def _is_marked(data: Content) -> bool:
+    return bytes(data[: len(codecs.BOM_UTF8)]) == codecs.BOM_UTF8
+
+
+def _line_of(data: Content, at: int) -> int:
+    return 1 + sum(piece.count(b"\n") for piece in _pieces(data, end=at))
+
+
+def _binary(name: str) -> UsageError:
     return UsageError(
-        f"{name} is not UTF-8: byte 0x{data[at]:02x} at offset {at} (line {line})"
+        f"{name} is a binary file (it holds NUL bytes).",
+        allowed="Delimited text in UTF-8 (CSV, TSV, semicolon-separated); other formats by their ending.",
+        advice="Give the file the ending of its format (.xlsx, .parquet, .sav, …), or export the table as CSV.",
+    )
+
+
+def _not_utf8(name: str, data: Content, at: int, others: bool) -> UsageError:
+    mixed = others or not all(piece.isascii() for piece in _pieces(data, end=at))
+    return UsageError(
+        f"{name} is not UTF-8: byte 0x{data[at]:02x} at offset {at} (line {_line_of(data, at)})"
         + (", and other text before it is: it mixes encodings." if mixed else "."),
         allowed="Text must be in UTF-8.",
         advice="Export the table anew in one encoding."
@@ -116,16 +134,17 @@ def _separator(text: str) -> str:
     return max((",", "\t", ";"), key=first.count)
 
 
-def _check_quotes(name: str, data: bytes, separator: str) -> None:
+def _check_quotes(name: str, data: Content, separator: str) -> None:
     """Check that quotes open at the beginning of a value and close at its end, looking at the bytes beside each."""
     around = np.frombuffer(separator.encode() + b"\r\n", dtype=np.uint8)
     last = len(data) - 1
-    opened = False
+    opened, last_quote = False, 0
     for at in range(0, len(data), _PIECE):
         piece = np.frombuffer(data, dtype=np.uint8, count=min(_PIECE, len(data) - at), offset=at)
         places = np.flatnonzero(piece == ord('"')) + at
         if not len(places):
             continue
+        last_quote = int(places[-1])
         opening = (np.arange(len(places)) % 2 == 0) != opened
         first, second = places[opening], places[~opening]
         opened = opened != bool(len(places) % 2)
@@ -136,21 +155,21 @@ def _check_quotes(name: str, data: bytes, separator: str) -> None:
         if wrong:
             raise _bad_quote(name, data, int(min(wrong)))
     if opened:
-        raise _bad_quote(name, data, data.rindex(b'"'))
+        raise _bad_quote(name, data, last_quote)
 
 
-def _beside(data: bytes, places: NDArray[np.int64], around: NDArray[np.uint8], *, edge: int) -> NDArray[np.bool_]:
+def _beside(data: Content, places: NDArray[np.int64], around: NDArray[np.uint8], *, edge: int) -> NDArray[np.bool_]:
     whole = np.frombuffer(data, dtype=np.uint8)
     inside = np.clip(places, 0, len(data) - 1)
     beside = whole[inside]
     right: NDArray[np.bool_] = np.isin(beside, around) | (beside == ord('"')) | (places == edge)
     # A quote may also stand behind the mark of UTF-8.
-    at_mark: NDArray[np.bool_] = (places == 2) & data.startswith(codecs.BOM_UTF8)
+    at_mark: NDArray[np.bool_] = (places == 2) & _is_marked(data)
     return np.logical_or(right, at_mark)
 
 
-def _bad_quote(name: str, data: bytes, at: int) -> UsageError:
-    line = data.count(b"\n", 0, at) + 1
+def _bad_quote(name: str, data: Content, at: int) -> UsageError:
+    line = _line_of(data, at)
     return UsageError(
         f"{name} is not well-formed delimited text: a quote in line {line} neither opens nor closes a whole value.",
         allowed='Values that hold the separator, a quote or a line end stand in quotes; a quote in them is written "".',
@@ -213,63 +232,18 @@ def _no_header(name: str, header: Sequence[str]) -> UsageError:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Rows:
-    """What stands behind a header."""
-
-    header: list[str]
-    rest: memoryview
-    separator: str
-    quoted: bool
-    lines_before: int
-
-    def head_end(self) -> int:
-        """Return where the last whole row of the beginning ends; the end of all where that is not clear."""
-        piece = bytes(self.rest[:HEAD])
-        end = piece.rfind(b"\n") + 1
-        clear = len(piece) < len(self.rest) and end and not piece.count(b'"', 0, end) % 2
-        return end if clear else len(self.rest)
-
-    def parse(
-        self, *, types: Mapping[str, pa.DataType] = _NO_TYPES, only: Sequence[str] = (), end: int | None = None
-    ) -> pa.Table:
-        """Read the rows up to `end`; columns that are named in `only` alone, those that are in `types` as such."""
-        return arrow_csv.read_csv(pa.py_buffer(self.rest[:end]), **self._options(types, only))
-
-    def blocks(self, types: Mapping[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
-        """Read the rows block after block, with every type given: so little stands beside what is kept of them."""
-        with arrow_csv.open_csv(pa.BufferReader(self.rest), **self._options(types, ())) as reader:
-            yield from reader
-
-    def _options(self, types: Mapping[str, pa.DataType], only: Sequence[str]) -> dict[str, Any]:
-        return {
-            "read_options": arrow_csv.ReadOptions(
-                column_names=self.header, block_size=max(_BLOCK, _CELL * len(self.header))
-            ),
-            "parse_options": arrow_csv.ParseOptions(delimiter=self.separator, newlines_in_values=self.quoted),
-            "convert_options": arrow_csv.ConvertOptions(
-                null_values=sorted(MISSING),
-                strings_can_be_null=True,
-                true_values=[],
-                false_values=[],
-                timestamp_parsers=_NO_TIMES,
-                check_utf8=False,
-                include_columns=list(only),
-                column_types=dict(types),
-            ),
-        }
-
-
-def _columns(name: str, rows: _Rows) -> list[Column]:
+def _columns(name: str, rows: Rows, room: Room | None) -> list[Column]:
     if not bytes(rows.rest[:HEAD]).strip(b"\r\n"):
         return [Column(name=cell, kind="text", values=pa.chunked_array([], type=pa.string())) for cell in rows.header]
     try:
+        if room is not None and len(rows.rest) > room.above:
+            return columns_on_disk(rows, room.folder)
         typed = _typed(rows)
     except pa.ArrowInvalid as error:
         raise _explained(name, rows, error) from error
-    decimals = _decimals(rows, [cell for cell, cells in typed.items() if _is_floating(cells)])
+    decimals = decimals_written(rows, [cell for cell, cells in typed.items() if is_floating(cells)])
     # One by one, so that the cells as they were read go as soon as the column is made.
-    made = {cell: _column(cell, typed.pop(cell), decimals.get(cell, 0)) for cell in rows.header}
+    made = {cell: column_of_read(cell, typed.pop(cell), decimals.get(cell, 0)) for cell in rows.header}
     again = [cell for cell, column in made.items() if column is None]
     if again:
         texts = rows.parse(types=dict.fromkeys(again, pa.string()), only=again)
@@ -277,7 +251,7 @@ def _columns(name: str, rows: _Rows) -> list[Column]:
     return [column for column in made.values() if column is not None]
 
 
-def _typed(rows: _Rows) -> dict[str, Cells | FixedPoint]:
+def _typed(rows: Rows) -> dict[str, Cells | FixedPoint]:
     """Read the rows into types as small as their beginning needs; where that is not enough, into usual ones.
 
     To find types out, Arrow keeps every block until the end; where each is given, it need not.
@@ -292,10 +266,10 @@ def _typed(rows: _Rows) -> dict[str, Cells | FixedPoint]:
     return dict(zip(rows.header, table.columns, strict=True))
 
 
-def _in_blocks(rows: _Rows, begin: pa.Table) -> dict[str, Cells | FixedPoint]:
+def _in_blocks(rows: Rows, begin: pa.Table) -> dict[str, Cells | FixedPoint]:
     """Read the rows into types that their beginning needs, decimal numbers into fixed point as long as they fit."""
-    types = {name: _small(begin.column(name)) for name in rows.header}
-    decimals = _decimals(rows, [name for name, kind in types.items() if pa.types.is_floating(kind)])
+    types = {name: small_type(begin.column(name)) for name in rows.header}
+    decimals = decimals_written(rows, [name for name, kind in types.items() if pa.types.is_floating(kind)])
     blocks: dict[str, list[pa.Array]] = {name: [] for name in rows.header}
     for batch in rows.blocks(types):
         for name, block in zip(rows.header, batch.columns, strict=True):
@@ -308,39 +282,6 @@ def _in_blocks(rows: _Rows, begin: pa.Table) -> dict[str, Cells | FixedPoint]:
         name: joined(kept, decimals[name]) if name in decimals else pa.chunked_array(kept, type=types[name])
         for name, kept in blocks.items()
     }
-
-
-def _small(cells: Cells) -> pa.DataType:
-    if pa.types.is_integer(cells.type):
-        return narrow(cells).type
-    if pa.types.is_floating(cells.type) or pa.types.is_date(cells.type):
-        return cells.type
-    few = pa.types.is_string(cells.type) and 20 * len(pc.unique(cells)) < len(cells)
-    return pa.dictionary(pa.int32(), pa.string()) if few else pa.string()
-
-
-def _column(name: str, cells: Cells | FixedPoint, decimals: int) -> Column | None:
-    if isinstance(cells, FixedPoint):
-        return column_of_fixed(name, cells)
-    if pa.types.is_string(cells.type) or pa.types.is_dictionary(cells.type):
-        return column_of_text(name, cells)
-    return None if pa.types.is_time(cells.type) else column_of_values(name, cells, decimals=decimals)
-
-
-def _is_floating(cells: Cells | FixedPoint) -> bool:
-    return isinstance(cells, pa.ChunkedArray) and pa.types.is_floating(cells.type)
-
-
-def _decimals(rows: _Rows, numbers: Sequence[str]) -> dict[str, int]:
-    """Return with how many decimals each of these columns of numbers is written in the beginning of the file."""
-    if not numbers:
-        return {}
-    texts = rows.parse(types=dict.fromkeys(numbers, pa.string()), only=numbers, end=rows.head_end())
-    return {name: _most_decimals(texts.column(name)) for name in numbers}
-
-
-def _most_decimals(cells: Cells) -> int:
-    return max((decimals_of(cell.strip()) for cell in pc.unique(pc.drop_null(cells)).to_pylist()), default=0)
 
 
 def _check_header(name: str, header: list[str], columns: list[Column]) -> None:
@@ -360,9 +301,9 @@ def _holds(column: Column, cell: str) -> bool:
     return bool(pc.any(pc.equal(column.cells, cell)).as_py())
 
 
-def _explained(name: str, rows: _Rows, error: Exception) -> UsageError:
+def _explained(name: str, rows: Rows, error: Exception) -> UsageError:
     """Return what is wrong with the rows, found by reading them one by one."""
-    text = io.TextIOWrapper(io.BytesIO(rows.rest), encoding="utf-8", newline="")
+    text = io.TextIOWrapper(opened(rows.rest), encoding="utf-8", newline="")
     reader = csv.reader(text, delimiter=rows.separator, strict=True)
     wanted = len(rows.header)
     try:

@@ -8,6 +8,7 @@ from pathlib import PurePath
 
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import UsageError
+from counterproof.provenance.mapped import LARGE, Content, Room
 from counterproof.tools.reading import delimited, packed
 from counterproof.tools.reading.table import Column, Table
 
@@ -39,36 +40,45 @@ FORMS = {
 
 A reader is imported when a file needs it: some load a library that most studies don't use.
 """
-_Read = Callable[[str, bytes], list[Column]]
+_WHOLE = ("excel.", "r_objects.")
+"""Readers that can but read all of a file at once."""
+_Read = Callable[..., list[Column]]
 
 
-def read_table(name: str, data: bytes) -> Table:
+def read_table(name: str, data: Content, *, room: Room | None = None) -> Table:
     """Read a data file.
 
     Args:
         name: its name; what stands before the last slash is left out.
         data: its bytes.
+        room: where the cells of a large file are kept; None for the memory.
 
     Raises:
-        UsageError: the bytes are no table of the form that the name says; the text says why.
+        UsageError: the bytes are no table of the form that the name says, or they are many and the form can't be read
+            in parts; the text says why.
+        MachineTrouble: there is no room.
     """
     plain = PurePath(name).name
-    inner, unpacked = packed.unpack(plain, data)
+    inner, unpacked = packed.unpack(plain, data, room=room)
     form, reader = FORMS.get(PurePath(inner).suffix.lower(), ("delimited text", ""))
     separator = ","
     if not reader:
         _check_magic(plain, unpacked)
-        separator, columns = delimited.read_delimited(plain, unpacked)
+        separator, columns = delimited.read_delimited(plain, unpacked, room=room)
+    elif reader.startswith(_WHOLE):
+        _check_whole(plain, form, len(unpacked))
+        columns = _checked(plain, _reader(reader)(plain, bytes(unpacked)))
     else:
-        columns = _checked(plain, _reader(reader)(plain, unpacked))
+        columns = _checked(plain, _reader(reader)(plain, unpacked, room=room))
     return Table(
         name=plain,
         sha256=sha256_bytes(data),
         size=len(data),
         separator=separator,
         columns=tuple(columns),
-        rows=len(columns[0].cells),
+        rows=len(columns[0].stored),
         form=form,
+        on_disk=columns[0].on_disk,
     )
 
 
@@ -78,9 +88,19 @@ def _reader(path: str) -> _Read:
     return read
 
 
-def _check_magic(name: str, data: bytes) -> None:
+def _check_whole(name: str, form: str, size: int) -> None:
+    if size > LARGE:
+        raise UsageError(
+            f"{name} has {size:,} bytes, and a file of {form} can only be read as a whole.",
+            allowed=f"At most {LARGE:,} bytes; delimited text, Parquet, JSON lines, SAS, SPSS and Stata may be larger.",
+            advice="Save the table as CSV or Parquet.",
+        )
+
+
+def _check_magic(name: str, data: Content) -> None:
+    begin = bytes(data[:32])
     for magic, what in _MAGIC.items():
-        if data.startswith(magic):
+        if begin.startswith(magic):
             raise UsageError(
                 f"{name} is {what}, and its name doesn't say so.",
                 allowed=f"Endings: .csv, .tsv, .txt, {', '.join(FORMS)}; .gz or .zip behind them.",
@@ -89,7 +109,7 @@ def _check_magic(name: str, data: bytes) -> None:
 
 
 def _checked(name: str, columns: list[Column]) -> list[Column]:
-    if not columns or not len(columns[0].cells):
+    if not columns or not len(columns[0].stored):
         raise UsageError(f"{name} holds no row.", advice="A data set needs at least one row.")
     if len(columns) > delimited.COLUMNS_MAX:
         raise UsageError(

@@ -26,7 +26,7 @@ from counterproof.tools.profile import is_coded
 RARE = "SYNTHETIC-RARE"
 _RARE_NAMES_MAX = 3
 _RARE_ONLY_MAX = 20
-_DECIMALS_MAX = 6
+DECIMALS_MAX = 6
 """Numbers with more decimal places than this are written with fifteen significant digits."""
 _ENDS_MIN = 2
 """Fewest persons whose values an end of a column is the mean of; half of k where there are so many."""
@@ -118,9 +118,9 @@ def persons_per(values: pd.Series, persons: Ints | None) -> pd.Series:
 def written(values: Floats, column: Column) -> list[str]:
     """Write numbers as the column writes them."""
     if column.kind == "integer":
-        places = min(column.decimals, _DECIMALS_MAX)
+        places = min(column.decimals, DECIMALS_MAX)
         return [f"{round(value):.{places}f}" for value in values.tolist()]
-    form = f".{column.decimals}f" if column.decimals <= _DECIMALS_MAX else ".15g"
+    form = f".{column.decimals}f" if column.decimals <= DECIMALS_MAX else ".15g"
     return [format(value, form) for value in values.tolist()]
 
 
@@ -280,7 +280,7 @@ def _digits(value: float) -> float:
 
 def _step(values: Floats, column: Column) -> float:
     """Return the largest step that all values keep; 0 where they have too many decimals."""
-    if column.decimals > _DECIMALS_MAX or column.kind == "date":
+    if column.decimals > DECIMALS_MAX or column.kind == "date":
         return 0.0 if column.kind != "date" else 1.0
     places = 0 if column.kind == "integer" else column.decimals
     scaled = np.rint(values * 10.0**places)

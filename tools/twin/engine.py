@@ -44,8 +44,9 @@ from counterproof.tools.twin.columns import (
     written,
     written_days,
 )
-from counterproof.tools.twin.copies import change_copies
+from counterproof.tools.twin.copies import change_copies, change_copies_of_all
 from counterproof.tools.twin.relations import Relation, find_relation
+from counterproof.tools.twin.sampling import sampled
 from counterproof.tools.twin.subjects import subjects_of
 from counterproof.tools.twin.trees import LEAF, grow, ranks
 
@@ -79,12 +80,14 @@ class Twin:
 
 
 def make_twin(table: Table, findings: list[Finding]) -> bytes:
-    """Return the twin of a table as delimited text, with as many rows; see `build_twin`."""
+    """Return the twin of a table as delimited text; see `build_twin`."""
     return build_twin(table, findings).data
 
 
 def build_twin(table: Table, findings: list[Finding], *, k: int = K, seed: int | None = None) -> Twin:
-    """Make the twin of a table, with as many rows; the same table, findings, k and seed give the same bytes.
+    """Make the twin of a table; the same table, findings, k and seed give the same bytes.
+
+    It has as many rows; that of a table on the disk has as many as the sample that it is made from (`sampling`).
 
     Args:
         table: the real data, on the secure side.
@@ -97,8 +100,13 @@ def build_twin(table: Table, findings: list[Finding], *, k: int = K, seed: int |
     """
     check_real(table)
     random = np.random.default_rng(int(table.sha256[:16], 16) if seed is None else seed)
-    work = _Work(table=table, k=k, hidden={finding.column for finding in findings}, random=random)
+    hidden = {finding.column for finding in findings}
+    some = sampled(table, hidden, random)
+    work = _Work(table=some, k=k, hidden=hidden, random=random)
     cells = work.cells()
+    if some.rows < table.rows:
+        work.how = {name: f"{how}, from a sample of the rows" for name, how in work.how.items()}
+        change_copies_of_all(cells, table, work.forms, random)
     facts = {
         "engine": ENGINE,
         "version": VERSION,
@@ -108,7 +116,7 @@ def build_twin(table: Table, findings: list[Finding], *, k: int = K, seed: int |
         "protects": "",
         "made": grouped({column.name: work.how[column.name] for column in table.columns}),
     }
-    return Twin(data=marked(cells, table), facts=facts)
+    return Twin(data=marked(cells, some), facts=facts)
 
 
 def check_real(table: Table) -> None:

@@ -100,6 +100,7 @@ def private_twin(
             or OpenDP is not installed.
     """
     check_real(table)
+    _check_size(table)
     _check_persons(table, hidden, subject, privacy)
     grids = _grids(table, hidden, privacy)
     counted = _counted(table, subject, privacy)
@@ -128,6 +129,14 @@ def private_twin(
         "made": grouped(how),
     }
     return Twin(data=marked(cells, table), facts=facts)
+
+
+def _check_size(table: Table) -> None:
+    if table.on_disk:
+        raise UsageError(
+            f"{table.name} has {table.size:,} bytes: too many for a twin with differential privacy.",
+            advice="Leave out columns that the question doesn't need, or ask for no differential privacy of this file.",
+        )
 
 
 class Mechanisms:

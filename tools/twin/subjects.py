@@ -113,7 +113,7 @@ class Subjects:
 def subjects_of(table: Table, hidden: set[str], random: np.random.Generator, *, k: int) -> Subjects:
     """Find the column that identifies subjects, and lay out the rows of the twin's subjects."""
     rows = table.rows
-    column = _subject_column(table, hidden)
+    column = subject_column_of(table, hidden)
     if column is None:
         return Subjects(column=None, real=np.arange(rows), made=np.arange(rows), first=np.arange(rows), k=k)
     real = pd.factorize(column.values)[0].astype(np.int64)
@@ -122,11 +122,12 @@ def subjects_of(table: Table, hidden: set[str], random: np.random.Generator, *, 
     return Subjects(column=column.name, real=real, made=made, first=np.arange(rows) - _place(made), k=k)
 
 
-def _subject_column(table: Table, hidden: set[str]) -> Column | None:
+def subject_column_of(table: Table, hidden: set[str]) -> Column | None:
+    """Return the column that identifies subjects by repeating itself; None where each row is one."""
     found = [
-        (column.values.nunique(), -at, column)
+        (column.distinct(), -at, column)
         for at, column in enumerate(table.columns)
-        if column.name in hidden and column.kind in ("text", "integer") and not column.values.isna().any()
+        if column.name in hidden and column.kind in ("text", "integer") and not column.missing
     ]
     found = [entry for entry in found if 2 <= entry[0] <= table.rows / _REPEATED_MIN]
     return max(found, key=lambda entry: entry[:2])[2] if found else None

@@ -62,7 +62,7 @@ def add(
     """Put FILE into the vault, under the SHA-256 of its bytes; adding it again changes its terms."""
     place = workplace(home)
     vault = place.vault
-    taken = take_file(file)
+    taken = take_file(file, room=vault.room)
     table, original = taken.table, taken.original
     check_names(table)
     Mount(host=file, target=table.name)

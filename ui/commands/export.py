@@ -61,7 +61,7 @@ def command(
     make_bundle(place, opened, output, profile=profile, authority=authority, progress=progress(), side=side)
     label = review_label(opened.record.events())
     digest = sha256_file(output)
-    if waiting := open_items(statement_of(opened)):
+    if opened.settings.purpose == "analysis" and (waiting := open_items(statement_of(opened))):
         say(f"The transparency statement has {len(waiting)} items that nobody answered: counterproof statement {study}")
     say(f"Check it: counterproof verify {output}")
     found = {"file": str(output), "sha256": digest, "review": label, "profile": profile}

@@ -85,8 +85,13 @@ def statement_of(study: OpenStudy) -> Statement:
     """Return the statement of a study as it stands: with the answers that are kept, after its end with those recorded.
 
     Raises:
-        UsageError: the answers are not of their form.
+        UsageError: the answers are not of their form, or the study makes a synthetic set, which has no statement.
     """
+    if study.settings.purpose == "synthesis":
+        raise UsageError(
+            f"Study {study.id} makes a synthetic set, which has no transparency statement.",
+            advice="What was said of the set is on its card, and in its release.",
+        )
     events, blobs = study.record.events(), study.record.blobs
     answers = recorded_answers(events, blobs.get) if _has_ended(study) else study.kept_answers()
     return make_statement(events, blobs, parse_answers(answers, source=str(study.answers)))

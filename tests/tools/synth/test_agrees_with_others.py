@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from counterproof.tools.data import Table
-from counterproof.tools.synth.evaluation import attacks, diversity, fidelity, plausibility
-from counterproof.tools.synth.evaluation.case import Case
-from counterproof.tools.synth.evaluation.frames import matrix_of, schema_of
+from counterproof.tools.synth.evaluation import attacks, diversity, fidelity, plausibility, privacy
 
-from .conftest import made_by, prepared
+from .others import case_of, categories, complete, part, run_in, within, written
 
 pytestmark = [pytest.mark.synthetic, pytest.mark.third_party]
-PYTHON = Path(sys.prefix) / "privacy" / "bin" / "python"
 _SDMETRICS = """
 import json, sys
 import pandas as pd
@@ -49,6 +42,18 @@ for one, other in combinations(numbers, 2):
 for one, other in combinations(words, 2):
     out[f"pairs {one} {other}"] = ContingencySimilarity.compute(
         real_data=real[[one, other]], synthetic_data=made[[one, other]])
+json.dump(out, sys.stdout)
+"""
+_NEW_ROWS = """
+import json, sys
+import pandas as pd
+from sdmetrics.single_table import NewRowSynthesis
+train, made, other = (pd.read_csv(path) for path in sys.argv[1:4])
+words = json.loads(sys.argv[4])
+about = {"columns": {name: {"sdtype": "categorical" if name in words else "numerical"} for name in train}}
+out = {}
+for name, real in (("train", train), ("holdout", other)):
+    out[name] = 1 - NewRowSynthesis.compute(real, made, about, numerical_match_tolerance=0)
 json.dump(out, sys.stdout)
 """
 _ANONYMETER = """
@@ -83,48 +88,11 @@ json.dump(out, sys.stdout)
 """
 
 
-def _frame(table: Table) -> pd.DataFrame:
-    return pd.DataFrame({column.name: column.values for column in table.columns})
-
-
-def _run(program: str, *arguments: str) -> dict[str, float]:
-    assert PYTHON.is_file(), f"There is no SDMetrics in {PYTHON.parent}: run `make .venv/.privacy`."
-    done = subprocess.run([str(PYTHON), "-c", program, *arguments], capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stderr[-2000:]
-    found: dict[str, float] = json.loads(done.stdout[done.stdout.index("{") :])
-    return found
-
-
-def _case(name: str, maker: str) -> tuple[Case, list[str]]:
-    """Return a case without rare levels: SDMetrics knows no such class."""
-    of = prepared(name)
-    schema = schema_of(of.table, {found.column for found in of.findings})
-    train, holdout, made = (
-        matrix_of(table, schema) for table in (of.split.train, of.split.holdout, made_by(maker, name))
-    )
-    rows = {"train": train, "holdout": holdout, "made": made}
-    for at, variable in enumerate(schema.variables):
-        for matrix in rows.values():
-            if variable.kind == "category":
-                matrix[matrix[:, at] >= variable.common, at] = 0
-    case = Case(schema=schema, train=train, holdout=holdout, true_holdout=True, candidate=made, seed=1)
-    return case, [variable.name for variable in schema.variables if variable.kind == "category"]
-
-
-def _written(case: Case, folder: Path) -> list[str]:
-    names = [variable.name for variable in case.schema.variables]
-    paths = []
-    for name, rows in (("train", case.train), ("made", case.candidate), ("control", case.holdout)):
-        pd.DataFrame(rows, columns=names).to_csv(folder / f"{name}.csv", index=False)
-        paths.append(str(folder / f"{name}.csv"))
-    return paths
-
-
 @pytest.mark.parametrize("name", ["lbw", "lung", "babies"])
 def test_columns_and_pairs_are_those_of_sdmetrics(name: str, tmp_path: Path) -> None:
-    case, words = _case(name, "trees")
-    paths = _written(case, tmp_path)
-    theirs = _run(_SDMETRICS, *paths[:2], json.dumps(words))
+    case = case_of(name, "trees")
+    words, paths = categories(case), written(case, tmp_path)
+    theirs = run_in("privacy", _SDMETRICS, *paths[:2], json.dumps(words))
     names = [variable.name for variable in case.schema.variables]
 
     def of(what: str) -> list[float]:
@@ -134,50 +102,43 @@ def test_columns_and_pairs_are_those_of_sdmetrics(name: str, tmp_path: Path) -> 
     for at, column in enumerate(names):
         assert ours[at] == pytest.approx(theirs[f"close {column}"], abs=1e-6), column
     # These numbers are means over draws of as many rows as the hold-out has; here each side has all of its rows.
-    whole = Case(
-        schema=case.schema,
-        train=case.train,
-        holdout=case.train,
-        true_holdout=True,
-        candidate=case.candidate,
-        seed=1,
-    )
+    whole = within(case)
     assert fidelity.missing(whole) == pytest.approx(np.mean(of("missing")), abs=1e-6)
     assert fidelity.correlation(whole) == pytest.approx(np.nanmean(of("correlation")), abs=1e-6)
     present = [int((~np.isnan(case.candidate[:, at])).sum()) for at in range(len(names))]
     in_range = np.average(of("range"), weights=present)
     assert plausibility.in_range(whole) == pytest.approx(in_range, abs=0.01)
-    levels = [theirs[f"levels {column}"] for column in words]
-    assert diversity.levels(whole) <= 1
-    assert min(levels) > 0
+    at = np.flatnonzero(case.schema.categories).tolist()
+    assert diversity.levels(part(whole, at)) == pytest.approx(np.mean(of("levels")), abs=1e-6)
 
 
 def test_pairs_of_categories_are_those_of_sdmetrics(tmp_path: Path) -> None:
-    case, words = _case("indo", "trees")
-    at = [index for index, variable in enumerate(case.schema.variables) if variable.kind == "category"][:8]
-    part = type(case.schema)(variables=tuple(case.schema.variables[index] for index in at), left_out={})
-    rows = Case(
-        schema=part,
-        train=case.train[:, at],
-        holdout=case.train[:, at],
-        true_holdout=True,
-        candidate=case.candidate[:, at],
-        seed=1,
-    )
-    theirs = _run(_SDMETRICS, *_written(rows, tmp_path)[:2], json.dumps(words[:8]))
+    case = case_of("indo", "trees")
+    rows = within(part(case, np.flatnonzero(case.schema.categories).tolist()[:8]))
+    theirs = run_in("privacy", _SDMETRICS, *written(rows, tmp_path)[:2], json.dumps(categories(rows)))
     pairs = [value for key, value in theirs.items() if key.startswith("pairs")]
     assert len(pairs) == 28
     assert fidelity.pairs(rows) == pytest.approx(np.mean(pairs), abs=1e-6)
 
 
+@pytest.mark.parametrize("maker", ["copies real rows", "collapses to the mode"])
+def test_exact_rows_are_those_of_sdmetrics(maker: str, tmp_path: Path) -> None:
+    case = complete(case_of("babies", maker))
+    theirs = run_in("privacy", _NEW_ROWS, *written(case, tmp_path), json.dumps(categories(case)))
+    assert privacy.exact_rows(case) == pytest.approx(theirs["train"] - theirs["holdout"], abs=1e-6)
+    assert theirs["train"] > 0.1
+
+
 @pytest.mark.parametrize("maker", ["trees", "copies real rows"])
 def test_risks_are_those_of_anonymeter(maker: str, tmp_path: Path) -> None:
     """Within what chance gives: both draw their guesses."""
-    case, words = _case("babies", maker)
+    case = case_of("babies", maker)
     singled = attacks.singling_out(case)
     assert singled is not None
     # Anonymeter divides by the guesses that it was asked for, also where fewer could be made.
-    theirs = _run(_ANONYMETER, *_written(case, tmp_path), json.dumps(words), str(singled.guesses))
+    theirs = run_in(
+        "privacy", _ANONYMETER, *written(case, tmp_path), json.dumps(categories(case)), str(singled.guesses)
+    )
     ours = {
         "singling out": singled,
         "linkability": attacks.linkability(case),

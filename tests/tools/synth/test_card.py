@@ -6,15 +6,17 @@ import json
 from pathlib import Path
 
 import jsonschema
+import numpy as np
 import pytest
 
 from counterproof.provenance.errors import UsageError, VerificationFailed
 from counterproof.tools.data import read_file, read_table
 from counterproof.tools.identifiers import find_identifiers
-from counterproof.tools.synth.evaluation.card import SCHEMA_FILE, Card, json_schema
+from counterproof.tools.synth.evaluation.card import SCHEMA_FILE, Assessment, Card, json_schema
 from counterproof.tools.synth.evaluation.tables import Question
 from counterproof.tools.synth.makers import MAKERS
 from counterproof.tools.synth.marks import MARKS, check_marks, read_cells, write_content
+from counterproof.tools.synth.report import to_html
 from counterproof.tools.synth.sets import SyntheticSet, judge_file, make_set, split_sides
 from counterproof.tools.twin import build_twin
 
@@ -189,6 +191,50 @@ def test_the_report_needs_nothing_else_and_escapes_names(made: SyntheticSet, tmp
     odd = make_set(real, MAKERS["marginals"], findings=(), question=Question(), share=0.3, rows=None, seed=1)
     assert "<b>smoke" not in odd.files["report.html"].decode()
     assert "&lt;b&gt;smoke" in odd.files["report.html"].decode()
+
+
+def test_pairs_are_drawn_without_cells_of_fewer_than_ten_real_rows(made: SyntheticSet) -> None:
+    pairs = made.card.pictures.pairs
+    assert len(pairs) == 6
+    training = made.card.provenance.training_rows
+    for pair in pairs:
+        assert len(pair.real) == len(pair.made) == len(pair.first_labels)
+        shown = [share for row in pair.real for share in row if share is not None]
+        assert min(shown, default=1.0) >= 10 / training - 1e-6
+        assert pair.first in made.files["report.html"].decode()
+
+
+def test_a_table_of_more_columns_than_a_square_shows_has_a_card(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    header = ",".join(f"x{at}" for at in range(22))
+    rows = "\n".join(",".join(f"{value:.2f}" for value in row) for row in random.normal(size=(90, 22)))
+    _, real = read_file(_written(tmp_path / "wide.csv", f"{header}\n{rows}\n"))
+    wide = make_set(real, MAKERS["marginals"], findings=(), question=Question(), share=0.3, rows=None, seed=1)
+    assert wide.card.pictures.columns == ()
+    assert wide.card.pictures.pairs == ()
+    assert len(wide.card.pictures.distributions) == 22
+
+
+def test_agreement_is_drawn_with_its_intervals(made: SyntheticSet) -> None:
+    found = Assessment(status="assessed", facts={"guess: alpha (value, 95 % interval)": [0.41, 0.1, 0.6]})
+    page = to_html(made.card.model_copy(update={"agreement": found}))
+    assert "guess: alpha (value, 95 % interval): 0.41, 0.10 to 0.60</title>" in page
+    assert "Agreement, with 95 % intervals" not in made.files["report.html"].decode()
+
+
+def test_every_number_that_looked_at_a_sample_says_at_how_many_rows() -> None:
+    rows = 22_000
+    random = np.random.default_rng(1)
+    lines = [f"{value:.3f},{'ab'[int(value > 0)]}" for value in random.normal(size=rows)]
+    real = read_table("large.csv", ("x,y\n" + "\n".join(lines) + "\n").encode())
+    question = Question(model="y ~ x", subgroups="y")
+    card = make_set(real, MAKERS["marginals"], findings=(), question=question, share=0.3, rows=30_000, seed=1).card
+    whole = {"diversity.levels", "plausibility.in_range", "plausibility.rules", "fairness.shares"}
+    whole |= {"privacy.exact_rows", "privacy.rare_values"}
+    for measure in card.measures():
+        assert (measure.sampled is None) == (measure.definition.id in whole), measure.definition.id
+        assert measure.sampled is None or measure.sampled <= 20_000
+    assert "looked at a sample of the rows" in " ".join(card.limits)
 
 
 def _written(path: Path, text: str) -> Path:

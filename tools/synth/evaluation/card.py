@@ -138,6 +138,23 @@ class Bars(Model):
     """Shares of synthetic rows."""
 
 
+class Pair(Model):
+    """How two columns go together: shares of rows by cell of both."""
+
+    first: str
+    """The column of the rows of the grid."""
+    second: str
+    """The column of its columns."""
+    first_labels: tuple[str, ...]
+    """Of the rows of the grid."""
+    second_labels: tuple[str, ...]
+    """Of its columns."""
+    real: tuple[tuple[float | None, ...], ...]
+    """Shares of real rows; None for cells of fewer than ten."""
+    made: tuple[tuple[float, ...], ...]
+    """Shares of synthetic rows."""
+
+
 class Pictures(Model):
     """What the pictures of a report show; nothing of single rows."""
 
@@ -149,6 +166,8 @@ class Pictures(Model):
     """How strongly real columns go together."""
     associations_made: tuple[tuple[float, ...], ...] = ()
     """The same of the synthetic ones."""
+    pairs: tuple[Pair, ...] = ()
+    """The pairs of columns that go together most in the real rows."""
     nearest: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     """Deciles of distances to the nearest training row, of synthetic and of hold-out rows."""
 

@@ -392,7 +392,8 @@ DEFINITIONS: tuple[Definition, ...] = (
     define(
         "fairness.fidelity_gap",
         "Fidelity between subgroups",
-        "largest less smallest mean 1 - D (as fidelity.marginals) over subgroups of at least 20 rows",
+        "largest less smallest mean 1 - D (as fidelity.marginals) over subgroups of at least 20 rows, "
+        "200 of each at most",
         direction="lower is better",
         range="0 to 1",
         limit=limit("at most", 0.15),

@@ -17,6 +17,8 @@ from counterproof.tools.synth.evaluation.utility import Forests
 
 ROWS_MIN = 20
 """Smaller subgroups are not looked at."""
+SAMPLE = 200
+"""Most rows of a subgroup that are looked at."""
 
 
 def shares(case: Case, subgroup: int) -> float:
@@ -41,7 +43,7 @@ def by_subgroup(case: Case, subgroup: int) -> dict[str, float]:
         made = case.candidate[case.candidate[:, subgroup] == code]
         if len(real) >= ROWS_MIN:
             # So many rows of each: a small subgroup is farther off by chance alone.
-            rows = min(len(real), len(made), 200)
+            rows = min(len(real), len(made), SAMPLE)
             random = case.random(f"subgroup {code}")
             parts = [_some(side, rows, random) for side in (real, made)]
             found[case.schema.variables[subgroup].levels[code]] = (

@@ -125,7 +125,7 @@ def evaluate_table(
         judge=nobody,
         human=nobody,
         agreement=nobody,
-        limits=(*_of_epsilon(maker), *battery.limits()),
+        limits=(*_of_epsilon(maker), *battery.limits(measures)),
         pictures=pictures_of(battery.cases["value"], true_holdout=battery.true_holdout),
     )
 
@@ -254,7 +254,7 @@ class Battery:
             software={name: version(name) for name in ("numpy", "scipy", "scikit-learn", "statsmodels")},
         )
 
-    def limits(self) -> list[str]:
+    def limits(self, measures: Sequence[Measure]) -> list[str]:
         """Return what this card can't say."""
         said = [
             "No number here is a guarantee of privacy: the attacks are those that were tried, and nothing is "
@@ -272,7 +272,7 @@ class Battery:
         fewest = min(len(case) for case in (self.cases["value"].train, self.cases["value"].holdout))
         if fewest < 200:
             said.append(f"One real side has only {fewest} rows: differences of a few hundredths are chance.")
-        if max(len(self.cases["value"].train), len(self.cases["value"].candidate)) > TRAINING_MAX:
+        if any(measure.sampled is not None for measure in measures):
             said.append("Some numbers looked at a sample of the rows; each says how many.")
         return said
 
@@ -410,6 +410,7 @@ _LOOKED_AT = {
     **dict.fromkeys(_OF_THE_MODEL, coefficients.ROWS_MAX),
     "diversity.coverage": diversity.SAMPLE,
     "utility.tstr": TRAINING_MAX,
+    "fairness.fidelity_gap": fairness.SAMPLE,
     "fairness.utility_gap": TRAINING_MAX,
     "privacy.nearer_to_training": privacy.QUERIES,
     "privacy.distance_ratio": privacy.QUERIES,

@@ -25,9 +25,12 @@ from counterproof.tools.synth.signals import heart_rate
 
 _WORD = re.compile(r"[^\W_]+(?:[.,]\d+)?", re.UNICODE)
 _SENTENCE = re.compile(r"[.!?]+(?:\s|$)|\n+")
+_NUMBER = re.compile(r"-?\d+(?:[.,]\d+)?")
 _VOWELS = re.compile(r"[aeiouy]+")
 _SHINGLE = 5
 _ALIKE = 0.8
+SELF_BLEU_MAX = 100
+"""Most texts that self-BLEU looks at: it compares each with all."""
 _NEAR = 60
 """So many characters behind a word that announces an attribute, its value must stand."""
 _NEGATED = re.compile(r"\b(no|not|non|never|without|denies|denied|negative|absent|nil)\b[^.;\n]*$", re.I)
@@ -46,7 +49,7 @@ def distinct(texts: Sequence[Sequence[str]], *, n: int, tokens: int) -> float:
     return len(set(runs)) / len(runs) if runs else 0.0
 
 
-def self_bleu(texts: Sequence[Sequence[str]], *, most: int = 100) -> float:
+def self_bleu(texts: Sequence[Sequence[str]], *, most: int = SELF_BLEU_MAX) -> float:
     """Return the mean BLEU-4 of each text beside all others, smoothed by one; 1 repeats itself."""
     chosen = [text for text in texts if len(text) >= 4][:most]
     if len(chosen) < 2:
@@ -165,6 +168,28 @@ def signal_agrees(documents: Sequence[Document], specification: TextSpecificatio
     return good / len(of)
 
 
+def signal_note_agrees(documents: Sequence[Document], specification: TextSpecification) -> float | None:
+    """Return the share of signals with a heart rate that the text names, within 5 %; None where no patient has both."""
+    said = next((one for one in specification.says if one.attribute == specification.rate), None)
+    if said is None:
+        return None
+    agree = []
+    for one in documents:
+        named = _numbers(one.text, said) if one.signal is not None else []
+        if one.signal is None or not named:
+            continue
+        shown = heart_rate(one.signal)
+        agree.append(shown is not None and any(abs(shown - rate) <= 0.05 * rate for rate in named))
+    return sum(agree) / len(agree) if agree else None
+
+
+def _numbers(text: str, said: Said) -> list[float]:
+    """Return the numbers that stand behind the words which announce an attribute."""
+    behind = [text[place.end() : place.end() + _NEAR] for place in _places(text, said)]
+    found = [number for part in behind if (number := _NUMBER.search(part))]
+    return [float(number.group().replace(",", ".")) for number in found]
+
+
 def image_agrees(documents: Sequence[Document], specification: TextSpecification) -> float | None:
     """Return the share of images with the diameter (within 1.5 mm) and side of the table; None where there is none."""
     shown = [_seen(one, specification) for one in documents]
@@ -264,7 +289,7 @@ def _contradicts(text: str, place: re.Match[str], value: object, said: Said) -> 
     if isinstance(value, str):
         around = text[max(0, place.start() - _NEAR) : place.end() + _NEAR].lower()
         return "" if value.lower() in around else f"the table says {value!r}, the text does not"
-    number = re.search(r"-?\d+(?:[.,]\d+)?", behind)
+    number = _NUMBER.search(behind)
     if number is None:
         return "there is no number"
     found = float(number.group().replace(",", "."))

@@ -89,19 +89,22 @@ DEFINITIONS: tuple[Definition, ...] = (
         limit=limit("at most", 12),
         source="Lee et al., ACL 2022, https://arxiv.org/abs/2107.06499, on longer runs",
     ),
-    define(
-        "diversity.distinct_2",
-        "Different pairs of words",
-        "share of different pairs of neighbouring words among equally many (distinct-2)",
-        direction="higher is better",
-        range="0 to 1",
-        limit=limit("ceiling minus", 0.25),
-        source="Li et al., NAACL 2016, https://arxiv.org/abs/1510.03055",
+    *(
+        define(
+            f"diversity.distinct_{n}",
+            f"Different {what}",
+            f"share of different {what} among equally many (distinct-{n})",
+            direction="higher is better",
+            range="0 to 1",
+            limit=limit("ceiling minus", 0.25),
+            source="Li et al., NAACL 2016, https://arxiv.org/abs/1510.03055",
+        )
+        for n, what in enumerate(("words", "pairs of neighbouring words", "runs of three words"), start=1)
     ),
     define(
         "diversity.self_bleu",
         "Repetition between texts (self-BLEU)",
-        "mean BLEU-4 of each text beside all others, at most 100 texts",
+        f"mean BLEU-4 of each text beside all others; of the first {of.SELF_BLEU_MAX} texts at most",
         direction="lower is better",
         range="0 to 1",
         limit=limit("ceiling plus", 0.2),
@@ -160,6 +163,16 @@ DEFINITIONS: tuple[Definition, ...] = (
         "plausibility.signal_agrees",
         "Signal and table agree",
         "share of signals whose rate of R peaks is the heart rate of the table within 5 %",
+        direction="higher is better",
+        range="0 to 1",
+        library="SciPy find_peaks",
+        limit=limit("at least", 0.98),
+        source=_OWN,
+    ),
+    define(
+        "plausibility.signal_note_agrees",
+        "Signal and text agree",
+        "share of signals whose rate of R peaks is within 5 % of a rate that the text names; of patients with both",
         direction="higher is better",
         range="0 to 1",
         library="SciPy find_peaks",
@@ -310,6 +323,9 @@ def _measure(definition: Definition, texts: Texts, candidates: Mapping[str, Sequ
         copy=values.get("copy"),
         verdict=verdict,
         reason=reason,
+        sampled=of.SELF_BLEU_MAX
+        if definition.id == "diversity.self_bleu" and len(texts.made) > of.SELF_BLEU_MAX
+        else None,
         detail=dict(list(detail.items())[:_SPARE]),
     )
 
@@ -416,10 +432,13 @@ def _plan_kept(documents: Sequence[Document], texts: Texts) -> float | None:
     return 1 - max(abs(one.wanted - one.found) for one in found) if found else None
 
 
-def _distinct(documents: Sequence[Document], texts: Texts) -> float:
-    sides = [side for side in (texts.made, texts.holdout) if side]
-    tokens = min(sum(len(text) for text in _words(side)) for side in sides)
-    return of.distinct(_words(documents), n=2, tokens=tokens)
+def _distinct(n: int) -> Callable[[Sequence[Document], Texts], float]:
+    def of_texts(documents: Sequence[Document], texts: Texts) -> float:
+        sides = [side for side in (texts.made, texts.holdout) if side]
+        tokens = min(sum(len(text) for text in _words(side)) for side in sides)
+        return of.distinct(_words(documents), n=n, tokens=tokens)
+
+    return of_texts
 
 
 _OF_SOURCES = {"fidelity.length", "fidelity.readability", "fidelity.vocabulary", "privacy.longest_overlap"}
@@ -430,7 +449,7 @@ _COMPUTE: Mapping[str, Callable[[Sequence[Document], Texts], float | None]] = {
     "utility.label": _label,
     "privacy.identifiers": lambda documents, _texts: of.identifiers(documents),
     "privacy.longest_overlap": lambda documents, texts: of.longest_overlap(_words(documents), _words(texts.sources)),
-    "diversity.distinct_2": _distinct,
+    **{f"diversity.distinct_{n}": _distinct(n) for n in (1, 2, 3)},
     "diversity.self_bleu": lambda documents, _texts: of.self_bleu(_words(documents)),
     "diversity.near_duplicates": lambda documents, _texts: of.near_duplicates(_words(documents)),
     "diversity.plan_kept": _plan_kept,
@@ -438,6 +457,7 @@ _COMPUTE: Mapping[str, Callable[[Sequence[Document], Texts], float | None]] = {
     "plausibility.concepts": lambda documents, texts: of.concepts(documents, texts.specification),
     "plausibility.note_agrees": lambda documents, texts: of.note_agrees(documents, texts.specification),
     "plausibility.signal_agrees": lambda documents, texts: of.signal_agrees(documents, texts.specification),
+    "plausibility.signal_note_agrees": lambda documents, texts: of.signal_note_agrees(documents, texts.specification),
     "plausibility.image_agrees": lambda documents, texts: of.image_agrees(documents, texts.specification),
     "plausibility.image_note_agrees": lambda documents, texts: of.image_note_agrees(documents, texts.specification),
 }

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from counterproof.tools.synth.evaluation.card import Pair
+
 REAL, MADE = "#5b6b7a", "#c8551b"
 _WIDTH, _HEIGHT = 240, 110
 _LABEL_MAX = 24
@@ -48,6 +50,50 @@ def squares(title: str, names: Sequence[str], strength: Sequence[Sequence[float]
             )
     extent = len(names) * side
     return _svg(title, left + extent + 4, 28 + extent, f'<text x="2" y="14">{escape(title)}</text>{"".join(parts)}')
+
+
+def grids(pair: Pair) -> str:
+    """Draw how two columns go together, real rows on the left and synthetic ones on the right: the darker, the more."""
+    most = max((share for row in (*pair.real, *pair.made) for share in row if share is not None), default=0.0) or 1.0
+    title = f"{_cut(pair.first, 20)} (down) and {_cut(pair.second, 20)} (across)"
+    width, height = 150 / max(len(pair.second_labels), 1), 110 / max(len(pair.first_labels), 1)
+    parts = [f'<text x="2" y="12">{escape(title)}</text>']
+    for left, name, colour, shares in ((2, "real", REAL, pair.real), (162, "synthetic", MADE, pair.made)):
+        parts.append(f'<text x="{left}" y="26" fill="{colour}">{name}</text>')
+        for down, row in enumerate(shares):
+            for across, share in enumerate(row):
+                cell = f"{pair.first_labels[down]}, {pair.second_labels[across]}"
+                said = "fewer than ten rows" if share is None else f"{share:.1%}"
+                opacity = 0.0 if share is None else max(0.04, share / most)
+                parts.append(
+                    f'<rect x="{left + across * width:.1f}" y="{32 + down * height:.1f}" width="{width - 1:.1f}" '
+                    f'height="{height - 1:.1f}" fill="{colour}" fill-opacity="{opacity:.2f}" stroke="#ddd" '
+                    f'stroke-width="0.5"><title>{escape(cell)}: {said}</title></rect>'
+                )
+    return _svg(title, 316, 146, "".join(parts))
+
+
+def intervals(found: Mapping[str, Sequence[float]]) -> str:
+    """Draw coefficients of agreement, each a point in its 95 % interval, from -1 to 1."""
+    left, right, step = 12, 308, 34
+
+    def at(value: float) -> float:
+        return left + (min(1.0, max(-1.0, value)) + 1) / 2 * (right - left)
+
+    height = 22 + step * len(found)
+    parts = []
+    for end in (-1, 0, 1):
+        parts.append(f'<line x1="{at(end)}" y1="4" x2="{at(end)}" y2="{height - 18}" stroke="#ddd"/>')
+        parts.append(f'<text x="{at(end)}" y="{height - 4}" text-anchor="middle">{end}</text>')
+    for row, (name, (value, low, high)) in enumerate(found.items()):
+        y = 24 + row * step
+        parts.append(f'<text x="{left}" y="{y - 9}">{escape(_cut(name.partition(" (")[0], 50))}</text>')
+        parts.append(f'<line x1="{at(low):.1f}" y1="{y}" x2="{at(high):.1f}" y2="{y}" stroke="{REAL}"/>')
+        parts.append(
+            f'<circle cx="{at(value):.1f}" cy="{y}" r="4.5" fill="{MADE}"><title>{escape(name)}: {value:.2f}, '
+            f"{low:.2f} to {high:.2f}</title></circle>"
+        )
+    return _svg("Agreement, with 95 % intervals", 320, height, "".join(parts))
 
 
 def quantiles(title: str, lines: Mapping[str, Sequence[float]]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from html import escape
 
 from counterproof.tools.synth.evaluation.card import Assessment, Card, Measure
-from counterproof.tools.synth.report.drawing import MADE, REAL, bars, quantiles, scale, squares
+from counterproof.tools.synth.report.drawing import MADE, REAL, bars, grids, intervals, quantiles, scale, squares
 from counterproof.tools.synth.report.summary import plain_number, to_summary
 
 _SECTIONS = ("fidelity", "utility", "privacy", "diversity", "clinical_plausibility", "fairness")
@@ -19,7 +19,8 @@ table{border-collapse:collapse;width:100%}td,th{padding:.25rem .5rem;text-align:
 tr{border-bottom:1px solid #eee}.n{text-align:right;font-variant-numeric:tabular-nums}
 .flag{color:#a3260f;font-weight:600}.pass{color:#1d6b3a}.mark{background:#c8551b;color:#fff;padding:.3rem .6rem}
 details{font-size:.85rem;color:#444}svg text{font:11px system-ui,sans-serif}svg{margin:.2rem}
-.grid{display:flex;flex-wrap:wrap;gap:.4rem}
+.grid{display:flex;flex-wrap:wrap;gap:.4rem}svg{max-width:100%;height:auto}
+.wide{overflow-x:auto}h1,code,td{overflow-wrap:anywhere}.wide td{overflow-wrap:normal}
 """
 
 
@@ -87,7 +88,8 @@ def _table(measures: tuple[Measure, ...]) -> str:
     head = (
         "<tr><th>metric</th><th class=n>value</th><th class=n>floor</th><th class=n>ceiling</th><th class=n>copy</th>"
     )
-    return f"<table>{head}<th></th><th>verdict</th></tr>{''.join(_row(measure) for measure in measures)}</table>"
+    rows = "".join(_row(measure) for measure in measures)
+    return f"<div class=wide><table>{head}<th></th><th>verdict</th></tr>{rows}</table></div>"
 
 
 def _row(measure: Measure) -> str:
@@ -124,7 +126,13 @@ def _assessment(section: Assessment) -> str:
         f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>" for name, value in section.facts.items()
     )
     status = f"{section.status}: {section.reason}" if section.reason else section.status
-    return f"<p>{escape(status)}</p><table>{facts}</table>"
+    found = {name: value for name, value in section.facts.items() if _is_interval(value)}
+    return f"<p>{escape(status)}</p>{intervals(found) if found else ''}<table>{facts}</table>"
+
+
+def _is_interval(value: object) -> bool:
+    """Say whether a fact is a number with its interval."""
+    return isinstance(value, list | tuple) and len(value) == 3 and all(isinstance(one, float | int) for one in value)
 
 
 def _pictures(card: Card) -> str:
@@ -141,6 +149,12 @@ def _pictures(card: Card) -> str:
         parts.append("<h3>How strongly columns go together</h3><div class=grid>")
         parts.append(squares("real", shown.columns, shown.associations_real))
         parts.append(squares("synthetic", shown.columns, shown.associations_made) + "</div>")
+    if shown.pairs:
+        parts.append(
+            "<h3>Pairs that go together most (cells of fewer than ten real rows are empty)</h3><div class=grid>"
+        )
+        parts += [grids(pair) for pair in shown.pairs]
+        parts.append("</div>")
     if shown.nearest:
         parts.append(quantiles("Distance to the nearest training row: deciles", shown.nearest))
     return "".join(parts)

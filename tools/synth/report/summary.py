@@ -58,7 +58,10 @@ _USES: dict[str, tuple[_Use, ...]] = {
 }
 _USES["linked"] = (
     *_USES["text"],
-    _Use(what="link the parts of a patient", needs=("plausibility.note_agrees", "plausibility.signal_agrees")),
+    _Use(
+        what="link the parts of a patient",
+        needs=("plausibility.note_agrees", "plausibility.signal_agrees", "plausibility.signal_note_agrees"),
+    ),
 )
 
 
