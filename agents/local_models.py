@@ -200,6 +200,8 @@ def _load(folder: Path) -> _Loaded:
             advice="Install them: `pip install 'counterproof[local-models]'`. Or serve the model, with vLLM or the "
             "like, and give the address.",
         ) from error
+    transformers.logging.set_verbosity_error()  # what matters of its warnings is an error below
+    transformers.logging.disable_progress_bar()
     digest = folder_digest(folder)
     safe: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     try:

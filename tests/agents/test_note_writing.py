@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,15 @@ from counterproof.scenarios.recorder import chat_completion
 from counterproof.scenarios.server import TurnServer
 from counterproof.tools.data import read_table
 from counterproof.tools.rowguard import RowGuard
-from counterproof.tools.synth.documents import Document, Said, TextSpecification, patients_of
+from counterproof.tools.synth.documents import (
+    Document,
+    Length,
+    Persona,
+    Said,
+    Shown,
+    TextSpecification,
+    patients_of,
+)
 from counterproof.tools.synth.evaluation.texts import Texts
 from counterproof.tools.synth.signals import ecg, heart_rate
 from counterproof.tools.synth.text_sets import check_text_marks, text_set
@@ -84,13 +93,30 @@ def answer_with(spoil: Spoil = lambda text, _turn: text) -> Callable[[dict[str, 
     return answer
 
 
-def _written(folder: Path, spoil: Spoil = lambda text, _turn: text) -> tuple[list[Document], int]:
-    with TurnServer([], source=answer_with(spoil)) as server:
+Answer = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def _asked(
+    folder: Path,
+    source: Answer,
+    specification: TextSpecification,
+    *,
+    table: str = PATIENTS,
+    self_critique: bool = False,
+) -> tuple[list[Document], list[dict[str, Any]]]:
+    """Have texts written; return them and the requests."""
+    with TurnServer([], source=source) as server:
         config = ModelConfig(model="made-up", base_url=server.base_url, api_key_env="")
         record = Record(folder / "record", blobs=Blobs(folder / "blobs"))
         chat = Chat(config, api_key="k", journal=Journal(record), guard=RowGuard([]), sleep=lambda _s: None)
-        patients = patients_of(read_table("patients.csv", PATIENTS.encode()))
-        return write_notes(chat, patients, SPECIFICATION, seed=1), len(server.turns)
+        patients = patients_of(read_table("patients.csv", table.encode()))
+        made = write_notes(chat, patients, specification, seed=1, self_critique=self_critique)
+        return made, [turn.request for turn in server.turns]
+
+
+def _written(folder: Path, spoil: Spoil = lambda text, _turn: text) -> tuple[list[Document], int]:
+    made, requests = _asked(folder, answer_with(spoil), SPECIFICATION)
+    return made, len(requests)
 
 
 @pytest.fixture(scope="module")
@@ -214,3 +240,125 @@ def test_texts_are_not_written_for_rows_that_may_be_real() -> None:
 def test_a_signal_shows_the_rate_that_it_was_made_with(rate: int) -> None:
     shown = heart_rate(ecg(rate, seconds=10, seed=rate))
     assert shown == pytest.approx(rate, rel=0.04)
+
+
+def _told(request: dict[str, Any], head: str) -> dict[str, Any]:
+    text = request["messages"][1]["content"]
+    found: dict[str, Any] = json.JSONDecoder().raw_decode(text[text.index("{", text.index(head)) :])[0]
+    return found
+
+
+PLANNED = TextSpecification(
+    kind="radiology report",
+    sections=("Findings", "Impression"),
+    section_shares={"Impression": 0.5},
+    says=(
+        Said(attribute="lesion_mm", words=("lesion of",), unit="mm"),
+        Said(attribute="side", words=("hemisphere",)),
+        Said(attribute="pulse", share=0.25),
+    ),
+    personas=(Persona(description="a hurried radiologist", share=3), Persona(description="a thorough one")),
+    lengths=(Length(low=8, high=20),),
+    image=Shown(diameter="lesion_mm", side="side"),
+)
+HEADS = "lesion_mm,side,pulse,synthetic_twin\n" + "".join(
+    f"{10 + at},{'left' if at % 2 else 'right'},{60 + at},1\n" for at in range(12)
+)
+
+
+def _report(request: dict[str, Any]) -> str:
+    """Write what is asked for: the specification's facts and sections, no others."""
+    told, facts = _told(request, "Specification"), _told(request, "Facts of")
+    said = {one["attribute"] for one in told["says"]}
+    pulse = f" Pulse {facts['pulse']} while lying." if "pulse" in said else ""
+    middle = f"Round lesion of {facts['lesion_mm']} mm in the {facts['side']} hemisphere.{pulse}"
+    return f"Findings\n{middle}" + ("\nImpression\nOne round lesion." if "Impression" in told["sections"] else "")
+
+
+def _reports(more: str = "") -> Answer:
+    return lambda request: chat_completion(json.dumps({"text": _report(request) + more}), request)
+
+
+def test_a_plan_is_told_kept_and_measured(tmp_path: Path) -> None:
+    made, requests = _asked(tmp_path, _reports(), PLANNED, table=HEADS)
+    assert sum("pulse" in _told(one, "Facts of") for one in requests) == 3
+    assert {_told(one, "Specification")["kind"] for one in requests} == {"radiology report"}
+    roles = [one["messages"][1]["content"].partition("Your role: ")[2] for one in requests]
+    assert roles.count("a hurried radiologist") == 9
+    card = text_set(replace(_texts(made), specification=PLANNED), write=False).card
+    kept = card.measure("diversity.plan_kept")
+    assert kept.value == 1.0
+    assert kept.detail["fact pulse, wanted"] == kept.detail["fact pulse, found"] == 0.25
+    assert card.measure("plausibility.sections").value == card.measure("plausibility.concepts").value == 1.0
+    assert (
+        card.measure("plausibility.image_agrees").value == card.measure("plausibility.image_note_agrees").value == 1.0
+    )
+
+
+def test_a_set_that_leaves_its_plan_is_told(tmp_path: Path) -> None:
+    made, _ = _asked(tmp_path, _reports(), PLANNED, table=HEADS)
+    talkative = [one.model_copy(update={"text": f"{one.text} Pulse {one.attributes['pulse']}."}) for one in made]
+    assert (
+        "diversity.plan_kept" in text_set(replace(_texts(talkative), specification=PLANNED), write=False).card.flagged
+    )
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (" Pulse 60.", "it says pulse, which was not asked for"),
+        ("\nImpression\nNone.", "it has the section Impression, which was not asked for"),
+        (" word" * 30, "words; 8 to 20 were asked for"),
+    ],
+)
+def test_what_was_not_asked_for_goes_back_to_the_model(more: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(ToolFailed, match=said):
+        _asked(tmp_path, _reports(more), PLANNED, table=HEADS)
+
+
+def test_a_model_reads_its_own_text_and_mends_it(tmp_path: Path) -> None:
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        if "critical colleague" not in request["messages"][-1]["content"]:
+            return chat_completion(json.dumps({"text": _report(request)}), request)
+        mended = _report(request).replace("Round lesion", "One roundish lesion")
+        return chat_completion(json.dumps({"faults": ["nobody writes so"], "text": mended}), request)
+
+    made, requests = _asked(tmp_path, answer, PLANNED, table=HEADS, self_critique=True)
+    assert len(requests) == 2 * len(made)
+    assert all("One roundish lesion" in one.text for one in made)
+    assert json.loads(requests[1]["messages"][2]["content"])["text"].count("Round lesion")
+    assert requests[1]["messages"][3]["content"].startswith("Read your text once more as a critical colleague")
+
+
+def test_a_revision_that_breaks_a_fact_goes_back(tmp_path: Path) -> None:
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        turns = [message["content"] for message in request["messages"] if message["role"] == "user"]
+        revising = next((at for at, turn in enumerate(turns) if "critical colleague" in turn), None)
+        text = _report(request)
+        if revising is None:
+            return chat_completion(json.dumps({"text": text}), request)
+        wrong = text.replace(" mm", " cm") if revising == len(turns) - 1 else text
+        return chat_completion(json.dumps({"faults": [], "text": wrong}), request)
+
+    made, requests = _asked(tmp_path, answer, PLANNED, table=HEADS, self_critique=True)
+    assert len(requests) == 3 * len(made)
+    assert all(" mm" in one.text for one in made)
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (HEADS.replace("lesion_mm", "size"), "names 'lesion_mm', and the table has no such column"),
+        (HEADS.replace("\n10,", "\n99,"), "A lesion of 99 mm"),
+    ],
+)
+def test_a_table_that_does_not_fit_is_refused_before_any_call(table: str, said: str, tmp_path: Path) -> None:
+    called: list[object] = []
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        called.append(request)
+        return _reports()(request)
+
+    with pytest.raises(UsageError, match=said):
+        _asked(tmp_path, answer, PLANNED, table=table)
+    assert not called

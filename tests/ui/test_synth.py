@@ -193,3 +193,40 @@ def test_a_training_set_is_written_and_checked(
     assert _run(monkeypatch, "check", chat / "train.jsonl", "--card", card) == 0
     assert _run(monkeypatch, "training-set", LBW, "--card", card, "-o", chat) == 1
     assert "carries the mark" in capsys.readouterr().err
+
+
+def test_a_corpus_and_a_ready_made_kind_lead_to_texts_with_self_critique(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    letters = tmp_path / "letters.jsonl"
+    words = [f"History\n{'pain ' * (40 + at)}\nPlan\nrest" for at in range(60)]
+    letters.write_text("".join(json.dumps({"id": str(at), "text": text}) + "\n" for at, text in enumerate(words)))
+    form = tmp_path / "guided.json"
+    assert _run(monkeypatch, "corpus", letters, "--kind", "note", "-o", form, "--json") == 0
+    said = json.loads(form.read_text())
+    assert said["sections"] == ["History", "Plan"]
+    assert "pain" not in form.read_text()
+    form.write_text(json.dumps({**said, "lengths": [], "says": [{"attribute": "pulse"}]}))
+    table = tmp_path / "made.csv"
+    table.write_text("pulse,synthetic_twin\n" + "".join(f"{60 + at},1\n" for at in range(6)))
+
+    def answer(request: dict[str, Any]) -> dict[str, Any]:
+        facts = request["messages"][1]["content"].partition("Facts of the patient:")[2]
+        pulse = json.JSONDecoder().raw_decode(facts[facts.index("{") :])[0]["pulse"]
+        value: dict[str, Any] = {"text": f"History\nSeen today, pulse {pulse}.\nPlan\nCome again."}
+        if "critical colleague" in request["messages"][-1]["content"]:
+            value["faults"] = []
+        return chat_completion(json.dumps(value), request)
+
+    capsys.readouterr()
+    with TurnServer([], source=answer) as server:
+        given = ["notes", table, "--specification", form, "--self-critique", "--model", "made-up"]
+        given += ["--base-url", server.base_url, "--api-key-env", "", "-o", tmp_path / "out", "--json"]
+        assert _run(monkeypatch, *given) == 0
+        assert len(server.turns) == 12
+    maker = json.loads((tmp_path / "out" / "card.json").read_text())["provenance"]["maker"]
+    assert maker["self_critique"] is True
+    assert maker["corpus"] == {"documents": 60.0, "vocabulary": said["corpus"]["vocabulary"]}
+    assert sum(maker["personas"].values()) == 6
+    assert _run(monkeypatch, *given, "--kind", "note") == 2
+    assert "Give a specification, or a kind" in capsys.readouterr().err

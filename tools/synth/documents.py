@@ -11,10 +11,11 @@ It does not cover files beside the lines: an image stands in its line.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.marks import MARK, MARKS
@@ -22,6 +23,9 @@ from counterproof.tools.data import Table
 from counterproof.tools.results import faults
 
 Value = str | int | float | bool
+Kind = Literal["note", "discharge letter", "radiology report", "patient message"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+_READY = Path(__file__).with_name("specifications")
 
 
 class _Model(BaseModel):
@@ -46,6 +50,19 @@ class Image(_Model):
     """Its scale."""
 
 
+class Asked(_Model):
+    """What was asked of one text of a set."""
+
+    persona: str
+    """Who writes."""
+    facts: tuple[str, ...]
+    """Attributes that it may say."""
+    sections: tuple[str, ...]
+    """Headings that it has."""
+    words: tuple[int, int] | None = None
+    """Fewest and most words; None for any."""
+
+
 class Document(_Model):
     """One text."""
 
@@ -59,6 +76,8 @@ class Document(_Model):
     """What the patient's signal shows."""
     image: Image | None = None
     """What the patient's image shows."""
+    asked: Asked | None = None
+    """What was asked of it; None for everything that the specification names."""
     synthetic_twin: int = 0
     """1 in synthetic documents."""
     synthetic_card: str = ""
@@ -76,6 +95,28 @@ class Said(_Model):
     """The unit that stands behind a number; "" for none."""
     tolerance: float = Field(default=0.0, ge=0)
     """Largest difference of a number."""
+    share: float = Field(default=1.0, gt=0, le=1)
+    """Of the patients who have it, how many texts say it."""
+
+
+class Persona(_Model):
+    """Somebody who writes texts."""
+
+    description: str = Field(min_length=1)
+    """Who, and how: told to the model."""
+    share: float = Field(default=1.0, gt=0)
+    """How many texts, beside the other personas'."""
+
+
+class Length(_Model):
+    """How long some of the texts are."""
+
+    low: int = Field(ge=1)
+    """Fewest words."""
+    high: int = Field(ge=2)
+    """Most words."""
+    share: float = Field(default=1.0, gt=0)
+    """How many texts, beside the other lengths."""
 
 
 class Shown(_Model):
@@ -90,8 +131,18 @@ class Shown(_Model):
 class TextSpecification(_Model):
     """What texts must be like."""
 
+    kind: Kind = "note"
+    """What is written."""
     sections: tuple[str, ...] = ()
-    """Headings that each text has, in this order."""
+    """Headings that texts have, in this order."""
+    section_shares: dict[str, float] = Field(default_factory=dict)
+    """How many texts have a section; those that are not named stand in all."""
+    personas: tuple[Persona, ...] = ()
+    """Who writes; four clinicians where there are none."""
+    lengths: tuple[Length, ...] = ()
+    """How long texts are; any length where there are none."""
+    reading_ease: float | None = None
+    """Flesch's reading ease that the model is asked for: 100 is easy, 0 is hard."""
     says: tuple[Said, ...] = ()
     """What each text must say."""
     label: str = ""
@@ -100,6 +151,19 @@ class TextSpecification(_Model):
     """Attribute that holds the heart rate a minute which the signal must show; "" for none."""
     image: Shown | None = None
     """Attributes that the image must show; none for no image."""
+    corpus: dict[str, float] = Field(default_factory=dict)
+    """Figures of a real corpus that the shares were taken from; not told to the model."""
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> TextSpecification:
+        """Refuse shares of what there is not."""
+        unknown = sorted(set(self.section_shares) - set(self.sections))
+        wrong = sorted(name for name, share in self.section_shares.items() if not 0 < share <= 1)
+        if unknown or wrong:
+            raise ValueError(f"section_shares of {(unknown or wrong)[0]!r}: a section, and a share above 0 up to 1")
+        if any(length.low >= length.high for length in self.lengths):
+            raise ValueError("a length has as many words at its low end as at its high end, or more")
+        return self
 
 
 def parse_documents(data: bytes, *, source: str) -> list[Document]:
@@ -170,6 +234,27 @@ def parse_specification(data: bytes, *, source: str) -> TextSpecification:
         return TextSpecification.model_validate_json(data)
     except ValidationError as error:
         raise UsageError(f"{source} is no specification of texts: {faults(error)}.") from error
+
+
+def ready_made(kind: Kind, patients: Sequence[Mapping[str, Value]]) -> TextSpecification:
+    """Return the specification of a kind of texts that comes with us, saying each column of a table by its name.
+
+    Args:
+        kind: what is written.
+        patients: rows of the table; a number may be off by half of its last decimal.
+    """
+    form = parse_specification((_READY / f"{kind.replace(' ', '_')}.json").read_bytes(), source=kind)
+    names = list(dict.fromkeys(name for patient in patients for name in patient))
+    return form.model_copy(
+        update={"says": tuple(Said(attribute=name, tolerance=_half(name, patients)) for name in names)}
+    )
+
+
+def _half(name: str, patients: Sequence[Mapping[str, Value]]) -> float:
+    """Return half of the last decimal of a column's numbers; 0 where they are whole, or no numbers."""
+    broken = [str(patient[name]).partition(".")[2] for patient in patients if isinstance(patient.get(name), float)]
+    digits = max((len(decimals) for decimals in broken), default=0)
+    return 0.5 * 10.0**-digits if digits else 0.0
 
 
 def written(documents: Sequence[Document]) -> bytes:

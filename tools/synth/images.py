@@ -152,10 +152,12 @@ def _grid() -> tuple[Floats, Floats]:
 
 
 def _png(picture: Floats) -> Image:
-    pillow, drawing, png = (importlib.import_module(f"PIL.{name}") for name in ("Image", "ImageDraw", "PngImagePlugin"))
+    from PIL import Image as pillow  # extra: images
+    from PIL import ImageDraw, PngImagePlugin  # extra: images
+
     drawn = pillow.fromarray((np.clip(picture, 0, 1) * 255).round().astype(np.uint8))
-    drawing.Draw(drawn).text((4, _PIXELS - 14), _STAMP, fill=255)
-    inside = png.PngInfo()
+    ImageDraw.Draw(drawn).text((4, _PIXELS - 14), _STAMP, fill=255)
+    inside = PngImagePlugin.PngInfo()
     inside.add_text(MARK, "1")
     file = io.BytesIO()
     drawn.save(file, format="PNG", pnginfo=inside)
@@ -163,7 +165,9 @@ def _png(picture: Floats) -> Image:
 
 
 def _opened(image: Image) -> Any:
-    pillow = importlib.import_module("PIL.Image")  # extra: images
+    _skimage("measure")  # Pillow comes with it; without, the error names the extra
+    from PIL import Image as pillow  # extra: images
+
     try:
         opened = pillow.open(io.BytesIO(base64.b64decode(image.png, validate=True)), formats=["PNG"])
         if opened.size != (_PIXELS, _PIXELS) or opened.mode != "L":
@@ -182,7 +186,7 @@ def _pixels(image: Image) -> Floats:
 
 def _skimage(part: str) -> Any:
     try:
-        return importlib.import_module(f"skimage.{part}")
+        return importlib.import_module(f"skimage.{part}")  # extra: images
     except ImportError as error:
         raise UsageError(
             "The specification asks for images, and scikit-image is not installed.",

@@ -25,7 +25,7 @@ import numpy as np
 
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import UsageError, VerificationFailed
-from counterproof.tools.synth.documents import Value, parse_documents
+from counterproof.tools.synth.documents import Document, Value, parse_documents
 from counterproof.tools.synth.marks import check_marks, read_cells, unmarked
 from counterproof.tools.synth.text_sets import check_text_marks
 
@@ -122,8 +122,18 @@ def check_training_marks(data: bytes, card: bytes) -> None:
 def _of_texts(data: bytes, name: str, predict: str) -> list[Example]:
     documents = parse_documents(data, source=name)
     if not predict:
-        return [(_WRITE_TEXT, _json(one.attributes), one.text) for one in documents]
+        return [(_WRITE_TEXT, _order(one), one.text) for one in documents]
     return _predicted([(one.text, one.attributes) for one in documents], name, predict)
+
+
+def _order(document: Document) -> str:
+    """Return what a text is written from: all facts, or what was asked of it."""
+    asked = document.asked
+    if asked is None:
+        return _json(document.attributes)
+    facts = {name: value for name, value in document.attributes.items() if name in asked.facts}
+    order = {"writer": asked.persona, "sections": list(asked.sections), "facts": facts}
+    return json.dumps(order, ensure_ascii=False)
 
 
 def _of_rows(data: bytes, name: str, predict: str) -> list[Example]:

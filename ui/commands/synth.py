@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -13,7 +15,16 @@ from counterproof.provenance.policy import read_policy
 from counterproof.tools.data import Table, read_file
 from counterproof.tools.identifiers import Finding, find_identifiers
 from counterproof.tools.synth import review as rating
-from counterproof.tools.synth.documents import parse_documents, parse_specification, patients_of
+from counterproof.tools.synth.corpora import figures_of, guided
+from counterproof.tools.synth.documents import (
+    KINDS,
+    Kind,
+    TextSpecification,
+    parse_documents,
+    parse_specification,
+    patients_of,
+    ready_made,
+)
 from counterproof.tools.synth.evaluation.card import Card
 from counterproof.tools.synth.evaluation.tables import Question
 from counterproof.tools.synth.evaluation.texts import Texts
@@ -211,7 +222,11 @@ def evaluate(
 
 @command.command()
 @click.argument("patients", type=_FILE)
-@click.option("--specification", type=_FILE, required=True, help="What each text must be like (docs/synthetic.md).")
+@click.option("--specification", type=_FILE, help="What each text must be like (docs/synthetic.md).")
+@click.option(
+    "--kind", type=click.Choice(KINDS), help="In its place: a ready-made one, that says every column by its name."
+)
+@click.option("--self-critique", is_flag=True, help="Have the model read each text once more and mend it.")
 @click.option("--model", required=True, help="The endpoint's name for the model.")
 @click.option("--base-url", required=True, help="Address of an OpenAI-compatible endpoint.")
 @click.option("--api-key-env", default="OPENAI_API_KEY", show_default=True, help="Variable with the key; '' for none.")
@@ -220,7 +235,9 @@ def evaluate(
 @json_option
 def notes(
     patients: Path,
-    specification: Path,
+    specification: Path | None,
+    kind: Kind | None,
+    self_critique: bool,
     model: str,
     base_url: str,
     api_key_env: str,
@@ -228,13 +245,18 @@ def notes(
     output: Path,
     as_json: bool,
 ) -> None:
-    """Have a model write one text for each row of the synthetic table PATIENTS, with a signal where a rate is named."""
+    """Have a model write one text for each row of the synthetic table PATIENTS.
+
+    A row gets a signal and an image, too, where the specification names what they show.
+    """
     from counterproof.ui.synthesis import open_chat, write_notes  # lazy: the model client takes a second to import
 
-    form = parse_specification(_bytes(specification), source=specification.name)
+    if (specification is None) == (kind is None):
+        raise click.UsageError("Give a specification, or a kind.")
     rows = patients_of(read_file(patients)[1])
+    form = _form(specification) if kind is None else ready_made(kind, rows)
     chat = open_chat(output / "record", [], model=model, base_url=base_url, api_key_env=api_key_env)
-    made = write_notes(chat, rows, form, seed=seed, say=progress())
+    made = write_notes(chat, rows, form, seed=seed, self_critique=self_critique, say=progress())
     texts = Texts(
         name=patients.name,
         made=made,
@@ -242,10 +264,39 @@ def notes(
         sources_name="",
         holdout=(),
         specification=form,
-        maker={"maker": "model", "model": model, "how": "from the rows of a synthetic table", "seed": seed},
+        maker={
+            "maker": "model",
+            "model": model,
+            "how": "from the rows of a synthetic table",
+            "kind": form.kind,
+            "personas": dict(Counter(one.asked.persona for one in made if one.asked is not None)),
+            "self_critique": self_critique,
+            "corpus": form.corpus,
+            "seed": seed,
+        },
         seed=seed,
     )
     _finish(text_set(texts, write=True), output, as_json=as_json)
+
+
+@command.command()
+@click.argument("real", type=_FILE)
+@click.option("--specification", type=_FILE, help="Names the sections; the rest of it is kept.")
+@click.option("--kind", type=click.Choice(KINDS), help="In its place: a ready-made one.")
+@click.option("-o", "--output", type=_FILE, required=True, help="The specification with the figures of the corpus.")
+@json_option
+def corpus(real: Path, specification: Path | None, kind: Kind | None, output: Path, as_json: bool) -> None:
+    """Write a specification with the lengths, section shares and readability of the texts REAL.
+
+    At least ten documents stand behind each figure, and no text goes in. Read it before you have texts made with it.
+    """
+    if (specification is None) == (kind is None):
+        raise click.UsageError("Give a specification, or a kind.")
+    form = _form(specification) if kind is None else ready_made(kind, [])
+    documents = parse_documents(_bytes(real), source=real.name)
+    said = guided(form, figures_of(documents, form)).model_dump(mode="json", exclude_defaults=True)
+    _write(output.parent, {output.name: (json.dumps(said, indent=1, ensure_ascii=False) + "\n").encode()})
+    emit(said, f"{output}: {', '.join(said)}", as_json=as_json)
 
 
 @command.command(name="evaluate-texts")
@@ -269,14 +320,13 @@ def evaluate_texts(
 
     Exit code 1 where a number does not keep its limit.
     """
-    form = _bytes(specification) if specification else b"{}"
     texts = Texts(
         name=synthetic.name,
         made=parse_documents(_bytes(synthetic), source=synthetic.name),
         sources=parse_documents(_bytes(real), source=real.name) if real else (),
         sources_name=real.name if real else "",
         holdout=parse_documents(_bytes(holdout), source=holdout.name) if holdout else (),
-        specification=parse_specification(form, source=specification.name if specification else "nothing"),
+        specification=_form(specification),
         maker={},
         seed=seed,
     )
@@ -449,6 +499,11 @@ def close(folder: Path, synthetic: Path, card: Path, output: Path, as_json: bool
     sections = {"human": human, "agreement": agreement}
     made = with_sections(synthetic.name, _bytes(synthetic), _bytes(card), sections)
     _finish(made, output, as_json=as_json)
+
+
+def _form(path: Path | None) -> TextSpecification:
+    """Read a specification; without a file, one that asks for nothing."""
+    return TextSpecification() if path is None else parse_specification(_bytes(path), source=path.name)
 
 
 def _items(path: Path) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import sys
 
 import numpy as np
 import PIL.Image
@@ -123,3 +124,9 @@ def test_a_text_that_says_another_size_than_image_and_table_is_told() -> None:
     flagged = set(_card(made).flagged)
     assert "plausibility.image_agrees" not in flagged
     assert {"plausibility.image_note_agrees", "plausibility.note_agrees"} <= flagged
+
+
+def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "skimage.transform", None)
+    with pytest.raises(UsageError, match=r"pip install 'counterproof\[images\]'"):
+        head_image(20, "left", seed=1)

@@ -9,7 +9,7 @@ import pytest
 
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import UsageError, VerificationFailed
-from counterproof.tools.synth.documents import Document, TextSpecification, written
+from counterproof.tools.synth.documents import Asked, Document, TextSpecification, parse_documents, written
 from counterproof.tools.synth.evaluation.texts import Texts
 from counterproof.tools.synth.makers import MAKERS
 from counterproof.tools.synth.marks import read_cells
@@ -31,16 +31,8 @@ _OF_A_LINE = {"messages", "tools", "parallel_tool_calls", "functions"}
 _OF_A_MESSAGE = {"role", "content", "name", "weight"}
 
 
-@pytest.fixture(scope="module")
-def texts() -> tuple[bytes, bytes]:
-    """Marked texts and their card."""
-    made = [
-        Document(
-            id=f"t{at}", text=f"History\nPulse {60 + at} /min, no. {at}.", attributes={"pulse": 60 + at, "ill": True}
-        )
-        for at in range(30)
-    ]
-    texts = Texts(
+def _texts(made: list[Document]) -> Texts:
+    return Texts(
         name="notes",
         made=made,
         sources=(),
@@ -50,7 +42,18 @@ def texts() -> tuple[bytes, bytes]:
         maker={"maker": "by hand"},
         seed=1,
     )
-    files = text_set(texts, write=True).files
+
+
+@pytest.fixture(scope="module")
+def texts() -> tuple[bytes, bytes]:
+    """Marked texts and their card."""
+    made = [
+        Document(
+            id=f"t{at}", text=f"History\nPulse {60 + at} /min, no. {at}.", attributes={"pulse": 60 + at, "ill": True}
+        )
+        for at in range(30)
+    ]
+    files = text_set(_texts(made), write=True).files
     return files["notes.synthetic.jsonl"], files["card.json"]
 
 
@@ -85,6 +88,15 @@ def test_the_assistant_writes_the_text_for_the_facts(texts: tuple[bytes, bytes])
     _, user, assistant = _lines(_set("notes.synthetic.jsonl", texts, validation_share=0)[TRAIN])[3]["messages"]
     assert json.loads(user["content"]) == {"pulse": 63, "ill": True}
     assert assistant["content"] == "History\nPulse 63 /min, no. 3."
+
+
+def test_a_planned_text_is_written_from_what_was_asked_of_it(texts: tuple[bytes, bytes]) -> None:
+    asked = Asked(persona="a resident", facts=("pulse",), sections=("History",))
+    made = [one.model_copy(update={"asked": asked}) for one in parse_documents(texts[0], source="texts")]
+    both = text_set(_texts(made), write=True).files
+    files = _set("x.jsonl", (both["notes.synthetic.jsonl"], both["card.json"]), validation_share=0)
+    told = json.loads(_lines(files[TRAIN])[0]["messages"][1]["content"])
+    assert told == {"writer": "a resident", "sections": ["History"], "facts": {"pulse": 60}}
 
 
 def test_the_assistant_may_say_an_attribute_instead(texts: tuple[bytes, bytes]) -> None:

@@ -12,14 +12,14 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from counterproof.tools.identifier_text import find_in_text
-from counterproof.tools.synth.documents import Document, Said, TextSpecification
+from counterproof.tools.synth.documents import Document, Said, TextSpecification, Value
 from counterproof.tools.synth.images import TOLERANCE_MM, lesion_of
 from counterproof.tools.synth.signals import heart_rate
 
@@ -103,24 +103,36 @@ def identifiers(documents: Sequence[Document]) -> float:
 
 
 def sections(documents: Sequence[Document], specification: TextSpecification) -> float | None:
-    """Return the share of texts that have all sections in their order; None where none are asked for."""
+    """Return the share of texts that have all sections asked of them in order; None where none are asked for."""
     if not specification.sections:
         return None
-    pattern = re.compile(
-        r".*?".join(rf"^[#* ]*{re.escape(name)}\b" for name in specification.sections), re.I | re.M | re.S
-    )
-    return sum(bool(pattern.search(one.text)) for one in documents) / len(documents)
+    return sum(_has_in_order(one, _sections_of(one, specification)) for one in documents) / len(documents)
+
+
+def has_section(document: Document, name: str) -> bool:
+    """Say whether a text has a section."""
+    return _has_in_order(document, (name,))
 
 
 def concepts(documents: Sequence[Document], specification: TextSpecification) -> float | None:
-    """Return the mean share of the attributes that a text says at all; None where none are asked for."""
+    """Return the mean share of the attributes asked of it that a text says at all; None where none are asked for."""
     found = [
-        bool(_places(one.text, said))
+        says_at_all(one, said)
         for one in documents
         for said in specification.says
-        if said.attribute in one.attributes and _is_said(one, said)
+        if must_say(one.attributes, said.attribute) and (one.asked is None or said.attribute in one.asked.facts)
     ]
     return float(np.mean(found)) if found else None
+
+
+def says_at_all(document: Document, said: Said) -> bool:
+    """Say whether a text speaks of an attribute, whatever it says."""
+    return bool(_places(document.text, said))
+
+
+def must_say(attributes: Mapping[str, Value], name: str) -> bool:
+    """Say whether there is something to say: what is missing or not so need not be mentioned."""
+    return attributes.get(name, False) is not False
 
 
 def contradictions(document: Document, specification: TextSpecification) -> list[str]:
@@ -253,9 +265,13 @@ def _bleu(at: int, texts: Sequence[Sequence[str]], counted: Sequence[Sequence[Co
     return math.exp(min(0.0, 1 - nearest / length)) * math.exp(logs)
 
 
-def _is_said(document: Document, said: Said) -> bool:
-    """Say whether a text must say an attribute: what is not so need not be mentioned."""
-    return document.attributes[said.attribute] is not False
+def _sections_of(document: Document, specification: TextSpecification) -> tuple[str, ...]:
+    return specification.sections if document.asked is None else document.asked.sections
+
+
+def _has_in_order(document: Document, names: Sequence[str]) -> bool:
+    pattern = r".*?".join(rf"^[#* ]*{re.escape(name)}\b" for name in names)
+    return bool(re.search(pattern, document.text, re.I | re.M | re.S))
 
 
 def _places(text: str, said: Said) -> list[re.Match[str]]:

@@ -18,6 +18,7 @@ from sklearn.linear_model import LogisticRegression
 
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import UsageError
+from counterproof.tools.synth.coverage import shares
 from counterproof.tools.synth.documents import Document, TextSpecification, content_of
 from counterproof.tools.synth.evaluation import text_metrics as of
 from counterproof.tools.synth.evaluation.card import Assessment, Card, Measure, Provenance, Source, judged, rounded
@@ -118,6 +119,17 @@ DEFINITIONS: tuple[Definition, ...] = (
         limit=limit("at most", 0.02),
         source="Broder, Compression and Complexity of Sequences 1997, https://doi.org/10.1109/SEQUEN.1997.666900",
         catches="duplicated notes",
+    ),
+    define(
+        "diversity.plan_kept",
+        "Coverage plan",
+        "1 - largest absolute difference between the wanted and the found share of texts with a fact, a section, or a "
+        "length",
+        direction="higher is better",
+        range="0 to 1",
+        limit=limit("at least", 0.9),
+        source=_OWN,
+        catches="a set that leaves its plan",
     ),
     define(
         "plausibility.sections",
@@ -299,6 +311,9 @@ def _measure(definition: Definition, texts: Texts, candidates: Mapping[str, Sequ
     if definition.id == "plausibility.note_agrees":
         found = {one.id: of.contradictions(one, texts.specification) for one in texts.made}
         detail = {f"{name}: {'; '.join(said)}": float(len(said)) for name, said in found.items() if said}
+    if definition.id == "diversity.plan_kept":
+        for one in shares(texts.made, texts.specification):
+            detail |= {f"{one.of}, wanted": rounded(one.wanted) or 0.0, f"{one.of}, found": rounded(one.found) or 0.0}
     verdict = judged(definition, values["value"], floor=values["floor"], ceiling=values["ceiling"], low=None)
     return Measure(
         definition=definition,
@@ -412,6 +427,11 @@ def _label(documents: Sequence[Document], texts: Texts) -> float | None:
     return auc(truth.astype(np.float64), scores)
 
 
+def _plan_kept(documents: Sequence[Document], texts: Texts) -> float | None:
+    found = shares(documents, texts.specification)
+    return 1 - max(abs(one.wanted - one.found) for one in found) if found else None
+
+
 def _distinct(n: int) -> Callable[[Sequence[Document], Texts], float]:
     def of_texts(documents: Sequence[Document], texts: Texts) -> float:
         sides = [side for side in (texts.made, texts.holdout) if side]
@@ -432,6 +452,7 @@ _COMPUTE: Mapping[str, Callable[[Sequence[Document], Texts], float | None]] = {
     **{f"diversity.distinct_{n}": _distinct(n) for n in (1, 2, 3)},
     "diversity.self_bleu": lambda documents, _texts: of.self_bleu(_words(documents)),
     "diversity.near_duplicates": lambda documents, _texts: of.near_duplicates(_words(documents)),
+    "diversity.plan_kept": _plan_kept,
     "plausibility.sections": lambda documents, texts: of.sections(documents, texts.specification),
     "plausibility.concepts": lambda documents, texts: of.concepts(documents, texts.specification),
     "plausibility.note_agrees": lambda documents, texts: of.note_agrees(documents, texts.specification),
