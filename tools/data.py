@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from counterproof.provenance.errors import UsageError
-from counterproof.provenance.mapped import Content, Room, mapped
+from counterproof.provenance.mapped import Content, Room, check_memory, mapped
 from counterproof.tools.codebooks.variable import Variable
 from counterproof.tools.reading import MISSING, Column, Kind, Table, read_table
 from counterproof.tools.reading.conversion import converted, converted_name, described, is_converted
@@ -63,7 +63,7 @@ def read_file(path: Path, *, room: Room | None = None) -> tuple[Content, Table]:
         room: where the cells of a large file are kept, which is mapped then; None to read all files into the memory.
 
     Raises:
-        MachineTrouble: there is no room.
+        MachineTrouble: there is no room, or it would fill the memory.
         UsageError: the file is missing, is no file, is larger than the memory, or is not a table (see `read_table`).
     """
     try:
@@ -71,6 +71,8 @@ def read_file(path: Path, *, room: Room | None = None) -> tuple[Content, Table]:
         if not stat.S_ISREG(status.st_mode):
             raise UsageError(f"{path} is no file.", advice="Give the path of one data file after --data.")
         large = room is not None and status.st_size > room.above
+        if not large:
+            check_memory(path.name, status.st_size)
         data = _mapped(path) if large else path.read_bytes()
     except FileNotFoundError as error:
         raise UsageError(f"The data file {path} does not exist.", advice="Check the path after --data.") from error

@@ -27,8 +27,12 @@ import pytest
 
 from counterproof.provenance.errors import MachineTrouble, UsageError
 from counterproof.provenance.mapped import Room
+from counterproof.provenance.store import Status
 from counterproof.provenance.vault import Vault
 from counterproof.provenance.vault_keys import VaultKeys, key_file_protector
+from counterproof.sandbox.laid import place_for
+from counterproof.scenarios.catalogue import load_scenario
+from counterproof.scenarios.replayer import run_scenario, start_scenario
 from counterproof.tools.data import Column, Table, read_table, take_file
 from counterproof.tools.identifiers import find_identifiers
 from counterproof.tools.reading import delimited_rows
@@ -36,6 +40,8 @@ from counterproof.tools.reading.spill import Spill
 from counterproof.tools.rowguard import RowGuard, RowInRequest
 from counterproof.tools.twin import build_twin
 from counterproof.tools.twin.private import Privacy, private_twin
+
+from ..lab import Lab
 
 ROWS = 3000
 
@@ -245,6 +251,9 @@ def test_a_sealed_vault_writes_nothing_in_the_clear_but_where_somebody_said(
         MachineTrouble, match=r"d\.csv has .* bytes.*Name a folder on an encrypted disk.*COUNTERPROOF_LAID"
     ):
         Vault(folder).content(digest, name="d.csv")
+    (tmp_path / "d.csv").write_bytes(data)
+    with pytest.raises(MachineTrouble, match=r"d\.csv has .* bytes.*A file that is read into the memory"):
+        take_file(tmp_path / "d.csv", room=Vault(folder).room)
     with_room = Vault(folder, laid=laid)
     monkeypatch.setattr(Vault, "room", Room(folder=laid, above=10))
     assert isinstance(with_room.content(digest), memoryview)
@@ -252,10 +261,28 @@ def test_a_sealed_vault_writes_nothing_in_the_clear_but_where_somebody_said(
     assert list(laid.iterdir()) == []
 
 
-def test_a_plain_vault_has_room_beside_its_files(tmp_path: Path) -> None:
-    vault = Vault(tmp_path)
+def test_a_plain_vault_has_room_beside_its_files_and_a_sealed_one_where_somebody_said(tmp_path: Path) -> None:
+    vault = Vault(tmp_path / "vault")
     vault.put(b"a,b\n1,2\n")
-    assert vault.room == Room(folder=tmp_path)
+    assert vault.room == Room(folder=vault.folder)
+    assert place_for(vault, 10) is None
+    assert place_for(vault, 10**18) == vault.folder
+    VaultKeys.create(vault.folder, key_file_protector(tmp_path / "key", make=True))
+    assert place_for(vault, 10**18) is None
+    assert Vault(vault.folder).room is None
+    named = Vault(vault.folder, laid=tmp_path)
+    assert (named.room, place_for(named, 10)) == (Room(folder=tmp_path), tmp_path)
+
+
+@pytest.mark.scenario
+def test_a_whole_study_of_a_table_on_the_disk_is_as_of_one_in_memory(
+    lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Vault, "room", Room(folder=tmp_path, above=0))
+    runner = lab.runner()
+    run = run_scenario(runner, start_scenario(runner.workplace, load_scenario("lung-survival")))
+    # Another profile, twin or verdict would have asked for other turns than are recorded.
+    assert run.status is Status.DONE
 
 
 def test_a_file_larger_than_the_memory_is_taken_in(tmp_path: Path) -> None:
