@@ -174,11 +174,8 @@ def _left_out(document: Document, specification: TextSpecification) -> set[str]:
 
 
 def _check_names(patients: Sequence[Mapping[str, Value]], specification: TextSpecification) -> None:
-    image = specification.image
-    named = [said.attribute for said in specification.says] + [specification.label, specification.rate]
-    named += [] if image is None else [image.diameter, image.side]
     known = sorted({name for patient in patients for name in patient})
-    unknown = [name for name in named if name and name not in known]
+    unknown = [name for name in specification.named if name not in known]
     if unknown:
         raise UsageError(
             f"The specification names {unknown[0]!r}, and the table has no such column.",

@@ -120,8 +120,7 @@ def _check_fit(table: Table, specification: SetSpecification) -> None:
         named = {*specification.left_out, specification.outcome, specification.subgroups} - {""}
     else:
         patients_of(table)
-        form = specification.texts
-        named = {*(said.attribute for said in form.says), form.label, form.rate} - {""}
+        named = set(specification.texts.named)
     if missing := sorted(named - set(columns)):
         raise UsageError(
             f"{table.name} has no column {missing[0]!r}, which the specification names.",

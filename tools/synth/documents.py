@@ -165,6 +165,13 @@ class TextSpecification(_Model):
             raise ValueError("a length has as many words at its low end as at its high end, or more")
         return self
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """The attributes that it names."""
+        image = (self.image.diameter, self.image.side) if self.image else ()
+        every = (*(said.attribute for said in self.says), self.label, self.rate, *image)
+        return tuple(dict.fromkeys(name for name in every if name))
+
 
 def parse_documents(data: bytes, *, source: str) -> list[Document]:
     """Read documents.

@@ -73,9 +73,10 @@ class SetSpecification(BaseModel):
             raise ValueError(f"texts is missing, and the kind is {self.kind}")
         if self.maker not in ("", MODEL):
             raise ValueError(f"maker is {self.maker!r}; allowed: {MODEL}")
-        if (self.kind == "multimodal") != bool(self.texts.rate):
+        if (self.kind == "multimodal") != bool(self.texts.rate or self.texts.image):
             raise ValueError(
-                f"texts.rate is {self.texts.rate!r}; a multimodal set names the heart rate, a text set none"
+                f"texts.rate is {self.texts.rate!r} and texts.image {'given' if self.texts.image else 'missing'}; a "
+                "multimodal set names the heart rate, or what an image shows, and a text set neither"
             )
         of_tables = ("left_out", "rules", "planned_model", "outcome", "subgroups")
         if given := [name for name in of_tables if getattr(self, name)]:

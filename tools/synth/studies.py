@@ -115,21 +115,24 @@ def found_in_texts(documents: Sequence[Document], specification: SetSpecificatio
 
     Texts that differ in their numbers alone are the same.
     """
-    from counterproof.tools.synth.evaluation.text_metrics import alike, contradictions, words  # lazy: see above
+    from counterproof.tools.synth.evaluation import text_metrics as of  # lazy: see above
     from counterproof.tools.synth.signals import heart_rate  # lazy: see above
 
     assert specification.texts is not None
     form, rows = specification.texts, list[dict[str, str]]()
     for document in documents:
-        rows += [_row("contradiction", document, said) for said in contradictions(document, form)]
+        rows += [_row("contradiction", document, said) for said in of.contradictions(document, form)]
         rows += [_row("identifier", document, said) for said in _identifying(document)]
         if form.rate and document.signal is not None and form.rate in document.attributes:
             wanted, shown = float(document.attributes[form.rate]), heart_rate(document.signal)
             if shown is None or abs(shown - wanted) > 0.05 * wanted:
                 rows.append(_row("signal", document, f"the table says {wanted:g} beats a minute, the signal {shown}"))
-    every = [["0" if word[0].isdigit() else word for word in words(document.text)] for document in documents]
+        seen = of.seen_in_image(document, form)
+        if seen is not None and not seen.agrees:
+            rows.append(_row("image", document, "the image shows another lesion than the table says, or none"))
+    every = [["0" if word[0].isdigit() else word for word in of.words(document.text)] for document in documents]
     rows += [
-        _row("duplicate", documents[one], f"nearly the same as {documents[other].id}") for one, other in alike(every)
+        _row("duplicate", documents[one], f"nearly the same as {documents[other].id}") for one, other in of.alike(every)
     ]
     return rows
 

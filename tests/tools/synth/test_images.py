@@ -15,6 +15,8 @@ from counterproof.tools.synth.documents import Document, Image, Said, Shown, Tex
 from counterproof.tools.synth.evaluation.card import Card
 from counterproof.tools.synth.evaluation.texts import Texts, evaluate_texts
 from counterproof.tools.synth.images import TOLERANCE_MM, head_image, image_of, is_marked, lesion_of
+from counterproof.tools.synth.specification import SetSpecification
+from counterproof.tools.synth.studies import found_in_texts
 
 pytestmark = pytest.mark.synthetic
 NAMES = Shown(diameter="lesion_mm", side="side")
@@ -130,3 +132,14 @@ def test_without_the_extra_the_error_names_it(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "skimage.transform", None)
     with pytest.raises(UsageError, match=r"pip install 'counterproof\[images\]'"):
         head_image(20, "left", seed=1)
+
+
+def test_an_image_of_another_patient_is_found_in_a_set() -> None:
+    wanted = SetSpecification(kind="multimodal", texts=SPECIFICATION, may="Teaching.", may_not="Anything else.")
+    text = "There is a lesion of 20 mm in the left hemisphere."
+    sound, other = (
+        Document(id=side, text=text, attributes={"lesion_mm": 20.0, "side": "left"}, image=head_image(20, side, seed=1))
+        for side in ("left", "right")
+    )
+    assert found_in_texts([sound], wanted) == []
+    assert [(row["kind"], row["item"]) for row in found_in_texts([other], wanted)] == [("image", "right")]

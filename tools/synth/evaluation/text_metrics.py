@@ -192,7 +192,7 @@ def _numbers(text: str, said: Said) -> list[float]:
 
 def image_agrees(documents: Sequence[Document], specification: TextSpecification) -> float | None:
     """Return the share of images with the diameter (within 1.5 mm) and side of the table; None where there is none."""
-    shown = [_seen(one, specification) for one in documents]
+    shown = [seen_in_image(one, specification) for one in documents]
     found = [one for one in shown if one is not None]
     return float(np.mean([one.agrees for one in found])) if found else None
 
@@ -202,13 +202,13 @@ def image_note_agrees(documents: Sequence[Document], specification: TextSpecific
     if specification.image is None or not (says := _of_image(specification)):
         return None
     alone = specification.model_copy(update={"says": says})
-    found = [one for one in (_seen(document, specification) for document in documents) if one is not None]
+    found = [one for one in (seen_in_image(document, specification) for document in documents) if one is not None]
     good = [one.as_shown is not None and not contradictions(one.as_shown, alone) for one in found]
     return float(np.mean(good)) if good else None
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Seen:
+class Seen:
     """What the image of a document shows.
 
     Attributes:
@@ -220,18 +220,18 @@ class _Seen:
     as_shown: Document | None
 
 
-def _seen(document: Document, specification: TextSpecification) -> _Seen | None:
+def seen_in_image(document: Document, specification: TextSpecification) -> Seen | None:
     """Return what an image shows; None where there is none, or the table does not speak of it."""
     names = specification.image
     if names is None or document.image is None or not {names.diameter, names.side} <= set(document.attributes):
         return None
     lesion = lesion_of(document.image)
     if lesion is None:
-        return _Seen(agrees=False, as_shown=None)
+        return Seen(agrees=False, as_shown=None)
     said = document.attributes
     shown = {**said, names.diameter: round(lesion.diameter_mm, 1), names.side: lesion.side}
     near = abs(lesion.diameter_mm - float(said[names.diameter])) <= TOLERANCE_MM
-    return _Seen(
+    return Seen(
         agrees=near and lesion.side == str(said[names.side]).lower(),
         as_shown=document.model_copy(update={"attributes": shown}),
     )
