@@ -255,5 +255,5 @@ def _require(holds: bool, otherwise: str) -> None:
     if not holds:
         raise GateRefused(
             f"The gate keeps the data closed: {otherwise}.",
-            advice="Real data are opened only to approved bytes. Put the code to a reviewer again.",
+            advice="Real data are opened only to what was approved. Put it to a reviewer again.",
         )

@@ -249,7 +249,7 @@ def test_the_approval_of_another_study_is_refused(begin: Begin) -> None:
 def test_each_refusal_is_recorded_with_its_reason(begin: Begin) -> None:
     target = begin("code")
     for effect in ("one", "two"):
-        with pytest.raises(GateRefused, match="Put the code to a reviewer again"):
+        with pytest.raises(GateRefused, match="Put it to a reviewer again"):
             target.open_gate(effect=effect)
     refused = target.lab.events(target.id, "gate.refused")
     assert [event.data["effect"] for event in refused] == ["one", "two"]

@@ -70,7 +70,7 @@ def test_an_approved_order_is_executed_and_noted_before_it_runs(begin: Begin) ->
 
 def test_a_refusal_comes_back_and_is_noted(begin: Begin) -> None:
     target = begin("code")
-    with pytest.raises(GateRefused, match=r"is not decided.*Put the code to a reviewer again"):
+    with pytest.raises(GateRefused, match=r"is not decided.*Put it to a reviewer again"):
         _execute(target, client_of(target))
     assert len(target.refusals()) == 1
     target.assert_unread()
