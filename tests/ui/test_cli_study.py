@@ -109,8 +109,18 @@ def test_progress_goes_to_standard_error(walk: dict[str, Ended]) -> None:
     assert "execute: the approved programs on the real data" in walk["run to release"].err
 
 
-_WITH_OTHERS = {"demo", "compare", "synth notes", "synth judge", "synth evaluate-texts", "synth review close"}
-"""These have tests of their own: `demo` with the network, others with a model that is asked, or a person who rates."""
+_WITH_OTHERS = {
+    "demo",
+    "compare",
+    "synth notes",
+    "synth judge",
+    "synth evaluate-texts",
+    "synth review close",
+    "synth corpus",
+    "synth training-set",
+}
+"""These have tests of their own: `demo` with the network, others with a model that is asked, a person who rates, or a
+set that has to be made first."""
 
 
 @pytest.fixture(scope="module")
@@ -180,6 +190,8 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     assert ask("verify", bundle)["ok"]
     assert ask("replay", bundle, "--data", data)["ok"]
     assert ask("data", "forget", "trial.csv", "--reason", "The study has ended.")["name"] == "trial.csv"
+    wanted = terminal.file("set.json", b'{"kind": "table", "may": "Teaching.", "may_not": "Findings."}')
+    assert ask("synth", "study", wanted, "--data", data, "--author", "ada")["study"].startswith("study-")
     return found
 
 
