@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -185,13 +186,7 @@ class RemoteSide:
             MachineTrouble: the gate died or can't be reached.
         """
         with self.client.line() as line:
-            # The gate refuses a record that is shorter than one that it saw: one order after the other shows its own.
-            with self.opening:
-                asked = order.model_dump_json().encode()
-                lines = self._lines()
-                opening = Execute(study=self.study, effect=effect, order=asked, program=program, record=lines)
-                self._open(line, opening, order.digest)
-            line.send(Go())
+            self._opened(line, partial(Execute, program=program), order, effect=effect)
             return expect(line, Executed, wait_s=_ANSWER_S + order.limits["wall_s"]).execution
 
     def make(self, order: MakingOrder, request: bytes, *, effect: str) -> Told:
@@ -202,12 +197,7 @@ class RemoteSide:
             MachineTrouble: the gate died or can't be reached.
         """
         with self.client.line() as line:
-            with self.opening:
-                asked = order.model_dump_json().encode()
-                lines = self._lines()
-                opening = Make(study=self.study, effect=effect, order=asked, request=request, record=lines)
-                self._open(line, opening, order.digest)
-            line.send(Go())
+            self._opened(line, partial(Make, request=request), order, effect=effect)
             return expect(line, Told, wait_s=_MAKING_S)
 
     def run_open(self, spec: ExecutionSpec) -> Execution:
@@ -263,7 +253,21 @@ class RemoteSide:
         with self.record.exclusive():
             return self.record.path.read_bytes()
 
-    def _open(self, line: Line, opening: Execute | Make, order: str) -> None:
+    def _opened(
+        self, line: Line, ask: Callable[..., Execute | Make], order: Order | MakingOrder, *, effect: str
+    ) -> None:
+        """Have the real data opened for an order, and let what was asked begin.
+
+        The gate refuses a record that is shorter than one that it saw: one order after the other shows its own.
+        """
+        with self.opening:
+            asked = order.model_dump_json().encode()
+            self._ask_to_open(
+                line, ask(study=self.study, effect=effect, order=asked, record=self._lines()), order.digest
+            )
+        line.send(Go())
+
+    def _ask_to_open(self, line: Line, opening: Execute | Make, order: str) -> None:
         """Ask for the real data, answer what the gate wants to know, and write down what it did."""
         line.send(opening)
         while isinstance(found := line.receive(wait_s=_ANSWER_S), Want):
