@@ -112,15 +112,18 @@ def test_rows_of_the_twin_are_hardly_nearer_to_their_persons_than_to_strangers(t
 
 _ATTACK = """
 import json, sys
+import numpy as np
 import pandas as pd
 from anonymeter.evaluators import InferenceEvaluator, LinkabilityEvaluator, SinglingOutEvaluator
 real, twin, control = (pd.read_csv(path) for path in sys.argv[1:4])
-of = {"ori": real, "syn": twin, "control": control, "n_attacks": 100}
+np.random.seed(1)  # pandas draws the targets
+of = {"ori": real, "syn": twin, "control": control}
 out = {}
 for mode in sys.argv[4:]:
-    one = SinglingOutEvaluator(**of, n_cols=4, max_attempts=100_000)
+    one = SinglingOutEvaluator(**of, n_attacks=100, n_cols=4, max_attempts=100_000)
     one.evaluate(mode=mode)
     out[f"singling out, {mode}"] = one.risk(confidence_level=0.95).value
+of["n_attacks"] = len(control)  # with 100 the risk of one and the same twin lay between 0.1 and 0.4
 *known, secret = real.columns
 guess = InferenceEvaluator(**of, aux_cols=known, secret=secret)
 guess.evaluate()
@@ -169,11 +172,11 @@ def test_anonymeter_singles_nobody_out(tables: Path, tmp_path: Path) -> None:
 def test_anonymeter_finds_copies_and_no_twin_of_them(tables: Path, tmp_path: Path) -> None:
     """A table in which persons stand out: of copies the attacks find nearly everybody.
 
-    Risks of the twin were 0.12, 0.16 and 0.02, those of copies 0.98, 0.94 and 0.33, with Anonymeter 1.1.0.
+    Risks of the twin were 0.1 to 0.2, 0.04 and 0, those of copies 0.98, 0.99 and 0.34, with Anonymeter 1.1.0.
     """
     columns = ["qsmk", "death", "yrdth", "modth", "dadth", "sbp", "dbp", "sex", "age", "race", "income", "marital"]
     found = _risks(pd.read_csv(tables / "nhefs_complete.csv")[columns], tmp_path, "multivariate")
-    most = {"singling out, multivariate": 0.3, "inference": 0.35, "linkability": 0.1}
+    most = {"singling out, multivariate": 0.3, "inference": 0.15, "linkability": 0.05}
     assert {name: risk for name, risk in found["twin"].items() if risk > most[name]} == {}
     least = {"singling out, multivariate": 0.8, "inference": 0.7, "linkability": 0.15}
     assert {name: risk for name, risk in found["train"].items() if risk < least[name]} == {}
