@@ -430,7 +430,8 @@ class _Work:
 def marked(cells: dict[str, list[str]], table: Table) -> bytes:
     """Return the cells of a twin as delimited text like the table's, with the mark in every row."""
     cells = {**cells, MARK: ["1"] * max(len(column) for column in cells.values())}
-    file = io.StringIO(newline="")
+    data = io.BytesIO()  # text in memory takes four times as much
+    file = io.TextIOWrapper(data, encoding="utf-8", newline="")
     # csv of Python 3.11 writes a bare CR without quotes, and readers take it for the end of a row.
     returns = any("\r" in cell for name, column in cells.items() for cell in (name, *column))
     writer = csv.writer(
@@ -438,4 +439,5 @@ def marked(cells: dict[str, list[str]], table: Table) -> bytes:
     )
     writer.writerow(cells)
     writer.writerows(zip(*cells.values(), strict=True))
-    return file.getvalue().encode("utf-8")
+    file.detach()
+    return data.getvalue()
