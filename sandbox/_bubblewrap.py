@@ -143,7 +143,7 @@ def start_trouble(evidence: str) -> SandboxUnavailable:
         sign in evidence for sign in ("RTM_NEWADDR", "uid map: Permission denied")
     ):
         advice = _APPARMOR
-    elif evidence.startswith("stage:") and "not permitted" in evidence:
+    elif evidence.startswith(("stage:", "setpriv:")) and "not permitted" in evidence:
         advice = _NOT_ROOT
     elif any(sign in evidence for sign in ("namespace", "uid map", "unshare:")):
         advice = _BLOCKED

@@ -3,12 +3,12 @@
 The idea: what bubblewrap does for a cold start, done after a fork with a few system calls. Order matters: mounts
 need the template's capabilities; the new user namespace comes after them, so that they are locked for the program,
 the count of processes is its own, and nothing is left that could be regained. Inputs and the program arrive later,
-so their folders stay writable through one descriptor that only the first process holds.
+so their folders stay writable through one descriptor that nobody has any more when the program begins.
 
 It does not cover limits of processes (the program's own process sets them) nor what is collected (`_shim.py`).
 
-Source: bubblewrap.c (0.8), user_namespaces(7), mount(2); steps measured in the project's sandbox study, section 3.
-Imported by `_zygote.py` inside the sandbox; imports nothing of ours.
+Source: bubblewrap.c (0.8), user_namespaces(7), mount(2), setns(2); steps measured in the project's sandbox study,
+section 3. Imported inside the sandbox; imports nothing of ours.
 """
 
 from __future__ import annotations
@@ -51,10 +51,7 @@ def confine(about: dict[str, Any], code: bytes) -> dict[str, int]:
     Raises:
         OSError: a step was refused; the process must end.
     """
-    flags = 0
-    for name in about["namespaces"]:
-        flags |= NAMESPACES[name]
-    call("unshare", flags)
+    call("unshare", _flags(about))
     call("mount", b"none", b"/", None, _REC | _PRIVATE, None)
     if "net" in about["namespaces"]:
         _loopback_up()
@@ -68,15 +65,41 @@ def confine(about: dict[str, Any], code: bytes) -> dict[str, int]:
         _write("/proc/self/setgroups", "deny")
         _write("/proc/self/uid_map", f"{uid} {uid} 1")
         _write("/proc/self/gid_map", f"{gid} {gid} 1")
-    if about["drop"]:
-        _drop_capabilities()
-    _install(code)
+    _give_up(about, code)
     return handles
+
+
+def join(first: int, about: dict[str, Any], code: bytes) -> None:
+    """Isolate this process for good as the first process of its pid namespace is, which has confined itself.
+
+    Args:
+        first: a pidfd of that process.
+        about: as in `confine`.
+        code: the system-call filter.
+
+    Raises:
+        OSError: a step was refused; the process must end.
+    """
+    call("setns", first, _flags(about) | (_NEWUSER if about["user"] else 0))
+    _give_up(about, code)
 
 
 def set_dumpable(value: int) -> None:
     """Make this process readable for others of its user, or not."""
     call("prctl", _PR_SET_DUMPABLE, value, 0, 0, 0)
+
+
+def _flags(about: dict[str, Any]) -> int:
+    flags = 0
+    for name in about["namespaces"]:
+        flags |= NAMESPACES[name]
+    return flags
+
+
+def _give_up(about: dict[str, Any], code: bytes) -> None:
+    if about["drop"]:
+        _drop_capabilities()
+    _install(code)
 
 
 def _tmpfs(path: str, size: int, inodes: int) -> None:

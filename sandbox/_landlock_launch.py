@@ -2,7 +2,7 @@
 
 The idea: as in `_launch.py` everything goes in by descriptors, and the first process starts with an empty environment;
 its own code travels as a zip in memory, so that no path has to be reachable for the unprivileged user. As root that
-user is taken on by `_stage.py`, which needs the right to change mounts; without it nothing runs.
+user is taken on, on the stage (`_stage.py`), which needs the right to change mounts; without it nothing runs.
 
 It does not cover what happens afterwards (`_landlock_supervise.py`).
 
@@ -13,11 +13,9 @@ from __future__ import annotations
 
 import io
 import json
-import marshal
 import os
 import platform
 import shutil
-import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -25,7 +23,7 @@ from pathlib import Path
 
 from counterproof.sandbox import _landlock_profile
 from counterproof.sandbox._landlock_profile import INSIDE, Places, connect, furnish
-from counterproof.sandbox._launch import _STAGE, _STREAMS, MARSHAL, Launched, Passed, Sources, _popen, machine_filter
+from counterproof.sandbox._launch import STREAMS, Launched, Passed, Sources, machine_filter, start_helper
 from counterproof.sandbox._private import private_folder
 from counterproof.sandbox._profile import Runtime
 from counterproof.sandbox._seccomp_shared import shared_filter
@@ -70,7 +68,7 @@ def _launch(runtime: Runtime, spec: ExecutionSpec, given: Mapping[str, bytes], *
     readers: dict[str, int] = {}
     with ExitStack() as stack:
         passed = Passed(stack)
-        writers = {name: passed.pipe(name, readers) for name in _STREAMS}
+        writers = {name: passed.pipe(name, readers) for name in STREAMS}
         try:
             own = passed.file(_zip())
             handles = [passed.file(json.dumps(about).encode())]
@@ -78,11 +76,7 @@ def _launch(runtime: Runtime, spec: ExecutionSpec, given: Mapping[str, bytes], *
             command = [places.executable, "-I", "-S", f"/proc/self/fd/{own}", *map(str, handles)]
             env = shutil.which("env", path=os.defpath) or "/usr/bin/env"
             argv = ["env", "-i", f"LD_LIBRARY_PATH={places.python}/lib", *command]
-            if os.geteuid() == 0:
-                stage = {"bwrap": env, "argv": argv, "uid": drop_uid, "gid": drop_uid, **sources.staged()}
-                env = sys.executable
-                argv = [env, "-I", "-S", str(_STAGE), str(passed.file(marshal.dumps(stage, MARSHAL)))]
-            process = _popen(env, argv, notes=writers["notes"], handles=passed.handles)
+            process = start_helper(Path(env), argv, passed, sources, notes=writers["notes"], drop_uid=drop_uid)
         except BaseException:
             for handle in readers.values():
                 os.close(handle)

@@ -2,7 +2,8 @@
 
 The idea: everything that goes in is a descriptor or a bind mount. Arguments travel in a memory file, so that
 neither the process list of the host nor the inside shows them; the helper starts with an empty environment,
-for its own would be readable inside as /proc/1/environ. As root the helper is `_stage.py`.
+for its own would be readable inside as /proc/1/environ. As root it is started on the stage (`_stage.py`), as somebody
+who is not root.
 
 It does not cover what happens afterwards (`_supervise.py`).
 
@@ -14,27 +15,27 @@ from __future__ import annotations
 import marshal
 import os
 import platform
+import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from counterproof.provenance.errors import MachineTrouble, UsageError
-from counterproof.sandbox._bubblewrap import Bubblewrap
-from counterproof.sandbox._bytecode import bytecode
+from counterproof.sandbox._bubblewrap import Bubblewrap, start_trouble
 from counterproof.sandbox._profile import Runtime, arguments, files_of, shim_command, shim_plan
 from counterproof.sandbox._seccomp import seccomp_filter
+from counterproof.sandbox._stage import staged
 from counterproof.sandbox._watch import NO_BASELINE, Baseline
 from counterproof.sandbox.contract import ExecutionSpec
 from counterproof.sandbox.errors import SandboxUnavailable
 
-_STAGE = Path(__file__).parent / "_stage.py"
-_STREAMS = ("out", "err", "frames", "notes", "status")
+STREAMS = ("out", "err", "frames", "notes", "status")
 MARSHAL = 2
 """A version that every Python 3 reads; `json` would take the reader 7 ms to import."""
 _STAGE_AT = "/tmp"  # covered by a private tmpfs in a mount namespace of its own
+_LIBRARIES = "bubblewrap.libs"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,8 @@ class Launched:
 
     Attributes:
         process: the helper, later bubblewrap's outer process; None for a child of the warm template.
-        first: the first process inside and a descriptor of it, where they are known from the start.
+        first: the first process inside, where it is known from the start.
+        program: the program's process, where it is no child of the first.
         streams: descriptors `out`, `err` (the program's), `frames` (the shim's), `notes` (what bubblewrap
             and the helper complain about) and, cold, `status` (bubblewrap's account of itself).
         baseline: memory that every process has from the warm template.
@@ -51,13 +53,14 @@ class Launched:
 
     process: subprocess.Popen[bytes] | None
     streams: Mapping[str, int]
-    first: FirstProcess | None = None
+    first: Known | None = None
+    program: Known | None = None
     baseline: Baseline = NO_BASELINE
 
 
 @dataclass(frozen=True, kw_only=True)
-class FirstProcess:
-    """The first process of a sandbox: its pid as this process sees it, and a descriptor that stays true to it."""
+class Known:
+    """A process of a sandbox: its pid as this process sees it, and a descriptor that stays true to it."""
 
     pid: int
     pidfd: int
@@ -93,7 +96,7 @@ def launch(
     readers: dict[str, int] = {}
     with ExitStack() as stack:
         passed = Passed(stack)
-        writers = {name: passed.pipe(name, readers) for name in _STREAMS}
+        writers = {name: passed.pipe(name, readers) for name in STREAMS}
         try:
             files = {path: passed.file(data) for path, data in files_of(runtime, spec, given).items()}
             plan = passed.file(marshal.dumps(shim_plan(spec, given), MARSHAL))
@@ -151,37 +154,35 @@ class Passed:
 def memory_file(data: bytes) -> int:
     """Return a descriptor of a nameless file with that content, at its beginning."""
     handle = os.memfd_create("counterproof", os.MFD_CLOEXEC)
-    rest = memoryview(data)
-    while rest:
-        rest = rest[os.write(handle, rest) :]
+    write_all(handle, data)
     os.lseek(handle, 0, os.SEEK_SET)
     return handle
 
 
+def write_all(handle: int, data: bytes) -> None:
+    """Write all of it."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(handle, rest) :]
+
+
 class Sources:
-    """The host's folders and files that are mounted; as root they are reached below the stage."""
+    """The host's folders and files that are mounted; as root they are reached on the stage."""
 
     def __init__(self, binds: Mapping[str, Path], inputs: Mapping[str, Path]) -> None:
         self.binds = {name: path.resolve() for name, path in binds.items()}
-        self.inputs = {name: path.resolve() for name, path in inputs.items()}
+        self.inputs = {name.lstrip("/"): path.resolve() for name, path in inputs.items()}
 
     def seen(self) -> dict[str, str]:
-        """Return the path of each source as bubblewrap sees it."""
+        """Return the path of each folder, and of each input by its target, as a helper sees it."""
+        found = {**self.binds, **{f"/{name}": path for name, path in self.inputs.items()}}
         if os.geteuid() == 0:
-            return {name: f"{_STAGE_AT}/{name.lstrip('/')}" for name in (*self.binds, *self.inputs)}
-        return {name: str(path) for name, path in {**self.binds, **self.inputs}.items()}
-
-    def staged(self) -> dict[str, object]:
-        """Return what the stage has to bind."""
-        return {
-            "binds": {name.lstrip("/"): str(path) for name, path in self.binds.items()},
-            "inputs": {name.lstrip("/"): str(path) for name, path in self.inputs.items()},
-            "stage": _STAGE_AT,
-        }
+            return {name: f"{_STAGE_AT}/{name.lstrip('/')}" for name in found}
+        return {name: str(path) for name, path in found.items()}
 
 
 class Helper:
-    """Starts bubblewrap; as root by way of the stage, so that it never runs as root."""
+    """Starts bubblewrap."""
 
     def __init__(self, bwrap: Bubblewrap, sources: Sources, *, notes: int, drop_uid: int) -> None:
         self._bwrap = bwrap
@@ -195,26 +196,67 @@ class Helper:
         Raises:
             MachineTrouble: no process can be started.
         """
-        inside = ["--unsetenv", "LD_LIBRARY_PATH", *args]  # the stage may set it for bubblewrap itself
+        inside = ["--unsetenv", "LD_LIBRARY_PATH", *args]  # it may be set for bubblewrap itself
         args_fd = passed.file(b"".join(os.fsencode(arg) + b"\0" for arg in inside))
         argv = ["bwrap", "--args", str(args_fd), "--", *command]
-        program = str(self._bwrap.path)
-        if os.geteuid() == 0:
-            about = {"bwrap": program, "argv": argv, "uid": self._drop_uid, "gid": self._drop_uid}
-            libraries = str(self._bwrap.libraries or "")
-            about_fd = passed.file(marshal.dumps({**about, "libraries": libraries, **self._sources.staged()}, MARSHAL))
-            program = sys.executable
-            code_fd = passed.file(bytecode(_STAGE.read_bytes(), _STAGE.name))
-            argv = [program, "-I", "-S", f"/proc/self/fd/{code_fd}", str(about_fd)]
-        return _popen(program, argv, notes=self._notes, handles=passed.handles)
+        beside = self._bwrap.libraries
+        return start_helper(
+            self._bwrap.path, argv, passed, self._sources, notes=self._notes, drop_uid=self._drop_uid, libraries=beside
+        )
 
 
-def _popen(program: str, command: list[str], *, notes: int, handles: list[int]) -> subprocess.Popen[bytes]:
+def start_helper(
+    program: Path,
+    argv: list[str],
+    passed: Passed,
+    sources: Sources,
+    *,
+    notes: int,
+    drop_uid: int,
+    libraries: Path | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a program of this machine with an empty environment; as root on the stage, and as another user.
+
+    Args:
+        program: the program.
+        argv: its arguments, its name the first.
+        passed: what it inherits.
+        sources: what it must be able to reach.
+        notes: descriptor for what it prints.
+        drop_uid: user and group that it runs as when this process is root.
+        libraries: a folder of libraries that it would look for beside its own path, which the stage may cover.
+
+    Raises:
+        MachineTrouble: no process can be started.
+    """
+    if os.geteuid() != 0:
+        return _popen(str(program), argv, notes=notes, handles=passed.handles)
+    setpriv = shutil.which("setpriv", path=os.defpath)
+    if setpriv is None:
+        raise SandboxUnavailable(
+            "This process is root, and 'setpriv' was not found, which gives up root.",
+            advice="Install util-linux, or run Counterproof as an ordinary user.",
+        )
+    name = f"helper/{program.name}"
+    binds = {**sources.binds, name: program, **({_LIBRARIES: libraries} if libraries else {})}
+    env = {"LD_LIBRARY_PATH": f"{_STAGE_AT}/{_LIBRARIES}"} if libraries else {}
+    # Python could give up root, too, but copies its memory for that: 10 ms in a large process.
+    as_user = ["setpriv", f"--reuid={drop_uid}", f"--regid={drop_uid}", "--clear-groups", f"{_STAGE_AT}/{name}"]
+    try:
+        with staged(binds, sources.inputs, at=_STAGE_AT):
+            return _popen(setpriv, [*as_user, *argv[1:]], notes=notes, handles=passed.handles, env=env)
+    except OSError as error:
+        raise start_trouble(f"stage: {error}") from error
+
+
+def _popen(
+    program: str, argv: list[str], *, notes: int, handles: list[int], env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
-            command,
+            argv,
             executable=program,
-            env={},
+            env=env or {},
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=notes,

@@ -40,6 +40,8 @@ _INSIDE = {
     _SHIM_AT: SHIM,
     _ENTRY_AT: _HERE / "_warm_entry.py",
     "/opt/counterproof/zygote.py": _HERE / "_zygote.py",
+    "/opt/counterproof/first.py": _HERE / "_first.py",
+    "/opt/counterproof/program.py": _HERE / "_program.py",
     "/opt/counterproof/confine.py": _HERE / "_confine.py",
 }
 WRITABLE = {"out": OUT_DIR, "tmp": "/tmp", "shm": "/dev/shm"}
@@ -227,14 +229,26 @@ def template_command(*fds: int) -> list[str]:
 
 def shim_plan(spec: ExecutionSpec, given: Iterable[str]) -> dict[str, object]:
     """Return what the shim does, as values of JSON."""
-    limits = spec.limits
+    return {**program_plan(spec), **watching_plan(spec, given)}
+
+
+def program_plan(spec: ExecutionSpec) -> dict[str, object]:
+    """Return what the program's process becomes, as values of JSON."""
     program = f"{PROGRAM_DIR}/{spec.program_name}"
     r = _r_profile.installation_of(spec.environment)
     return {
         "argv": _r_profile.command(r, program) if r else [f"{_ANALYSIS}/bin/python", "-s", "-P", program],
         "env": program_env(spec),
         "cwd": OUT_DIR,
-        "rlimits": rlimits(limits),
+        "rlimits": rlimits(spec.limits),
+    }
+
+
+def watching_plan(spec: ExecutionSpec, given: Iterable[str]) -> dict[str, object]:
+    """Return what is looked at and collected when the program has ended, as values of JSON."""
+    limits = spec.limits
+    return {
+        "cwd": OUT_DIR,
         "watched": WRITABLE,
         "names": ["results.json", "flow.json"],
         "kinds": [["tables/", ".csv"], ["figures/", ".png"], ["figures/", ".svg"]],

@@ -63,14 +63,28 @@ def main() -> None:
 def watch_over(plan: dict[str, Any], child: int, frame_fd: int) -> None:
     """Wait for the program, end all that is left of it, and write status and outputs as frames."""
     _as_json(None)  # imports what takes time while the program starts
-    wait_status = _wait_for(child)
+    hand_out(plan, _wait_for(child), frame_fd)
+
+
+def hand_out(
+    plan: dict[str, Any], wait_status: int, frame_fd: int, *, cpu_s: float = 0.0, max_rss_kib: int = 0
+) -> None:
+    """End all that is left of a program that has ended, and write status and outputs as frames.
+
+    Args:
+        plan: what is collected.
+        wait_status: how it ended.
+        frame_fd: where the frames go.
+        cpu_s: processor time of a program that was no child of this process.
+        max_rss_kib: its memory at its largest.
+    """
     full = {name: _full(path) for name, path in plan["watched"].items()}
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     _kill_everything()
     about = {
         "wait_status": wait_status,
-        "cpu_s": used.ru_utime + used.ru_stime,
-        "max_rss_kib": used.ru_maxrss,
+        "cpu_s": used.ru_utime + used.ru_stime + cpu_s,
+        "max_rss_kib": max(used.ru_maxrss, max_rss_kib),
         "full": full,
     }
     send(frame_fd, b"S", _as_json(about))

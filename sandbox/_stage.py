@@ -1,83 +1,72 @@
-"""Started as root: gives up root, and makes the files that the sandbox needs reachable before that.
+"""As root: makes the files that a sandbox needs reachable for the unprivileged user that everything runs as.
 
-The idea: bubblewrap must never run with kernel uid 0 (measured: /proc/sys stays writable from inside). The
-unprivileged user that it runs as can't pass through folders like a 0700 home, so this process takes a mount
-namespace of its own, binds each needed path below a small private tmpfs, copies inputs that only root may
-read into that tmpfs, and then drops to the unprivileged user and becomes bubblewrap. The tmpfs goes away
-with the last process of the sandbox; no copy of an input touches a disk.
+The idea: bubblewrap must never run with kernel uid 0 (measured: /proc/sys stays writable from inside). The user that
+it runs as can't pass through folders like a 0700 home, so the thread that starts it takes a mount namespace of its
+own meanwhile, binds each needed path below a small private tmpfs, and copies inputs that only root may read into that
+tmpfs. What is started there keeps the namespace; the thread goes back. The tmpfs goes away with the last process of
+the sandbox; no copy of an input touches a disk.
 
-It does not cover isolation, which is bubblewrap's, and it is not used when the caller is not root.
+It does not cover giving up root, which whoever starts a process here must do, nor isolation, which is bubblewrap's.
 
-Runs alone as `python -I -S CODE PLAN_FD` (`_bytecode.py`); imports nothing of ours, and nothing that takes time.
+Source: unshare(2) and setns(2): namespaces, and folder and mask for new files beside them, belong to a thread.
 """
 
 from __future__ import annotations
 
-import _ctypes  # the part of `ctypes` that is written in C: all of it takes 2 ms to import
-import marshal
+import ctypes
 import os
 import stat
-import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
-_CLONE_NEWNS = 0x00020000
+_CLONE_FS, _CLONE_NEWNS = 0x00000200, 0x00020000
 _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 1 << 18
 _MS_NOSUID, _MS_NODEV = 2, 4
-_PR_SET_PDEATHSIG, _SIGKILL = 1, 9
-_LIBRARIES = "bubblewrap.libs"
-_HANDLES = "/proc/self/fd/"
-_LIBC = _ctypes.dlopen(None, os.RTLD_NOW)  # type: ignore[arg-type]  # None is this process itself
+_HERE = "/proc/thread-self/ns/mnt"
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-class _Int(_ctypes._SimpleCData):  # type: ignore[type-arg]  # it takes none when it runs
-    _type_ = "i"
+@contextmanager
+def staged(binds: Mapping[str, Path], inputs: Mapping[str, Path], *, at: str) -> Iterator[None]:
+    """Let this thread, and what it starts, see these paths below `at`, in a mount namespace of its own.
+
+    Args:
+        binds: folders and files that everybody may read, by their names below `at`.
+        inputs: the same, or copies where somebody may not read them.
+        at: a folder, which is covered.
+
+    Raises:
+        OSError: this process may not do that, or a path is not there.
+    """
+    with ExitStack() as stack:
+        home, folder = (_opened(path, os.O_RDONLY, stack) for path in (_HERE, "."))
+        stack.callback(os.fchdir, folder)
+        _call("unshare", _CLONE_FS)
+        _call("setns", home, _CLONE_NEWNS)  # whoever may not go back may not go
+        stack.callback(_call, "setns", home, _CLONE_NEWNS)
+        _call("unshare", _CLONE_NEWNS)
+        _call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
+        shown = {name: _opened(path, os.O_PATH, stack) for name, path in binds.items()}
+        read = {name: _opened(path, os.O_RDONLY, stack) for name, path in inputs.items()}
+        _call("mount", b"tmpfs", at.encode(), b"tmpfs", _MS_NOSUID | _MS_NODEV, b"mode=0755,size=90%")
+        stack.callback(os.umask, os.umask(0))
+        for name, handle in shown.items():
+            _bind(handle, f"{at}/{name}")
+        for name, handle in read.items():
+            (_bind if _readable_by_all(handle) else _copy)(handle, f"{at}/{name}")
+        yield
 
 
-class _Function(_ctypes.CFuncPtr):
-    _flags_ = _ctypes.FUNCFLAG_CDECL | _ctypes.FUNCFLAG_USE_ERRNO
-    _restype_ = _Int
-
-
-def main() -> None:
-    """Stage, drop root and become bubblewrap; anything that fails ends this process with a message."""
-    plan_fd = int(sys.argv[1])
-    if sys.argv[0].startswith(_HANDLES):
-        os.close(int(sys.argv[0].removeprefix(_HANDLES)))  # it was read; bubblewrap is not to inherit it
-    with open(plan_fd, "rb") as file:
-        plan = marshal.load(file)  # noqa: S302  # the supervisor has written it
-    parent = os.getppid()
-    stage = plan["stage"]
-    _call("unshare", _CLONE_NEWNS)
-    _call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
-    sources = {name: os.open(path, os.O_PATH | os.O_CLOEXEC) for name, path in plan["binds"].items()}
-    inputs = {name: os.open(path, os.O_RDONLY | os.O_CLOEXEC) for name, path in plan["inputs"].items()}
-    program = os.open(plan["bwrap"], os.O_PATH | os.O_CLOEXEC)
-    libraries = os.open(plan["libraries"], os.O_PATH | os.O_CLOEXEC) if plan.get("libraries") else None
-    os.set_inheritable(program, True)  # a script on PATH would have to be read through it
-    _call("mount", b"tmpfs", stage.encode(), b"tmpfs", _MS_NOSUID | _MS_NODEV, b"mode=0755,size=90%")
-    os.umask(0)
-    for name, handle in sources.items():
-        _bind(handle, f"{stage}/{name}")
-    for name, handle in inputs.items():
-        if _readable_by_all(handle):
-            _bind(handle, f"{stage}/{name}")
-        else:
-            _copy(handle, f"{stage}/{name}")
-    env = {}
-    if libraries is not None:  # it would look for them beside its own path, which the stage may cover
-        _bind(libraries, f"{stage}/{_LIBRARIES}")
-        env["LD_LIBRARY_PATH"] = f"{stage}/{_LIBRARIES}"
-    os.setgroups([])
-    os.setresgid(plan["gid"], plan["gid"], plan["gid"])
-    os.setresuid(plan["uid"], plan["uid"], plan["uid"])
-    _call("prctl", _PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0)
-    if os.getppid() != parent or os.geteuid() == 0:
-        os._exit(1)
-    os.execve(program, plan["argv"], env)  # noqa: S606  # a shell is what must not be here
+def _opened(path: str | Path, how: int, stack: ExitStack) -> int:
+    handle = os.open(path, how | os.O_CLOEXEC)
+    stack.callback(os.close, handle)
+    return handle
 
 
 def _call(name: str, *arguments: object) -> None:
-    if _Function(_ctypes.dlsym(_LIBC, name))(*arguments) != 0:
-        code = _ctypes.get_errno()
+    if getattr(_LIBC, name)(*arguments) != 0:
+        code = ctypes.get_errno()
         raise OSError(code, f"{name}: {os.strerror(code)}")
 
 
@@ -133,11 +122,3 @@ def _copy_file(handle: int, target: str) -> None:
         while rest:
             rest = rest[os.write(out, rest) :]
     os.close(out)
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except OSError as error:
-        sys.stderr.write(f"stage: {error}\n")
-        sys.exit(70)

@@ -61,6 +61,7 @@ class Supervision:
     def __init__(self, launched: Launched, limits: Limits, *, cancel_fd: int) -> None:
         self._process = launched.process
         self._first = launched.first
+        self._program = launched.program
         self._baseline = launched.baseline
         self._limits = limits
         self._streams = dict(launched.streams)
@@ -87,9 +88,11 @@ class Supervision:
         try:
             if self._process is not None:
                 self._add_pidfd(self._process.pid)
+            for known in (self._first, self._program):
+                if known is not None:
+                    self._pidfds[known.pidfd] = known.pid
+                    self._poll.register(known.pidfd, select.POLLIN)
             if self._first is not None:
-                self._pidfds[self._first.pidfd] = self._first.pid
-                self._poll.register(self._first.pidfd, select.POLLIN)
                 self._look_at(self._first.pid)
             for handle in (*self._streams.values(), self._cancel_fd):
                 os.set_blocking(handle, False)
@@ -115,7 +118,7 @@ class Supervision:
         for handle, _ in self._poll.poll(INTERVAL_S * 1000):
             if handle in self._pidfds:
                 self._poll.unregister(handle)
-                del self._pidfds[handle]
+                self._gone(self._pidfds.pop(handle))
                 os.close(handle)
             elif handle == self._cancel_fd:
                 self._poll.unregister(handle)
@@ -186,10 +189,16 @@ class Supervision:
     def _look_at(self, pid: int) -> None:
         """Begin to count what the sandbox with that first process uses."""
         writable = tuple(WRITABLE.values())
-        self._watch = Watch(init=pid, limits=self._limits, writable=writable, baseline=self._baseline)
+        program = self._program.pid if self._program is not None else 0
+        self._watch = Watch(init=pid, limits=self._limits, writable=writable, program=program, baseline=self._baseline)
         if real_uid(pid) == 0:
             self._notes.feed(b"the sandbox would run as root of the host\n")
             self._stop("lost")
+
+    def _gone(self, pid: int) -> None:
+        """Look no longer at a program's process that has ended; its pid may become another's."""
+        if self._watch is not None and self._watch.program == pid:
+            self._watch.program = 0
 
     def _add_pidfd(self, pid: int) -> None:
         handle = os.pidfd_open(pid)

@@ -1,9 +1,10 @@
 """The outer end of the warm template: boots it, asks it for confined pairs of processes, and hands them their orders.
 
-The idea: one request is one fork inside. What comes back is a descriptor of the first process (valid across pid
-namespaces), and we keep our ends of two lines: to the first process, which lays the files, and to the program's, which
-becomes what the order says meanwhile. Through each goes exactly one message, with open files in place of paths; so a
-child may have been made long before, and its start then costs a message. One child is always kept in reserve.
+The idea: one request is one fork of each template inside. What comes back are descriptors of the first process and of
+the program's (valid across pid namespaces), and we keep our ends of two lines: to the program's process, which lays its
+files and runs, and to the first, which watches over it. Through each goes exactly one message, with open files in place
+of paths; so a child may have been made long before, and its start then costs a message. One child is always kept in
+reserve.
 
 It does not cover supervision, which is the same as after a cold start, nor what happens inside (`_zygote.py`).
 
@@ -31,30 +32,33 @@ from typing import Any
 from counterproof.sandbox._bubblewrap import Bubblewrap, start_trouble
 from counterproof.sandbox._launch import (
     MARSHAL,
-    FirstProcess,
     Helper,
+    Known,
     Launched,
     Passed,
     Sources,
     machine_filter,
     memory_file,
+    write_all,
 )
 from counterproof.sandbox._profile import (
     Runtime,
+    program_plan,
     rooms,
-    shim_plan,
     template_arguments,
     template_command,
     template_files,
     template_plan,
+    watching_plan,
 )
 from counterproof.sandbox._watch import Baseline, lineage_of
 from counterproof.sandbox.contract import DATA_DIR, OUT_DIR, PROGRAM_DIR, ExecutionSpec, Limits
 from counterproof.sandbox.errors import SandboxUnavailable
 
+_PAGE = 4096  # that many bytes of the program need no new memory when it comes
 _BOOT_S, _ANSWER_S = 120.0, 20.0
 _MESSAGE = 1 << 16
-_FOR_THE_PROGRAM = ("argv", "env", "rlimits")
+_STREAMS = ("out", "err", "frames")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,21 +71,44 @@ class WarmFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """Our ends of what a pair of processes was made with.
+
+    Attributes:
+        line: to the first process.
+        order: to the program's.
+        source: a nameless file for the program.
+        streams: what both will write to, by name.
+    """
+
+    line: socket.socket
+    order: socket.socket
+    source: int
+    streams: Mapping[str, int]
+
+    def close(self) -> None:
+        self.line.close()
+        self.order.close()
+        for handle in (self.source, *self.streams.values()):
+            os.close(handle)
+
+
+@dataclass(frozen=True, kw_only=True)
 class _Child:
     """A confined pair of processes that waits for its order."""
 
-    first: FirstProcess
-    line: socket.socket
-    order: socket.socket
+    first: Known
+    program: Known
+    asked: _Asked
 
     def alive(self) -> bool:
-        return not select.select([self.first.pidfd], [], [], 0)[0]
+        return not select.select([self.first.pidfd, self.program.pidfd], [], [], 0)[0]
 
     def dismiss(self) -> None:
         """End it; the namespace dies with its first process."""
-        self.line.close()
-        self.order.close()
+        self.asked.close()
         os.close(self.first.pidfd)
+        os.close(self.program.pidfd)
 
 
 class Zygote:
@@ -96,7 +123,7 @@ class Zygote:
     def __init__(self, bwrap: Bubblewrap, runtime: Runtime, preload: tuple[str, ...], *, drop_uid: int) -> None:
         self._lock = threading.Lock()
         self._gone: SandboxUnavailable | None = None
-        self._asked: deque[tuple[str, socket.socket, socket.socket]] = deque()
+        self._asked: deque[tuple[str, _Asked]] = deque()
         self._reserve: dict[str, _Child] = {}
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(_BOOT_S)
@@ -119,25 +146,21 @@ class Zygote:
             SandboxUnavailable: the template has gone, so the program did not run.
         """
         child = self._take(spec.limits)
-        readers: dict[str, int] = {}
-        with ExitStack() as stack:
-            passed = Passed(stack)
-            plan = shim_plan(spec, [file.name for file in files if file.folder == OUT_DIR])
-            order = {"cwd": plan["cwd"], **{name: plan.pop(name) for name in _FOR_THE_PROGRAM}}
-            program = WarmFile(folder=PROGRAM_DIR, name=spec.program_name, handle=passed.file(spec.program))
-            out, err = (passed.pipe(name, readers) for name in ("out", "err"))
-            with contextlib.suppress(OSError):  # it is dead then; the supervision will find that out, and why
-                socket.send_fds(child.order, [marshal.dumps(order, MARSHAL)], [out, err, program.handle])
-            frames = passed.pipe("frames", readers)
-            plan["files"] = [(file.folder, file.name) for file in (program, *files)]
-            handles = [frames, program.handle, *(file.handle for file in files)]
-            with contextlib.suppress(OSError):
-                socket.send_fds(child.line, [marshal.dumps(plan, MARSHAL)], handles)
-            child.order.close()
+        order = program_plan(spec)
+        order |= {"program": (PROGRAM_DIR, spec.program_name), "files": [(file.folder, file.name) for file in files]}
+        with contextlib.suppress(OSError):  # it is dead then; the supervision will find that out, and why
+            write_all(child.asked.source, spec.program)
+            os.ftruncate(child.asked.source, len(spec.program))
+            socket.send_fds(child.asked.order, [marshal.dumps(order, MARSHAL)], [file.handle for file in files])
+            watching = watching_plan(spec, [file.name for file in files if file.folder == OUT_DIR])
+            child.asked.line.send(marshal.dumps(watching, MARSHAL))
+        child.asked.order.close()
+        os.close(child.asked.source)
         return Launched(
             process=None,
             first=child.first,
-            streams={**readers, "notes": child.line.detach()},
+            program=child.program,
+            streams={**child.asked.streams, "notes": child.asked.line.detach()},
             baseline=self.baseline,
         )
 
@@ -149,7 +172,7 @@ class Zygote:
         """Ask for a child that waits for the next program with such limits; does not wait for it."""
         key = _key(limits)
         with self._lock, contextlib.suppress(OSError):
-            if key in self._reserve or any(asked == key for asked, _, _ in self._asked):
+            if key in self._reserve or any(asked == key for asked, _ in self._asked):
                 return
             self._ask(key, rehearse=True)
 
@@ -176,7 +199,7 @@ class Zygote:
         key = _key(limits)
         with self._lock:
             try:
-                self._collect(wait_for=key if any(asked == key for asked, _, _ in self._asked) else "")
+                self._collect(wait_for=key if any(asked == key for asked, _ in self._asked) else "")
                 found = self._reserve.pop(key, None)
                 if found is not None and found.alive():
                     return found
@@ -196,23 +219,33 @@ class Zygote:
         request = json.dumps({**json.loads(key), "rehearse": rehearse}).encode()
         line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         order, program = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with theirs, program:
-            socket.send_fds(self._control, [request], [theirs.fileno(), program.fileno()])
-        self._asked.append((key, line, order))
+        streams: dict[str, int] = {}
+        asked = _Asked(line=line, order=order, source=memory_file(bytes(_PAGE)), streams=streams)
+        with ExitStack() as stack, theirs, program:
+            passed = Passed(stack)
+            for name in _STREAMS:
+                passed.pipe(name, streams)
+            handles = [theirs.fileno(), program.fileno(), *passed.handles, asked.source]
+            try:
+                socket.send_fds(self._control, [request], handles)
+            except BaseException:
+                asked.close()
+                raise
+        self._asked.append((key, asked))
 
     def _collect(self, *, wait_for: str) -> None:
         """Take the answers that are there, and wait until one with that key is."""
         while self._asked and (wait_for or select.select([self._control], [], [], 0)[0]):
-            key, line, order = self._asked.popleft()
-            data, handles, _, _ = socket.recv_fds(self._control, _MESSAGE, 1)
+            key, asked = self._asked.popleft()
+            data, handles, _, _ = socket.recv_fds(self._control, _MESSAGE, 2)
             if not handles:
-                line.close()
-                order.close()
+                asked.close()
                 raise OSError(data.decode("utf-8", "replace") or "it does not answer")
             for old in self._reserve.values():  # one in reserve is enough; limits seldom change
                 old.dismiss()
             self._reserve.clear()
-            self._reserve[key] = _Child(first=_first_process(handles[0]), line=line, order=order)
+            first, program = (_known(handle) for handle in handles)
+            self._reserve[key] = _Child(first=first, program=program, asked=asked)
             if key == wait_for:
                 return
 
@@ -224,7 +257,7 @@ class Zygote:
             raise start_trouble(f"the warm template does not answer ({error}): {self._keeper.notes()}") from error
         if not data or not handles:
             raise start_trouble(self._keeper.notes())
-        pid = _first_process(handles[0]).pid
+        pid = _known(handles[0]).pid
         os.close(handles[0])
         state: dict[str, Any] = json.loads(data)
         if state["threads"] > self.MOST_THREADS:
@@ -349,10 +382,10 @@ def _key(limits: Limits) -> str:
     return json.dumps(rooms(limits), sort_keys=True)
 
 
-def _first_process(pidfd: int) -> FirstProcess:
+def _known(pidfd: int) -> Known:
     with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:
         pid = next(int(line.split()[1]) for line in file if line.startswith("Pid:"))
-    return FirstProcess(pid=pid, pidfd=pidfd)
+    return Known(pid=pid, pidfd=pidfd)
 
 
 def _close(control: socket.socket, keeper: _Keeper, reserve: dict[str, _Child]) -> None:

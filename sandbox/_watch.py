@@ -64,6 +64,7 @@ class Watch:
         init: pid of the sandbox's first process, as this process sees it.
         limits: what is compared.
         writable: paths inside whose files are counted.
+        program: pid of the program's process where it is no child of the first, for as long as it lives; else 0.
         baseline: what a warm start shares with its template.
         peak_kib: most memory seen.
         samples: how often it has looked.
@@ -75,6 +76,7 @@ class Watch:
     init: int
     limits: Limits
     writable: tuple[str, ...]
+    program: int = 0
     baseline: Baseline = NO_BASELINE
     peak_kib: int = 0
     samples: int = 0
@@ -92,7 +94,7 @@ class Watch:
         """Look once; return the limit that is passed, or None."""
         self.samples += 1
         self._next_s = now_s + INTERVAL_S
-        pids = list(processes_of(self.init))
+        pids = list(processes_of(self.init, self.program))
         ticks = threads = memory_kib = 0
         shared_kib = 0
         for pid in pids:
@@ -150,9 +152,10 @@ def real_uid(pid: int) -> int | None:
     return None
 
 
-def processes_of(root: int) -> Iterator[int]:
-    """Yield the process and all its descendants."""
-    waiting, seen = [root], {root}
+def processes_of(*roots: int) -> Iterator[int]:
+    """Yield the processes and all their descendants; 0 is none."""
+    waiting = [root for root in roots if root]
+    seen = set(waiting)
     while waiting:
         pid = waiting.pop()
         yield pid

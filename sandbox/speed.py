@@ -187,6 +187,7 @@ def _private_mib(environment: Environment, zygote: Zygote, proven: Proven) -> fl
     launched = zygote.launch(spec, [])
     os.read(launched.streams["out"], 1)
     assert launched.first is not None
-    kib = sum(private_kib(pid) for pid in processes_of(launched.first.pid))
+    assert launched.program is not None
+    kib = sum(private_kib(pid) for pid in processes_of(launched.first.pid, launched.program.pid))
     _end(launched, spec.limits, proven, cancel=True)
     return kib / 1024

@@ -27,7 +27,7 @@ from counterproof.provenance.errors import UsageError
 from counterproof.sandbox import _shim
 from counterproof.sandbox._frames import Frames
 from counterproof.sandbox._launch import check_inputs
-from counterproof.sandbox._profile import program_env, shim_plan
+from counterproof.sandbox._profile import program_env, watching_plan
 from counterproof.sandbox._session import LocalSession
 from counterproof.sandbox.contract import (
     Attestation,
@@ -157,7 +157,7 @@ def _judged(spec: ExecutionSpec, ended_by: str, code: int, out: bytes, err: byte
 def _collected(spec: ExecutionSpec, out: Path, given: tuple[str, ...]) -> Frames:
     frames = Frames(limits=spec.limits)
     frames.feed(_shim.frame(b"H", b"") + _shim.frame(b"S", _shim.NOTHING_USED))
-    for kind, payload in _shim.collect({**shim_plan(spec, given), "cwd": str(out)}):
+    for kind, payload in _shim.collect({**watching_plan(spec, given), "cwd": str(out)}):
         frames.feed(_shim.frame(kind, payload))
     frames.feed(_shim.frame(b"E", b""))
     return frames

@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tests": {"ui", "scenarios", "agents", "tools", "sandbox", "provenance"},
 }
 _INSIDE_A_SANDBOX = {
-    "sandbox/_zygote.py",
+    "sandbox/_program.py",
     "tools/checks/observed/_main.py",
     "tools/checks/observed/_watch.py",
 }

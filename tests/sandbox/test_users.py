@@ -74,6 +74,7 @@ def test_root_is_dropped_before_the_sandbox_starts() -> None:
 
 
 # Root of a user namespace of its own, in which the kernel allows no further ones.
+_NEWUSER, _NEWNS = 0x10000000, 0x00020000
 _BLOCKED = """
 import ctypes, os
 from pathlib import Path
@@ -85,7 +86,7 @@ if child:
         Path(f'/proc/{child}/{name}').write_text('0 0 70000')
     os.write(told[1], b'x')
     raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-ctypes.CDLL(None).unshare(0x10000000)
+ctypes.CDLL(None).unshare({namespaces})
 os.write(asked[1], b'x')
 os.read(told[0], 1)
 Path('/proc/sys/user/max_user_namespaces').write_text('0')
@@ -94,13 +95,24 @@ Path('/proc/sys/user/max_user_namespaces').write_text('0')
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can block user namespaces for a test")
 def test_blocked_user_namespaces_are_refused() -> None:
-    source = _BLOCKED + _PROGRAM.format(wait=False, program=b"print('ran')")
+    assert "max_user_namespaces" in _refusal(namespaces=_NEWUSER | _NEWNS)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="an ordinary user needs no stage")
+def test_root_that_may_not_change_its_mounts_is_refused() -> None:
+    """Root of a user namespace, in mounts that belong to another: it could leave them, and not come back."""
+    assert "as an ordinary user, or give the container CAP_SYS_ADMIN" in _refusal(namespaces=_NEWUSER)
+
+
+def _refusal(*, namespaces: int) -> str:
+    """Return how a program is refused by root of these new namespaces, who may make no more of them."""
+    source = _BLOCKED.replace("{namespaces}", str(namespaces)) + _PROGRAM.format(wait=False, program=b"print('ran')")
     done = subprocess.run(
         [sys.executable, "-c", source], capture_output=True, text=True, check=False, cwd=_HERE, env=_env()
     )
-    assert "max_user_namespaces" in done.stderr.splitlines()[-1], done.stderr
-    assert "nothing ran" in done.stderr
+    assert "nothing ran" in done.stderr, done.stderr
     assert "ran" not in done.stdout
+    return done.stderr.splitlines()[-1]
 
 
 def test_killed_supervisor_leaves_no_survivor() -> None:

@@ -38,14 +38,15 @@ PLANS = {
 }
 
 SOURCES = {
-    "dumpable": ("_zygote.py", "confine.set_dumpable(0)", "confine.set_dumpable(1)", "pid 1"),
+    "dumpable": ("_first.py", "confine.set_dumpable(0)", "confine.set_dumpable(1)", "pid 1"),
     "inputs-read-only": ("_confine.py", "_REMOUNT | _BIND | _RDONLY", "_REMOUNT | _BIND", "fs_write: /data"),
     "own-proc": ("_confine.py", 'call("mount", b"proc"', 'str("mount"); len(b"proc"', "processes|signals|self-test"),
     "size-of-folders": ("_confine.py", "size={size},", "", "disk_total"),
-    "process-limit": ("_zygote.py", 'resource.setrlimit(getattr(resource, name), (value + spare', "len((value + spare",
+    "process-limit": ("_program.py", 'resource.setrlimit(getattr(resource, name), (value + spare', "len((value + spare",
                       "proc_count|process_limit"),
-    "descriptors": ("_zygote.py", "shim.close_others({0, 1, 2, order_fd, placed_fd})\n        return", "return",
-                    "fs_write|signals|self-test"),
+    "descriptors": ("_program.py", "os.closerange(close_from, _HIGHEST)", "pass", "fs_write|self-test"),
+    "program-not-confined": ("_confine.py", 'call("setns", first, _flags(about)', 'str(_flags(about)',
+                             "network|ipc|namespace|self-test|fs_write|sandbox did not start"),
 }  # fmt: skip
 
 
