@@ -44,7 +44,7 @@ from counterproof.provenance.readable import MADE_WITH, SIGNED, readable_files
 from counterproof.provenance.record import Chain, Event, Record
 from counterproof.provenance.record_checkpoints import RecordCheckpoints
 from counterproof.provenance.set_bundle import README as SET_README
-from counterproof.provenance.set_bundle import SYNTHESIS, released_files, schema_names
+from counterproof.provenance.set_bundle import SYNTHESIS, released_files
 from counterproof.provenance.shown import shown_programs
 from counterproof.provenance.signing import BUNDLE_NAMESPACE, DECISION_NAMESPACE, public_line, sign
 from counterproof.provenance.software import versions
@@ -183,18 +183,17 @@ def _payload(
     payload = {blob_name(digest): _body(record, digest) for digest in bodies}
     if profile == "full":
         payload |= {f"inputs/{name}": _input(path, events[0], name) for name, path in inputs.items()}
-    if purpose_of(events[0].data) == "synthesis":
-        payload |= {name: in_memory(text) for name, text in (texts | schema_names()).items()}
-        return payload | {name: _body(record, digest) for name, digest in released_files(events).items()}
-    texts |= readable_files(
-        events,
-        record.blobs,
-        spans=texts.get(SPANS, b""),
-        answers=recorded_answers(events, record.blobs.get),
-        withheld={row["sha256"] for row in withheld},
-    )
+    if purpose_of(events[0].data) == "analysis":
+        texts |= readable_files(
+            events,
+            record.blobs,
+            spans=texts.get(SPANS, b""),
+            answers=recorded_answers(events, record.blobs.get),
+            withheld={row["sha256"] for row in withheld},
+        )
+        texts |= _programs(record, events)
     texts |= interop_files(events, record.blobs, service_key=service_key)
-    payload |= {name: in_memory(text) for name, text in (texts | _programs(record, events)).items()}
+    payload |= {name: in_memory(text) for name, text in texts.items()}
     payload |= {name: _body(record, digest) for name, digest in _named(events).items()}
     sizes = {name: source.size for name, source in payload.items()}
     title, label = events[0].data["title"], review_label(events)
@@ -247,7 +246,7 @@ def _head(lines: list[bytes]) -> dict[str, Any]:
 def _named(events: list[Event]) -> dict[str, str]:
     """Return the bodies that a reader looks for, by the plain names that they get."""
     last = {event.type: event for event in events}
-    named: dict[str, str] = {}
+    named = released_files(events)
     if "plan.locked" in last:
         named["plan.json"] = last["plan.locked"].ref("plan").sha256
     if "results.released" in last:

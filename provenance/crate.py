@@ -28,6 +28,7 @@ from counterproof.provenance.interop.workflow_crate import (
     parameter_of,
     workflow_entities,
 )
+from counterproof.provenance.permissions import purpose_of
 from counterproof.provenance.record import Event, Ref
 
 _CRATE = "https://w3id.org/ro/crate/1.1"
@@ -63,6 +64,12 @@ _ABOUT = {
     "transparency/signed.json": "Transparency statement as it was signed off",
     "transparency/answers.toml": "What a person said to the transparency statement",
 }
+_BY = {
+    "model": ("model", "A call of the model."),
+    "execution": ("sandbox", "A program ran in the sandbox."),
+    "making": ("maker", "A synthetic set was made from the real rows, where those are."),
+}
+"""What does an effect of a kind, and what it did."""
 METADATA = "ro-crate-metadata.json"
 _COMPLETED = "http://schema.org/CompletedActionStatus"
 _FAILED = "http://schema.org/FailedActionStatus"
@@ -91,7 +98,7 @@ def make_crate(events: list[Event], files: dict[str, int], *, title: str, label:
         "softwareVersion": created["model"]["model"],
         "url": created["model"]["base_url"],
     }
-    tool, app = (
+    tools = [
         {
             "@id": TOOLS[name],
             "@type": "SoftwareApplication",
@@ -99,8 +106,8 @@ def make_crate(events: list[Event], files: dict[str, int], *, title: str, label:
             "softwareVersion": version,
             "url": page_of(TOOLS[name]),
         }
-        for name in ("sandbox", "checkpoint")
-    )
+        for name in ("sandbox" if purpose_of(created) == "analysis" else "maker", "checkpoint")
+    ]
     actions, people = _actions(events, files), _people(events)
     host = {
         "@id": HOST,
@@ -110,11 +117,12 @@ def make_crate(events: list[Event], files: dict[str, int], *, title: str, label:
         "url": page_of(HOST),
     }
     deciders = [{"@id": person["@id"]} for person in people if person["@type"] == "Person"]
+    about = f"Counterproof bundle of the study {created['study']}; {label}. Question: {created['question']}"
     root = {
         "@id": "./",
         "@type": "Dataset",
         "name": title,
-        "description": f"Counterproof bundle of the study {created['study']}; {label}. Question: {created['question']}",
+        "description": about if purpose_of(created) == "analysis" else f"Synthetic, never real. {about}",
         "datePublished": events[-1].ts[:10],
         "license": {"@id": "#terms"},
         "conformsTo": [{"@id": profile} for profile in PROFILES],
@@ -145,8 +153,7 @@ def make_crate(events: list[Event], files: dict[str, int], *, title: str, label:
             *workflow_entities(events, files, terms=terms["@id"], version=version),
             host,
             model,
-            tool,
-            app,
+            *tools,
             *people,
             *actions,
             *_withheld(events, files),
@@ -212,14 +219,14 @@ def _institution(reviewer: dict[str, Any]) -> dict[str, Any]:
 
 
 def _effect(event: Event, starts: dict[tuple[str, int], str], files: dict[str, int]) -> dict[str, Any]:
-    model = event.data["kind"] == "model"
+    tool, does = _BY[event.data["kind"]]
     done = event.type == "effect.finished"
     action: dict[str, Any] = {
         "@id": f"#event-{event.seq}",
         "@type": "CreateAction",
         "name": f"{event.data['kind']} {event.data['key']}, attempt {event.data['attempt']}",
-        "description": "A call of the model." if model else "A program ran in the sandbox.",
-        "instrument": {"@id": TOOLS["model" if model else "sandbox"]},
+        "description": does,
+        "instrument": {"@id": TOOLS[tool]},
         "startTime": starts.get((event.data["key"], event.data["attempt"]), event.ts),
         "endTime": event.ts,
         "object": _bodies([ref for ref in event.refs if ref.role in ("request", "program")], files),

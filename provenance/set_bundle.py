@@ -5,8 +5,8 @@
 
 Everything else is as in the bundle of an analysis (`bundle`). Of a set that was not released there is no file.
 
-It does not cover the formats of other programs (RO-Crate, in-toto, PROV, BioCompute) nor the transparency statement:
-they speak of analyses.
+It does not cover the record page and the transparency statement, which tell a study with results, nor in-toto and the
+BioCompute Object, which are of programs that were run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from counterproof.provenance.record import Event
-from counterproof.provenance.schemas import schema_files
 
 SYNTHESIS = "synthesis"
 """What `bag-info.txt` calls the kind of such a bundle."""
@@ -22,7 +21,8 @@ RELEASED = "set/released.json"
 README = """{facts}
 **Synthetic, never real.** No finding about people can rest on what is in here; nothing of it was signed off.
 
-To check it: `counterproof verify FILE.zip` (offline). By hand, in the unpacked folder:
+To check it: `counterproof verify FILE.zip` (offline). Without Counterproof, in the unpacked folder:
+`python3 -I data/verify/verify.py`, or with a shell alone `sh data/verify/verify.sh`; or by hand:
 
     sha256sum -c tagmanifest-sha256.txt && sha256sum -c manifest-sha256.txt
     ssh-keygen -Y verify -f data/keys/service_signers -I service -n {bundle_namespace} \\
@@ -44,14 +44,11 @@ The signatures show who signed what, with which key. That a key belongs to a per
 | `record/checkpoints.jsonl` | how far the record had come at the points that matter, signed by the service key |
 | `record/blobs/` | the bodies that the events name |
 | `record/withheld.json` | bodies that stayed on the secure side, by their salted commitments |
-| `verify/schemas/` | what each type of event holds, as JSON Schema |
+| `ro-crate-preview.html` | the list of these files, in a browser |
+| `verify/` | programs that check the bundle without Counterproof, and the schemas of the record's events |
+| `workflow.json`, `prov.json` | the steps; who made what from what, as W3C PROV |
 | `telemetry/` | the OpenTelemetry spans |
 """
-
-
-def schema_names() -> dict[str, bytes]:
-    """Return the schemas of the record's events, by their names in the bundle."""
-    return {f"verify/schemas/{name}": data for name, data in schema_files().items()}
 
 
 def released_files(events: Sequence[Event]) -> dict[str, str]:

@@ -115,7 +115,7 @@ def _person(reviewer: dict[str, Any]) -> dict[str, Any]:
 
 def _steps(events: Sequence[Event]) -> list[dict[str, Any]]:
     steps = []
-    for number, step in enumerate(STEPS, start=1):
+    for number, step in enumerate(STEPS["analysis"], start=1):
         taken = [event for event in events if event.type in _ENDS and step_of(event) == step]
         asked = [ref for event in taken for ref in event.refs if ref.role in ("request", "program")]
         given = [ref for event in taken for ref in event.refs if ref.role not in ("request", "program")]

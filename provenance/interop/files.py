@@ -1,5 +1,6 @@
 """The files of a bundle that tell the study to the programs of others.
 
+The bundle of a synthetic set has no BioCompute Object and no in-toto layout: both are of programs that were run.
 `plain_files` are a pure function of the record and its open bodies: the export makes them, and `verify` makes them
 again and compares every byte. What is signed (`signed_payloads`) is made again without its signature, and the signature
 is checked. No clock, no chance, no name of a machine.
@@ -20,6 +21,7 @@ from counterproof.provenance.interop.dsse import seal
 from counterproof.provenance.interop.in_toto import MEDIA, PUBLIC_KEY, metadata, public_pem
 from counterproof.provenance.interop.prov import PROV, prov_file
 from counterproof.provenance.interop.steps import WORKFLOW, workflow_file
+from counterproof.provenance.permissions import purpose_of
 from counterproof.provenance.record import Event
 from counterproof.provenance.schemas import schema_files
 
@@ -53,16 +55,17 @@ def interop_files(events: Sequence[Event], blobs: Bodies, *, service_key: Ed2551
 
 def plain_files(events: Sequence[Event], blobs: Bodies, *, public: Ed25519PublicKey) -> dict[str, bytes]:
     """Return the files that carry no signature."""
-    return {
+    purpose = purpose_of(events[0].data)
+    files = {
         **{f"verify/{name}": (_STANDALONE / name).read_bytes() for name in ("verify.py", "verify.sh")},
         **{f"verify/schemas/{name}": data for name, data in schema_files().items()},
-        WORKFLOW: workflow_file(),
-        BCO: bco_file(events, blobs.get),
+        WORKFLOW: workflow_file(purpose),
         PROV: prov_file(events, blobs.get),
-        PUBLIC_KEY: public_pem(public),
     }
+    of_programs = {BCO: bco_file(events, blobs.get), PUBLIC_KEY: public_pem(public)} if purpose == "analysis" else {}
+    return files | of_programs
 
 
 def signed_payloads(events: Sequence[Event], blobs: Bodies, *, public: Ed25519PublicKey) -> dict[str, bytes]:
     """Return what the signed files hold, by their names."""
-    return metadata(events, blobs.get, public)
+    return metadata(events, blobs.get, public) if purpose_of(events[0].data) == "analysis" else {}

@@ -2,8 +2,9 @@
 
 Every body that an event names is an entity, known by its digest whether or not it is in the bundle. Each model call,
 execution and decision is an activity that used some and generated others. The model is a software agent that acts on
-behalf of the installation, and so is the sandbox; each reviewer is a person. What was released is derived from the
-execution, and the report from what was released and from the plan.
+behalf of the installation, and so are the sandbox and the maker of a synthetic set; each reviewer is a person. What was
+released is derived from the execution, the report from what was released and from the plan, and the released files of
+a set from the data that it was made from, or for.
 
 It does not cover the single events of the record, which `record/events.jsonl` holds.
 
@@ -17,6 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from counterproof.provenance.interop.steps import step_of
+from counterproof.provenance.permissions import purpose_of
 from counterproof.provenance.record import Event, Ref
 
 PROV = "prov.json"
@@ -77,12 +79,12 @@ def prov_file(events: Sequence[Event], get: Get) -> bytes:
     created = events[0].data
     made = _Document(created["study"])
     host = made.agent("cp:installation", "Organization", "Whoever runs this installation of Counterproof")
-    tools = {
-        "model": made.agent(
-            "cp:model", "SoftwareAgent", created["model"]["model"], endpoint=created["model"]["base_url"]
-        ),
-        "execution": made.agent("cp:sandbox", "SoftwareAgent", "Counterproof sandbox"),
-    }
+    model = created["model"]
+    tools = {"model": made.agent("cp:model", "SoftwareAgent", model["model"], endpoint=model["base_url"])}
+    if purpose_of(created) == "analysis":
+        tools["execution"] = made.agent("cp:sandbox", "SoftwareAgent", "Counterproof sandbox")
+    else:
+        tools["making"] = made.agent("cp:maker", "SoftwareAgent", "Counterproof maker of synthetic sets")
     for tool in tools.values():
         made.relate("actedOnBehalfOf", delegate=tool, responsible=host)
     for file in created["data"]:
@@ -100,6 +102,8 @@ def prov_file(events: Sequence[Event], get: Get) -> bytes:
             made.entity(event.ref(role).sha256, name)
         if event.type in ("results.released", "report.rendered"):
             _derived(made, event, get)
+        elif event.type == "set.released":
+            _released_set(made, event, [file["sha256"] for file in created["data"]])
     return made.to_json()
 
 
@@ -149,6 +153,13 @@ def _derived(made: _Document, event: Event, get: Get) -> None:
     for source in sources:
         used = made.entity(source, "source")
         made.relate("wasDerivedFrom", generatedEntity=f"sha256:{own}", usedEntity=used)
+
+
+def _released_set(made: _Document, event: Event, data: list[str]) -> None:
+    for ref in event.refs:
+        name = made.entity(ref.sha256, f"set/{ref.role.removeprefix('file:')}")
+        for digest in data if ref.role.startswith("file:") else ():
+            made.relate("wasDerivedFrom", generatedEntity=name, usedEntity=f"sha256:{digest}")
 
 
 def _entity(made: _Document, ref: Ref) -> str:

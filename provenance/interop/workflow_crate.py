@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from counterproof.provenance.interop.steps import STEPS, WORKFLOW, Step, step_of
+from counterproof.provenance.permissions import Purpose, purpose_of
 from counterproof.provenance.record import Event
 
 PROFILES = {
@@ -22,15 +23,21 @@ PROFILES = {
     "https://w3id.org/ro/wfrun/provenance/0.5": ("Provenance Run Crate", "0.5"),
     "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
 }
-TOOLS = {"model": "#model", "sandbox": "#program-runner", "checkpoint": "#checkpoint"}
+TOOLS = {"model": "#model", "sandbox": "#program-runner", "checkpoint": "#checkpoint", "maker": "#maker"}
 RUN = "#run"
 ENGINE = "#engine"
 HOST = "#installation"
 """Who runs the steps that no person takes."""
 PREVIEW = "ro-crate-preview.html"
 """The crate's own page: no part of the data set, so it is not among the files that the crate lists."""
-DATA, REPORT = "#parameter-data", "#parameter-report"
-_ABOUT = {DATA: "The data of the study, where they are shared", REPORT: "The report and what was released"}
+DATA, REPORT, SET = "#parameter-data", "#parameter-report", "#parameter-set"
+_ABOUT = {
+    DATA: "The data of the study, where they are shared",
+    REPORT: "The report and what was released",
+    SET: "The synthetic set that was released, with its card",
+}
+_ROLES = {DATA: "input", REPORT: "output", SET: "output"}
+_HOW_MANY: dict[Purpose, str] = {"analysis": "four", "synthesis": "three"}
 _ENDS = ("effect.finished", "effect.failed", "decision.recorded")
 _BIOSCHEMAS = "https://bioschemas.org/profiles"
 _LANGUAGE = "#language"
@@ -49,7 +56,9 @@ def workflow_entities(events: list[Event], files: dict[str, int], *, terms: str,
     taken = [(event, step) for event in events if (step := step_of(event)) is not None and event.type in _ENDS]
     # The profile has no place for a tool that nothing was done with: a study that ended early has fewer steps.
     tools = {step.tool for _, step in taken}
-    steps = [step for step in STEPS if step.tool in tools]
+    purpose = purpose_of(events[0].data)
+    way = STEPS[purpose]
+    steps = [step for step in way if step.tool in tools]
     examples = {parameter: sorted(name for name in files if parameter_of(name) == parameter) for parameter in _ABOUT}
     parameters = [parameter for parameter, names in examples.items() if names]
     controls = [
@@ -65,8 +74,8 @@ def workflow_entities(events: list[Event], files: dict[str, int], *, terms: str,
     ]
     return [
         *[{"@id": url, "@type": "CreativeWork", "name": name, "version": at} for url, (name, at) in PROFILES.items()],
-        _workflow(files, parameters, steps, terms),
-        *[_step(step) for step in steps],
+        _workflow(purpose, files, parameters, steps, terms),
+        *[_step(step, way.index(step) + 1) for step in steps],
         *[_parameter(name, examples[name]) for name in parameters],
         {"@id": _LANGUAGE, "@type": "ComputerLanguage", "name": "JSON", "url": {"@id": "https://www.json.org/"}},
         {
@@ -86,6 +95,8 @@ def parameter_of(name: str) -> str | None:
     """Return the parameter of the workflow that a file of the payload is an example of."""
     if name.startswith("inputs/"):
         return DATA
+    if name.startswith("set/"):
+        return SET
     return REPORT if name.startswith("results/") or name in ("report.json", "report.md") else None
 
 
@@ -99,12 +110,14 @@ def one_or_all(values: list[Any]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def _workflow(files: dict[str, int], parameters: list[str], steps: list[Step], terms: str) -> dict[str, Any]:
+def _workflow(
+    purpose: Purpose, files: dict[str, int], parameters: list[str], steps: list[Step], terms: str
+) -> dict[str, Any]:
     return {
         "@id": WORKFLOW,
         "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
         "name": "The way of a study in Counterproof",
-        "description": "Models and programs do the steps, and at four checkpoints a person decides.",
+        "description": f"Models and programs do the steps, and at {_HOW_MANY[purpose]} checkpoints a person decides.",
         "contentSize": str(files.get(WORKFLOW, 0)),
         "encodingFormat": "application/json",
         "conformsTo": {"@id": f"{_BIOSCHEMAS}/ComputationalWorkflow/1.0-RELEASE"},
@@ -114,17 +127,17 @@ def _workflow(files: dict[str, int], parameters: list[str], steps: list[Step], t
         "step": one_or_all([{"@id": f"#step-{step.name}"} for step in steps]),
         "version": "1",
         "url": page_of("#workflow"),
-        **{role: {"@id": name} for role, name in (("input", DATA), ("output", REPORT)) if name in parameters},
+        **{_ROLES[name]: {"@id": name} for name in parameters},
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step, position: int) -> dict[str, Any]:
     return {
         "@id": f"#step-{step.name}",
         "@type": "HowToStep",
         "name": step.name,
         "description": step.does,
-        "position": str(STEPS.index(step) + 1),
+        "position": str(position),
         "workExample": {"@id": TOOLS[step.tool]},
     }
 
@@ -150,7 +163,7 @@ def _run(events: list[Event], examples: dict[str, list[str]]) -> dict[str, Any]:
         "description": "From the question to the end of the study.",
         "agent": {"@id": HOST},
         "object": one_or_all([{"@id": name} for name in examples[DATA]]),
-        "result": one_or_all([{"@id": name} for name in examples[REPORT]]),
+        "result": one_or_all([{"@id": name} for name in (*examples[REPORT], *examples[SET])]),
         "startTime": events[0].ts,
         "endTime": events[-1].ts,
         "actionStatus": _COMPLETED,

@@ -107,7 +107,7 @@ def check_copies(bundle: Bundle) -> list[str]:
     faults += [f"the file {name} has no place in a bundle" for name in sorted(strange) if name[:13] != "record/blobs/"]
     fail_if(faults)
     spans = _check_spans(bundle) if SPANS in bundle.names() else "none"
-    remade = [_check_crate(bundle), check_readable(bundle), check_statements(bundle), check_formats(bundle)]
+    remade = [check_crate(bundle), check_readable(bundle), check_statements(bundle), check_formats(bundle)]
     evidence = [f"{len(wanted)} files; spans: {spans}", *(one.found for one in remade if one.found)]
     left = sorted(name for one in remade for name in one.left)
     if left:
@@ -163,7 +163,7 @@ def _wanted(bundle: Bundle) -> dict[str, str]:
     return wanted
 
 
-def _check_crate(bundle: Bundle) -> Remade:
+def check_crate(bundle: Bundle) -> Remade:
     """What this version would say in the RO-Crate stands in it, and no other file, action or person does."""
     sizes = {name: size for name, size in bundle.sizes().items() if name not in (METADATA, PREVIEW)}
     title, label = bundle.events[0].data["title"], review_label(bundle.events)

@@ -95,6 +95,20 @@ def check_readable(bundle: Bundle) -> Remade:
     return Remade(found=f"{len(given) - len(left)} made for people, the same when made again{answered}{but}", left=left)
 
 
+def check_preview(bundle: Bundle) -> Remade:
+    """Check that the crate's preview is what the record gives; for a bundle that has no other page.
+
+    Raises:
+        VerificationFailed: it is missing, is another, or can't be made from this record.
+    """
+    given = bundle.get(PREVIEW)
+    if given == _preview(bundle):
+        return Remade(found="the preview, the same when made again")
+    if explained(bundle, PREVIEW):
+        return Remade(found="", left=(PREVIEW,))
+    raise VerificationFailed(f"The file {PREVIEW} is not what the record gives{other_version(bundle)}.")
+
+
 def explained(bundle: Bundle, name: str) -> bool:
     """Say whether other bytes of a file may come from another version of the software that made it."""
     return any(_is_other(bundle, software) for software in _DECIDES.get(name, ("counterproof",)))
@@ -129,15 +143,19 @@ def _check_weight(bundle: Bundle) -> None:
 def _made(bundle: Bundle, answers: bytes) -> dict[str, bytes]:
     spans = bundle.get(SPANS) if SPANS in bundle.names() else b""
     withheld = {str(row["sha256"]) for row in split_bodies(bundle.events, bundle.profile)[1]}
-    sizes = {name: size for name, size in bundle.sizes().items() if name not in (PREVIEW, METADATA)}
     blobs = BundleBlobs(bundle=bundle)
     return {
         **_try(
             f"{RECORD_PAGE} or {STATEMENT}",
             lambda: readable_files(bundle.events, blobs, spans=spans, answers=answers, withheld=withheld),
         ),
-        **_try(PREVIEW, lambda: {PREVIEW: make_preview(bundle.events, sizes)}),
+        PREVIEW: _preview(bundle),
     }
+
+
+def _preview(bundle: Bundle) -> bytes:
+    sizes = {name: size for name, size in bundle.sizes().items() if name not in (PREVIEW, METADATA)}
+    return _try(PREVIEW, lambda: {PREVIEW: make_preview(bundle.events, sizes)})[PREVIEW]
 
 
 def _try(what: str, make: Callable[[], dict[str, bytes]]) -> dict[str, bytes]:

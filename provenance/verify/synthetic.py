@@ -3,7 +3,8 @@
  7. making    the data were opened to a maker for the approved specification alone, once
  9. set       what was released is what people approved; every file carries the mark and the digest of the card that was
               released; as many people rated it as was asked for; and nothing was signed off
-11. copies    the plain-named files are those of the record, and no other file is there
+11. copies    the plain-named files are those of the record, what is made for others is made again, and no other file
+              is there
 
 It does not cover whether the set is any good: its card says that, and its limits.
 """
@@ -16,18 +17,24 @@ from typing import Any
 
 from counterproof.provenance.bundle import SPANS
 from counterproof.provenance.commitments import commits_to
+from counterproof.provenance.crate import METADATA
 from counterproof.provenance.digests import digest_of, sha256_bytes
 from counterproof.provenance.errors import VerificationFailed
+from counterproof.provenance.interop.workflow_crate import PREVIEW
 from counterproof.provenance.marks import check_file
 from counterproof.provenance.permissions import KINDS_OF, CheckpointKind, purpose_of
 from counterproof.provenance.record import Event
-from counterproof.provenance.set_bundle import released_files, schema_names
+from counterproof.provenance.set_bundle import released_files
+from counterproof.provenance.verify.claims import check_crate
+from counterproof.provenance.verify.formats import check_formats, format_names
 from counterproof.provenance.verify.reading import Bundle, NotApplicable, NotHere, fail_if
-from counterproof.provenance.verify.remaking import explained, other_version
+from counterproof.provenance.verify.remaking import check_preview, other_version
 from counterproof.provenance.verify.rules import check_age
 
 CARD, REPORT, SUMMARY = "card.json", "report.html", "summary.md"
 _ALWAYS = {
+    METADATA,
+    PREVIEW,
     "README.md",
     "keys/allowed_signers",
     "keys/service_signers",
@@ -112,19 +119,16 @@ def check_set_copies(bundle: Bundle) -> list[str]:
         if bundle.digest(f"data/{name}") != digest
     ]
     decided = range(1, len(bundle.of_type("decision.recorded")) + 1)
-    known = _ALWAYS | ({SPANS} if bundle.profile == "full" else set())
+    known = _ALWAYS | ({SPANS} if bundle.profile == "full" else set()) | set(format_names(bundle))
     known |= {f"decisions/{at}.json{end}" for at in decided for end in ("", ".sig")}
-    schemas = {name: sha256_bytes(data) for name, data in schema_names().items()}
-    differ = [name for name, digest in schemas.items() if bundle.digest(f"data/{name}") != digest]
-    left = [name for name in differ if explained(bundle, name)]
-    faults += [f"the file {name} is not that of this version" for name in differ if name not in left]
-    known |= set(schemas)
     strange = set(bundle.names()) - set(wanted) - known
     faults += [f"the file {name} has no place in a bundle" for name in sorted(strange) if name[:13] != "record/blobs/"]
     fail_if(faults)
-    if left:
-        raise NotHere(f"{len(wanted)} files", f"can't be compared: {', '.join(left)}{other_version(bundle)}")
-    return [f"{len(wanted)} files, {len(schemas)} schemas"]
+    remade = [check_crate(bundle), check_preview(bundle), check_formats(bundle)]
+    found = [f"{len(wanted)} files, each that of the record", *(one.found for one in remade if one.found)]
+    if left := [name for one in remade for name in one.left]:
+        raise NotHere(*found, f"can't be compared: {', '.join(left)}{other_version(bundle)}")
+    return found
 
 
 _KINDS = frozenset(KINDS_OF["synthesis"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from counterproof.sandbox import Environment, LocalSandbox
 from counterproof.scenarios.catalogue import load_scenario
 from counterproof.scenarios.replayer import run_scenario, start_scenario
 
+from ..agents.made_sets import TABLE, make_table, make_texts
 from ..endpoint import Endpoint, Reply
 from ..lab import PRIMARY, REPLICATION, Lab, planned, program, reported, script, written
 from .forging import Bag, Story
@@ -54,6 +56,41 @@ def demo(shared: Path, sandbox: LocalSandbox, environment: Environment) -> Path:
         make_bundle(place, open_study(place, study), target)
 
     return _once(shared / "demo.zip", make)
+
+
+@pytest.fixture(scope="session")
+def table_set(shared: Path, sandbox: LocalSandbox, environment: Environment) -> Path:
+    """The bundle of a synthetic table that was made from real rows."""
+
+    def make(target: Path) -> None:
+        lab = Lab(home=shared / "table-home", sandbox=sandbox, environment=environment)
+        shutil.copyfile(lab.study(make_table(lab)).folder / "bundle.zip", target)
+
+    return _once(shared / "table.zip", make)
+
+
+@pytest.fixture(scope="session")
+def other_table_set(shared: Path, sandbox: LocalSandbox, environment: Environment) -> Path:
+    """The bundle of another table, made from the same rows."""
+
+    def make(target: Path) -> None:
+        lab = Lab(home=shared / "other-table-home", sandbox=sandbox, environment=environment)
+        study = make_table(lab, TABLE.model_copy(update={"seed": 5}))
+        shutil.copyfile(lab.study(study).folder / "bundle.zip", target)
+
+    return _once(shared / "other-table.zip", make)
+
+
+@pytest.fixture(scope="session")
+def texts_set(shared: Path, sandbox: LocalSandbox, environment: Environment) -> Path:
+    """The bundle of a linked set of texts."""
+
+    def make(target: Path) -> None:
+        (shared / "texts").mkdir()
+        lab = Lab(home=shared / "texts" / "home", sandbox=sandbox, environment=environment)
+        shutil.copyfile(lab.study(make_texts(lab)).folder / "bundle.zip", target)
+
+    return _once(shared / "texts.zip", make)
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,7 @@ from counterproof.provenance.verify import Verification, verify_bundle
 from counterproof.sandbox import Environment, LocalSandbox
 from counterproof.scenarios.bundles import replay_bundle
 
-from ..agents.made_sets import LBW, TABLE, make_table, make_texts
-from ..lab import Lab
+from ..agents.made_sets import LBW
 from .forging import FORGER, Bag, record_checkpoints
 
 pytestmark = [pytest.mark.tamper, pytest.mark.synthetic]
@@ -32,37 +31,34 @@ TEXTS = "data/set/patients.synthetic.jsonl"
 STEPS = ["container", "bag", "seal", "chain", "bodies", "decisions", "making", "effects", "set", "marks", "copies"]
 
 
-def _lab(folder: Path, sandbox: LocalSandbox, environment: Environment) -> Lab:
-    return Lab(home=folder / "home", sandbox=sandbox, environment=environment)
-
-
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory, sandbox: LocalSandbox, environment: Environment) -> Path:
+@pytest.fixture
+def table(table_set: Path) -> Path:
     """The bundle of a table that was made from real rows."""
-    lab = _lab(tmp_path_factory.mktemp("table"), sandbox, environment)
-    return lab.study(make_table(lab)).folder / "bundle.zip"
+    return table_set
 
 
-@pytest.fixture(scope="module")
-def other(tmp_path_factory: pytest.TempPathFactory, sandbox: LocalSandbox, environment: Environment) -> Path:
-    """The bundle of another table."""
-    lab = _lab(tmp_path_factory.mktemp("other"), sandbox, environment)
-    return lab.study(make_table(lab, TABLE.model_copy(update={"seed": 5}))).folder / "bundle.zip"
-
-
-@pytest.fixture(scope="module")
-def texts(tmp_path_factory: pytest.TempPathFactory, sandbox: LocalSandbox, environment: Environment) -> Path:
+@pytest.fixture
+def texts(texts_set: Path) -> Path:
     """The bundle of a linked set of texts."""
-    lab = _lab(tmp_path_factory.mktemp("texts"), sandbox, environment)
-    return lab.study(make_texts(lab)).folder / "bundle.zip"
+    return texts_set
 
 
-def _sealed(bag: Bag, target: Path) -> Path:
+@pytest.fixture
+def other(other_table_set: Path) -> Path:
+    """The bundle of another table."""
+    return other_table_set
+
+
+def sealed_anew(bag: Bag) -> None:
     """Make manifests and seal fit, with the forger's key."""
     bag.files["data/record/checkpoints.jsonl"] = record_checkpoints(bag.files, FORGER)
     bag.files["data/keys/service_signers"] = f"service {public_line(FORGER.public_key())}\n".encode()
     bag.rebag()
     bag.seal_again(FORGER)
+
+
+def _sealed(bag: Bag, target: Path) -> Path:
+    sealed_anew(bag)
     return bag.write(target)
 
 
@@ -157,6 +153,26 @@ def _no_specification_of_events(bag: Bag, _other: Bag) -> None:
     del bag.files["data/verify/schemas/set.released.json"]
 
 
+def _another_crate(bag: Bag, _other: Bag) -> None:
+    bag.replace("data/ro-crate-metadata.json", "Synthetic, never real. ", "")
+
+
+def _another_provenance(bag: Bag, _other: Bag) -> None:
+    bag.replace("data/prov.json", "Counterproof maker of synthetic sets", "Collected from patients")
+
+
+def _another_way(bag: Bag, _other: Bag) -> None:
+    bag.replace("data/workflow.json", "decide-sample", "decide-simple")
+
+
+def _another_preview(bag: Bag, _other: Bag) -> None:
+    bag.replace("data/ro-crate-preview.html", "reviewed by people", "reviewed by an agency")
+
+
+def _another_verifier(bag: Bag, _other: Bag) -> None:
+    bag.files["data/verify/verify.py"] = b"print('OK')\n"
+
+
 def _not_said_to_be_synthetic(bag: Bag, _other: Bag) -> None:
     bag.replace("bag-info.txt", "Counterproof-Kind: synthesis\n", "")
 
@@ -177,6 +193,11 @@ CHANGES: dict[str, tuple[Callable[[Bag, Bag], None], set[str]]] = {
     "a file more": (_a_file_more, {"copies"}),
     "a file less": (_a_file_less, {"set", "copies"}),
     "a schema less": (_no_specification_of_events, {"copies"}),
+    "a crate of another maker": (_another_crate, {"copies"}),
+    "another provenance": (_another_provenance, {"copies"}),
+    "another way": (_another_way, {"copies"}),
+    "a preview without its label": (_another_preview, {"copies"}),
+    "a verifier that finds nothing": (_another_verifier, {"copies"}),
     "no word of being synthetic": (_not_said_to_be_synthetic, {"approvals"}),
     "said to be a comparison": (_said_to_be_a_comparison, {"chain"}),
 }

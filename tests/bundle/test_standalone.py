@@ -25,6 +25,8 @@ from ..lab import KEY
 from .forging import Bag, Story
 from .test_files import DEMO, REVIEWED
 from .test_histories import REVIEWED as HISTORIES
+from .test_set_bundle import CHANGES, sealed_anew
+from .test_set_bundle import STEPS as SET_STEPS
 
 PROGRAMS = Path(interop.__file__).parent / "standalone"
 PYTHON = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
@@ -70,23 +72,23 @@ def _as_somebody(*command: str, path: str = "/usr/bin:/bin") -> subprocess.Compl
     return subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, timeout=120, **user)  # type: ignore[call-overload, no-any-return]
 
 
-def _outcomes(told: subprocess.CompletedProcess[str]) -> dict[str, str]:
+def _outcomes(told: subprocess.CompletedProcess[str], steps: list[str]) -> dict[str, str]:
     """Return the outcome of each step; the lines are numbered and named as those of `counterproof verify`."""
     assert told.stderr == ""
     rows = [LINE.fullmatch(line) for line in told.stdout.splitlines()[:-1]]
-    assert [(int(row[1]), row[2]) for row in rows if row] == list(enumerate(STEPS, start=1)), told.stdout
+    assert [(int(row[1]), row[2]) for row in rows if row] == list(enumerate(steps, start=1)), told.stdout
     outcomes = {row[2]: row[3] for row in rows if row}
     assert told.returncode == ("failed" in outcomes.values())
     assert told.stdout.splitlines()[-1].startswith("FAILED" if told.returncode else "OK")
     return outcomes
 
 
-def _python(bag: Path, **options: str) -> dict[str, str]:
-    return _outcomes(_as_somebody(PYTHON, "-I", str(bag / "data" / "verify" / "verify.py"), **options))
+def _python(bag: Path, steps: list[str] = STEPS, **options: str) -> dict[str, str]:
+    return _outcomes(_as_somebody(PYTHON, "-I", str(bag / "data" / "verify" / "verify.py"), **options), steps)
 
 
-def _shell(bag: Path, **options: str) -> dict[str, str]:
-    return _outcomes(_as_somebody("/bin/sh", str(bag / "data" / "verify" / "verify.sh"), **options))
+def _shell(bag: Path, steps: list[str] = STEPS, **options: str) -> dict[str, str]:
+    return _outcomes(_as_somebody("/bin/sh", str(bag / "data" / "verify" / "verify.sh"), **options), steps)
 
 
 @pytest.mark.parametrize("name", ["demo", "reviewed"])
@@ -99,6 +101,39 @@ def test_the_programs_of_an_untouched_bundle_find_no_fault(
     assert _python(bag) == {**dict.fromkeys(STEPS, "ok"), "container": "cannot be checked here"}
     alone = dict.fromkeys(["bag", "seal", "chain", "bodies", "decisions"], "ok")
     assert _shell(bag) == {**dict.fromkeys(STEPS, "cannot be checked here"), **alone}
+
+
+@pytest.mark.synthetic
+@pytest.mark.parametrize(("name", "making"), [("table_set", "ok"), ("texts_set", "not applicable")])
+def test_they_verify_a_synthetic_set_by_its_own_steps(
+    request: pytest.FixtureRequest, place: Path, name: str, making: str
+) -> None:
+    bag = _unpack(Bag(request.getfixturevalue(name)), place)
+    fine = {**dict.fromkeys(SET_STEPS, "ok"), "container": "cannot be checked here", "making": making}
+    assert _python(bag, SET_STEPS) == fine
+    alone = dict.fromkeys(["bag", "seal", "chain", "bodies", "decisions"], "ok")
+    assert _shell(bag, SET_STEPS) == {**dict.fromkeys(SET_STEPS, "cannot be checked here"), **alone}
+
+
+@pytest.mark.synthetic
+@pytest.mark.tamper
+@pytest.mark.parametrize("name", CHANGES)
+def test_verify_py_catches_a_changed_set_as_it_is_and_sealed_anew(
+    table_set: Path, other_table_set: Path, place: Path, name: str
+) -> None:
+    """What is made again is left to `counterproof verify`, and verify.py says so."""
+    change, caught_by = CHANGES[name]
+    plain, anew = Bag(table_set), Bag(table_set)
+    for bag in (plain, anew):
+        change(bag, Bag(other_table_set))
+    assert _fails(_unpack(plain, place / "plain"))
+    sealed_anew(anew)
+    assert _fails(_unpack(anew, place / "anew")) == (caught_by != {"copies"})
+
+
+def _fails(bag: Path) -> bool:
+    """Say whether verify.py of an installation finds a fault; the one in the bag may be the forger's."""
+    return _as_somebody(PYTHON, "-I", str(PROGRAMS / "verify.py"), str(bag)).returncode != 0
 
 
 def test_they_are_the_ones_of_the_installation(reviewed: Path) -> None:
@@ -232,9 +267,9 @@ def test_links_are_not_followed(reviewed: Path, place: Path) -> None:
 
 def test_an_empty_folder_fails_each_step_that_can_be_taken(place: Path) -> None:
     told = _as_somebody(PYTHON, "-I", str(PROGRAMS / "verify.py"), str(place))
-    assert set(_outcomes(told).values()) == {"failed", "cannot be checked here"}
+    assert set(_outcomes(told, STEPS).values()) == {"failed", "cannot be checked here"}
     told = _as_somebody("/bin/sh", str(PROGRAMS / "verify.sh"), str(place))
-    assert _outcomes(told)["bag"] == "failed"
+    assert _outcomes(told, STEPS)["bag"] == "failed"
 
 
 def test_the_page_numbers_the_steps_as_the_programs_do() -> None:

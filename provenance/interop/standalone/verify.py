@@ -22,8 +22,10 @@ again without it.
 from __future__ import annotations
 
 import base64
+import csv
 import hashlib
 import html
+import io
 import json
 import math
 import os
@@ -45,11 +47,16 @@ VERSION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 TAGS = {"bagit.txt", "bag-info.txt", "manifest-sha256.txt"}
 UNLISTED = {"tagmanifest-sha256.txt", "signatures/tagmanifest-sha256.txt.sig"}
 STAMP, AUTHORITY = "signatures/tagmanifest-sha256.txt.tsr", "signatures/tsa-ca.pem"
-ENDED_WITH = (
-    ("plan", "plan.locked", "plan"),
-    ("released", "results.released", "released"),
-    ("report", "report.rendered", "report"),
-)
+ENDED_WITH = {
+    "analysis": (
+        ("plan", "plan.locked", "plan"),
+        ("released", "results.released", "released"),
+        ("report", "report.rendered", "report"),
+    ),
+    "synthesis": (("released", "set.released", "released"),),
+}
+KINDS = {"analysis": ("plan", "code", "release", "signoff"), "synthesis": ("specification", "sample", "release")}
+MARK, CARD_COLUMN = "synthetic_twin", "synthetic_card"
 NAME = re.compile(r"(?<![\w.,%+-])[A-Za-z][A-Za-z0-9]*[0-9][A-Za-z0-9]*(?![\w%]|[.,+-]\w)")
 SINGLE_USER_NOTICE = "Single-user mode: one person made this study and decides everything in it."
 KEY = re.compile(r"ssh-ed25519 [A-Za-z0-9+/=]{1,200}")
@@ -118,6 +125,10 @@ class Bundle:
     def of_type(self, *types: str) -> List[Event]:
         """Return the events of some types."""
         return [event for event in self.events if event["type"] in types]
+
+    def purpose(self) -> str:
+        """Return what the study is for, as the record says it."""
+        return "synthesis" if self.events[0]["data"].get("purpose") == "synthesis" else "analysis"
 
     def approvals(self) -> Dict[str, Event]:
         """Return the decision of each checkpoint that was approved."""
@@ -469,8 +480,10 @@ def proof_of(leaves: List[bytes], index: int) -> List[bytes]:
 def may_hide(bundle: Bundle, event: Event, one: Dict[str, Any]) -> bool:
     """Say whether a body was computed from real data: nothing else may be withheld."""
     kind = event["type"]
-    if kind == "checks.finished" or (kind == "checkpoint.opened" and event["data"]["kind"] == "release"):
+    if kind == "checks.finished" or (kind == "checkpoint.opened" and event["data"]["kind"] in ("release", "sample")):
         return True
+    if kind in ("set.made", "set.judged") or (kind == "effect.finished" and event["data"]["kind"] == "making"):
+        return one["role"] in ("findings", "session", "key", "response") or one["role"].startswith("file:")
     if kind != "effect.finished" or event["data"]["kind"] != "execution" or one["role"] in ("request", "program"):
         return False
     return not bundle.document(ref(event, "request"))["synthetic"]
@@ -574,16 +587,17 @@ def check_end(bundle: Bundle) -> None:
         raise Failed("the study goes on after its end (event %d)" % seq)
     decided = [event["data"] for event in bundle.of_type("decision.recorded")]
     kind, last = (decided[-1]["kind"], decided[-1]["decision"]) if decided else ("", "")
+    kinds = KINDS[bundle.purpose()]
     follows = {
-        "done": (kind, last) == ("signoff", "approve"),
+        "done": (kind, last) == (kinds[-1], "approve"),
         "withdrawn": last == "withdraw",
         "rejected": last == "reject",
         "cannot_conclude": last in ("", "approve", "edit", "reject", "replan"),
     }
     approved = {data["kind"] for data in decided if data["decision"] == "approve"}
-    if not follows.get(said["ended"]) or (said["ended"] == "done" and len(approved) != 4):
+    if not follows.get(said["ended"]) or (said["ended"] == "done" and approved != set(kinds)):
         raise Failed("event %d: the study can't have ended %r after its decisions" % (seq, said["ended"]))
-    for name, type_, role in ENDED_WITH if said["ended"] == "done" else ():
+    for name, type_, role in ENDED_WITH[bundle.purpose()] if said["ended"] == "done" else ():
         made = bundle.of_type(type_)
         if not made or said[name] != ref(made[-1], role):
             raise Failed("event %d ends the study with another %s than was made last" % (seq, name))
@@ -789,7 +803,7 @@ def marks(bundle: Bundle) -> str:
     kinds = {data["kind"] for data in decided if data["decision"] == "approve"}
     alone = bool(bundle.events[0]["data"].get("single_user"))
     label, notice = "not reviewed to the end", SINGLE_USER_NOTICE if alone else ""
-    if kinds == {"plan", "code", "release", "signoff"}:
+    if kinds == set(KINDS[bundle.purpose()]):
         label = "decided in single-user mode: by one person, who also made it" if alone else "reviewed by people"
     if bundle.events[0]["data"]["mode"] == "scenario":
         notice = ""
@@ -822,6 +836,9 @@ def copies(bundle: Bundle) -> str:
     for event in bundle.of_type("results.released"):
         wanted.update({"results/" + name: digest for name, digest in outputs(event).items()})
         wanted["results/released.json"] = ref(event, "released")
+    for event in bundle.of_type("set.released"):
+        wanted.update({"set/" + one["role"][5:]: one["sha256"] for one in event["refs"] if one["role"][:5] == "file:"})
+        wanted["set/released.json"] = ref(event, "released")
     for event in bundle.approvals().values():
         if event["data"]["kind"] == "code":
             for one in shown_programs(bundle.document(event["data"]["subject"])):
@@ -850,6 +867,98 @@ def copies(bundle: Bundle) -> str:
     return "%d files are those of the record; %s" % (len(wanted), rest)
 
 
+# --- 7 and 9 of a synthetic set ------------------------------------------------------------------------------------
+
+
+def making(bundle: Bundle) -> str:
+    """7: the data were opened to a maker for the approved specification alone, once."""
+    if bundle.purpose() != "synthesis":
+        raise Failed("the bag says that it is of a synthetic set, and the record is that of an analysis")
+    approved = bundle.approvals()
+    used: Dict[str, str] = {}
+    uses: List[Tuple[int, str, str]] = []
+    for gate in bundle.of_type("gate.opened"):
+        data = gate["data"]
+        found = approval(approved, gate, data["approval"], "specification")
+        order = bundle.document(found["data"]["subject"])["order"]
+        if order is None or digest_of(order) != data["order"]:
+            raise Failed("event %d opened the data for another order than was approved" % gate["seq"])
+        if used.setdefault(data["approval"], data["effect"]) != data["effect"]:
+            raise Failed("event %d uses an approval that another making had used" % gate["seq"])
+        uses.append((gate["seq"], data["order"], data["effect"]))
+    made = [event for event in bundle.of_type("effect.finished") if event["data"]["kind"] != "model"]
+    for event in made:
+        if event["data"]["kind"] != "making":
+            raise Failed("event %d is an %s, which no synthetic set has" % (event["seq"], event["data"]["kind"]))
+        use = (ref(event, "request"), event["data"]["key"])
+        if use not in [(order, effect) for seq, order, effect in uses if seq < event["seq"]]:
+            raise Failed("event %d made a set from real data without an approval" % event["seq"])
+    if not uses:
+        raise NotApplicable("the gate opened no real data: the set is made for a table that is synthetic itself")
+    return "%d sets made from real data, each approved before" % len(made)
+
+
+def released_set(bundle: Bundle) -> str:
+    """9: what was released is what people approved, every file carries the mark, and nothing was signed off."""
+    for up in bundle.of_type("checkpoint.opened"):
+        if up["data"]["kind"] not in KINDS["synthesis"]:
+            raise Failed("event %d puts up a %s, which no synthetic set has" % (up["seq"], up["data"]["kind"]))
+    events = bundle.of_type("set.released")
+    if not events:
+        fail_if(["the bundle holds files of a set that nobody released" for _ in bundle_files(bundle, "data/set/")][:1])
+        raise NotApplicable("the set was not released")
+    if len(events) > 1:
+        raise Failed("event %d releases a second set" % events[1]["seq"])
+    event, approved = events[0], bundle.approvals()
+    document = bundle.document(ref(event, "released"))
+    opened = {row["role"]: row for row in document["opened"]}
+    if {one["role"]: one["sha256"] for one in event["refs"] if one["role"] != "released"} != {
+        role: row["sha256"] for role, row in opened.items()
+    }:
+        raise Failed("event %d releases other bodies than its document names" % event["seq"])
+    for role, row in opened.items():
+        salt = row["salt"] if re.fullmatch("[0-9a-f]{64}", row["salt"]) else ""
+        if not salt or sha256(bytes.fromhex(salt) + bundle.body(row["sha256"])) != row["commitment"]:
+            raise Failed("event %d: the %s that was released is not the one of its commitment" % (event["seq"], role))
+    subject = bundle.document(opened["subject"]["sha256"])
+    found = approval(approved, event, event["data"]["checkpoint"], "release")
+    if found["data"]["subject"] != opened["subject"]["commitment"]:
+        raise Failed("event %d releases what was not put up" % event["seq"])
+    files = {"file:" + name: commitment for name, commitment in subject["files"].items()}
+    if {role: row["commitment"] for role, row in opened.items() if role[:5] == "file:"} != files:
+        raise Failed("event %d releases other files than were approved" % event["seq"])
+    judged = [one for one in bundle.of_type("set.judged") if one["seq"] < found["seq"]][-1]
+    sample = approval(approved, judged, judged["data"]["checkpoint"], "sample")
+    if not sample["data"]["subject"] == subject["sample"] == opened["sample"]["commitment"]:
+        raise Failed("event %d releases a set of which another sample was approved" % event["seq"])
+    card = sha256(bundle.read("data/set/card.json"))
+    if not card == subject["card"] == document["card"]:
+        raise Failed("the file set/card.json is not the card that was released")
+    rows = [marked(bundle, name[5:], card) for name in files]
+    return "%d files, %d rows or texts, each with the mark and the card %s" % (len(files), sum(rows), card)
+
+
+def bundle_files(bundle: Bundle, folder: str) -> List[str]:
+    """Return the names of the files below a folder of the bag."""
+    return [name for name in walk(bundle.folder)[0] if name.startswith(folder)]
+
+
+def marked(bundle: Bundle, name: str, card: str) -> int:
+    """Check that a file of a set carries the mark and the digest of its card; return how many rows or texts it has."""
+    text = bundle.read("data/set/" + name).decode("utf-8")
+    if name.endswith(".csv"):
+        rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    elif name.endswith(".jsonl"):
+        rows = [json.loads(line) for line in text.split("\n") if line.strip()]
+    else:
+        if name != "card.json" and not ("never real" in text and card[:16] in text):
+            raise Failed("the file set/%s does not say that it is synthetic, or names another card" % name)
+        return 0
+    if not rows or any((str(row.get(MARK)), row.get(CARD_COLUMN)) != ("1", card) for row in rows):
+        raise Failed("the file set/%s has rows without the mark, or of another card" % name)
+    return len(rows)
+
+
 STEPS: List[Tuple[str, Callable[[Bundle], str]]] = [
     ("container", container),
     ("bag", bag),
@@ -863,6 +972,8 @@ STEPS: List[Tuple[str, Callable[[Bundle], str]]] = [
     ("marks", marks),
     ("copies", copies),
 ]
+OF_A_SET = {"approvals": ("making", making), "numbers": ("set", released_set)}
+"""What the bundle of a synthetic set has in place of a step."""
 NEEDS_NO_RECORD = ("container", "bag", "seal", "chain")
 
 
@@ -887,7 +998,9 @@ def main(arguments: List[str]) -> int:
     here = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     bundle = Bundle(arguments[0] if arguments else here)
     outcomes = []
-    for number, (name, step) in enumerate(STEPS, start=1):
+    of_a_set = bundle.info("Counterproof-Kind") == ["synthesis"]
+    steps = [OF_A_SET.get(name, (name, step)) if of_a_set else (name, step) for name, step in STEPS]
+    for number, (name, step) in enumerate(steps, start=1):
         outcome, found = take(bundle, name, step)
         outcomes.append(outcome)
         line = "%2d %-10s %s: %s" % (number, name, outcome, found)
