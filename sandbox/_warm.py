@@ -102,7 +102,7 @@ class _Child:
     asked: _Asked
 
     def alive(self) -> bool:
-        return not select.select([self.first.pidfd, self.program.pidfd], [], [], 0)[0]
+        return not _readable(self.first.pidfd, self.program.pidfd)
 
     def dismiss(self) -> None:
         """End it; the namespace dies with its first process."""
@@ -128,7 +128,7 @@ class Zygote:
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control.settimeout(_BOOT_S)
         self._keeper = _Keeper(bwrap, runtime, preload, drop_uid=drop_uid, control=theirs)
-        self._closing = weakref.finalize(self, _close, self._control, self._keeper, self._reserve)
+        self._closing = weakref.finalize(self, _close, self._control, self._keeper, self._reserve, self._asked)
         try:
             self._keeper.start()
             state, pid = self._hello()
@@ -235,7 +235,7 @@ class Zygote:
 
     def _collect(self, *, wait_for: str) -> None:
         """Take the answers that are there, and wait until one with that key is."""
-        while self._asked and (wait_for or select.select([self._control], [], [], 0)[0]):
+        while self._asked and (wait_for or _readable(self._control.fileno())):
             key, asked = self._asked.popleft()
             data, handles, _, _ = socket.recv_fds(self._control, _MESSAGE, 2)
             if not handles:
@@ -299,7 +299,7 @@ class _Keeper:
 
     def notes(self) -> str:
         """Return what it has complained about since the last time."""
-        if self._notes_fd < 0 or not select.select([self._notes_fd], [], [], 0.2)[0]:
+        if self._notes_fd < 0 or not _readable(self._notes_fd, within_ms=200):
             return ""
         return os.read(self._notes_fd, 1 << 16).decode("utf-8", "replace")
 
@@ -388,9 +388,21 @@ def _known(pidfd: int) -> Known:
     return Known(pid=pid, pidfd=pidfd)
 
 
-def _close(control: socket.socket, keeper: _Keeper, reserve: dict[str, _Child]) -> None:
+def _readable(*handles: int, within_ms: int = 0) -> bool:
+    """Say whether one of the descriptors has something, or has ended; `select` can't take those above 1023."""
+    waiting = select.poll()
+    for handle in handles:
+        waiting.register(handle, select.POLLIN)
+    return bool(waiting.poll(within_ms))
+
+
+def _close(
+    control: socket.socket, keeper: _Keeper, reserve: dict[str, _Child], asked: deque[tuple[str, _Asked]]
+) -> None:
     for child in reserve.values():
         child.dismiss()
     reserve.clear()
+    while asked:
+        asked.popleft()[1].close()
     control.close()
     keeper.end()

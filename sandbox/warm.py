@@ -169,7 +169,7 @@ class WarmSandbox:
         zygote = Zygote(proven.bwrap, Runtime.of(environment), preload, drop_uid=self._drop_uid)
         try:
             attack(
-                lambda _, spec: observe(zygote.launch(spec, _opened(spec)), spec, proven.attestation),
+                lambda _, spec: observe(_launched(zygote, spec), spec, proven.attestation),
                 Runtime.of(environment),
                 template=zygote.pid,
             )
@@ -188,8 +188,12 @@ def preload_of(environment: Environment) -> tuple[str, ...]:
     return tuple(line for line in lines if line)
 
 
-def _opened(spec: ExecutionSpec) -> list[WarmFile]:
-    return input_files(spec, most_files=MOST_WARM_INPUT_FILES, most_bytes=MOST_WARM_INPUT_BYTES) or []
+def _launched(zygote: Zygote, spec: ExecutionSpec) -> Launched:
+    files = input_files(spec, most_files=MOST_WARM_INPUT_FILES, most_bytes=MOST_WARM_INPUT_BYTES) or []
+    try:
+        return zygote.launch(spec, files)
+    finally:
+        close_files(files)
 
 
 def _told(attestation: Attestation, tier: str, reason: str = "") -> Attestation:

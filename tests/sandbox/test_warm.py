@@ -242,6 +242,23 @@ def test_closed_sandbox_boots_again(environment: Environment) -> None:
         sandbox.close()
 
 
+@pytest.mark.parametrize("waited", [False, True], ids=["asked for", "in reserve"])
+def test_closed_template_leaves_no_descriptor(environment: Environment, waited: bool) -> None:
+    before = _open_files()
+    sandbox = WarmSandbox()
+    _, zygote = sandbox.prove(environment)
+    assert zygote is not None
+    zygote.reserve(Limits())
+    if waited:
+        zygote.await_reserve()
+    sandbox.close()
+    assert _open_files() == before
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_forgotten_template_ends(environment: Environment) -> None:
     before = set(processes_of(os.getpid()))
     sandbox = WarmSandbox()
