@@ -25,6 +25,7 @@ from counterproof.sandbox._bubblewrap import start_trouble
 from counterproof.sandbox._frames import BrokenFrames, Frames
 from counterproof.sandbox._launch import Launched
 from counterproof.sandbox._profile import WRITABLE
+from counterproof.sandbox._waiting import readable
 from counterproof.sandbox._watch import INTERVAL_S, Watch, real_uid
 from counterproof.sandbox.contract import Attestation, Captured, Execution, Limits, Status, Usage
 
@@ -220,18 +221,13 @@ class Supervision:
         until_s = time.monotonic() + _DRAIN_S
         while self._streams:
             for handle in list(self._streams.values()):
-                while self._read(handle) and time.monotonic() < until_s and self._ready(handle):
+                while self._read(handle) and time.monotonic() < until_s and readable(handle, within_s=0.05):
                     pass
             if time.monotonic() > until_s:
                 raise MachineTrouble(
                     "A process of the sandbox is still alive after its end.",
                     advice="Its isolation does not hold on this machine; run `counterproof sandbox check`.",
                 )
-
-    def _ready(self, handle: int) -> bool:
-        waiting = select.poll()  # select() can't take descriptors above 1023
-        waiting.register(handle, select.POLLIN)
-        return bool(waiting.poll(50))
 
     def _close(self, handle: int) -> None:
         with contextlib.suppress(KeyError):

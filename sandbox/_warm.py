@@ -17,7 +17,6 @@ import contextlib
 import json
 import marshal
 import os
-import select
 import socket
 import subprocess
 import threading
@@ -51,6 +50,7 @@ from counterproof.sandbox._profile import (
     template_plan,
     watching_plan,
 )
+from counterproof.sandbox._waiting import readable
 from counterproof.sandbox._watch import Baseline, lineage_of
 from counterproof.sandbox.contract import DATA_DIR, OUT_DIR, PROGRAM_DIR, ExecutionSpec, Limits
 from counterproof.sandbox.errors import SandboxUnavailable
@@ -102,7 +102,7 @@ class _Child:
     asked: _Asked
 
     def alive(self) -> bool:
-        return not _readable(self.first.pidfd, self.program.pidfd)
+        return not readable(self.first.pidfd, self.program.pidfd)
 
     def dismiss(self) -> None:
         """End it; the namespace dies with its first process."""
@@ -235,7 +235,7 @@ class Zygote:
 
     def _collect(self, *, wait_for: str) -> None:
         """Take the answers that are there, and wait until one with that key is."""
-        while self._asked and (wait_for or _readable(self._control.fileno())):
+        while self._asked and (wait_for or readable(self._control.fileno())):
             key, asked = self._asked.popleft()
             data, handles, _, _ = socket.recv_fds(self._control, _MESSAGE, 2)
             if not handles:
@@ -299,7 +299,7 @@ class _Keeper:
 
     def notes(self) -> str:
         """Return what it has complained about since the last time."""
-        if self._notes_fd < 0 or not _readable(self._notes_fd, within_ms=200):
+        if self._notes_fd < 0 or not readable(self._notes_fd, within_s=0.2):
             return ""
         return os.read(self._notes_fd, 1 << 16).decode("utf-8", "replace")
 
@@ -386,14 +386,6 @@ def _known(pidfd: int) -> Known:
     with open(f"/proc/self/fdinfo/{pidfd}", encoding="ascii") as file:
         pid = next(int(line.split()[1]) for line in file if line.startswith("Pid:"))
     return Known(pid=pid, pidfd=pidfd)
-
-
-def _readable(*handles: int, within_ms: int = 0) -> bool:
-    """Say whether one of the descriptors has something, or has ended; `select` can't take those above 1023."""
-    waiting = select.poll()
-    for handle in handles:
-        waiting.register(handle, select.POLLIN)
-    return bool(waiting.poll(within_ms))
 
 
 def _close(

@@ -28,7 +28,6 @@ Source: the MessagePack specification; unix(7).
 
 from __future__ import annotations
 
-import select
 import socket
 import struct
 import time
@@ -46,6 +45,7 @@ from counterproof.provenance.errors import (
     VerificationFailed,
 )
 from counterproof.provenance.ledger import Entry
+from counterproof.sandbox._waiting import readable
 from counterproof.sandbox.contract import Execution
 from counterproof.sandbox.errors import GateRefused, SandboxUnavailable
 
@@ -300,7 +300,7 @@ class Line:
             LineBroken: the other end died, was silent for too long, or what it said is no message.
         """
         try:
-            if not select.select([self._socket], [], [], wait_s)[0]:
+            if not readable(self._socket.fileno(), within_s=wait_s):
                 raise self._broken(f"was silent for {wait_s:.0f} s")
             until = time.monotonic() + FRAME_S
             magic, size = _HEAD.unpack(self._exactly(_HEAD.size, until))
@@ -317,7 +317,7 @@ class Line:
 
     def is_quiet(self) -> bool:
         """Say whether nothing was said that nobody has read; the end of the line would be."""
-        return not select.select([self._socket], [], [], 0)[0]
+        return not readable(self._socket.fileno())
 
     def fileno(self) -> int:
         """Return the descriptor, to see when the other end has gone."""
