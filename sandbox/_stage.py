@@ -40,11 +40,9 @@ def staged(binds: Mapping[str, Path], inputs: Mapping[str, Path], *, at: str) ->
         OSError: this process may not do that, or a path is not there.
     """
     with ExitStack() as stack:
-        home, folder = (_opened(path, os.O_RDONLY, stack) for path in (_HERE, "."))
-        stack.callback(os.fchdir, folder)
-        _call("unshare", _CLONE_FS)
-        _call("setns", home, _CLONE_NEWNS)  # whoever may not go back may not go
-        stack.callback(_call, "setns", home, _CLONE_NEWNS)
+        home, root, folder = (_opened(path, os.O_RDONLY, stack) for path in (_HERE, "/", "."))
+        _go_back(home, root, folder)  # whoever may not go back may not go
+        stack.callback(_go_back, home, root, folder)
         _call("unshare", _CLONE_NEWNS)
         _call("mount", b"none", b"/", None, _MS_REC | _MS_PRIVATE, None)
         shown = {name: _opened(path, os.O_PATH, stack) for name, path in binds.items()}
@@ -56,6 +54,18 @@ def staged(binds: Mapping[str, Path], inputs: Mapping[str, Path], *, at: str) ->
         for name, handle in read.items():
             (_bind if _readable_by_all(handle) else _copy)(handle, f"{at}/{name}")
         yield
+
+
+def _go_back(home: int, root: int, folder: int) -> None:
+    """Take on a mount namespace, and what this thread had there as root and as its folder: going there forgets both.
+
+    From then on they are this thread's alone, as they have to be for that.
+    """
+    _call("unshare", _CLONE_FS)
+    _call("setns", home, _CLONE_NEWNS)
+    os.fchdir(root)
+    os.chroot(".")
+    os.fchdir(folder)
 
 
 def _opened(path: str | Path, how: int, stack: ExitStack) -> int:
