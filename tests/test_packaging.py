@@ -138,6 +138,8 @@ def _modules() -> list[str]:
         "app",
         "_landlock_entry",
         "_warm_entry",
+        "_first",
+        "_program",
         "_zygote",
     }
     return [
