@@ -30,6 +30,7 @@ from counterproof.provenance.interop.workflow_crate import (
 )
 from counterproof.provenance.permissions import purpose_of
 from counterproof.provenance.record import Event, Ref
+from counterproof.provenance.set_bundle import names_a_model
 
 _CRATE = "https://w3id.org/ro/crate/1.1"
 _WORKFLOW_CRATE = "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
@@ -152,7 +153,7 @@ def make_crate(events: list[Event], files: dict[str, int], *, title: str, label:
             {"@id": PREVIEW, "@type": "CreativeWork", "about": {"@id": "./"}, "encodingFormat": "text/html"},
             *workflow_entities(events, files, terms=terms["@id"], version=version),
             host,
-            model,
+            *([model] if names_a_model(events) else []),
             *tools,
             *people,
             *actions,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from counterproof.provenance.permissions import purpose_of
 from counterproof.provenance.record import Event
 
 SYNTHESIS = "synthesis"
@@ -59,3 +60,9 @@ def released_files(events: Sequence[Event]) -> dict[str, str]:
         files = (ref for ref in event.refs if ref.role.startswith("file:"))
         named |= {f"set/{ref.role.removeprefix('file:')}": ref.sha256 for ref in files}
     return named
+
+
+def names_a_model(events: Sequence[Event]) -> bool:
+    """Say whether a study is told with its model: that of an analysis always is, that of a set where one was asked."""
+    asked = (event.data["kind"] == "model" for event in events if event.type == "effect.started")
+    return purpose_of(events[0].data) == "analysis" or any(asked)

@@ -20,6 +20,7 @@ from typing import Any
 from counterproof.provenance.interop.steps import step_of
 from counterproof.provenance.permissions import purpose_of
 from counterproof.provenance.record import Event, Ref
+from counterproof.provenance.set_bundle import names_a_model
 
 PROV = "prov.json"
 _ASKED = ("request", "program")
@@ -79,8 +80,10 @@ def prov_file(events: Sequence[Event], get: Get) -> bytes:
     created = events[0].data
     made = _Document(created["study"])
     host = made.agent("cp:installation", "Organization", "Whoever runs this installation of Counterproof")
-    model = created["model"]
-    tools = {"model": made.agent("cp:model", "SoftwareAgent", model["model"], endpoint=model["base_url"])}
+    tools: dict[str, str] = {}
+    if names_a_model(events):
+        model = created["model"]
+        tools["model"] = made.agent("cp:model", "SoftwareAgent", model["model"], endpoint=model["base_url"])
     if purpose_of(created) == "analysis":
         tools["execution"] = made.agent("cp:sandbox", "SoftwareAgent", "Counterproof sandbox")
     else:

@@ -75,6 +75,15 @@ def test_both_kinds_verify(table: Path, texts: Path) -> None:
         assert (found.ended, found.label) == ("done", "reviewed by people")
 
 
+def test_the_formats_of_others_name_a_model_where_one_was_asked_and_else_the_maker(table: Path, texts: Path) -> None:
+    for bundle, named in ((table, {"#maker", "#checkpoint"}), (texts, {"#model", "#maker", "#checkpoint"})):
+        files = Bag(bundle).files
+        crate = {one["@id"] for one in json.loads(files["data/ro-crate-metadata.json"])["@graph"]}
+        assert crate & {"#model", "#maker", "#program-runner", "#checkpoint"} == named
+        agents = json.loads(files["data/prov.json"])["agent"]
+        assert ("cp:model" in agents, "cp:maker" in agents) == ("#model" in named, True)
+
+
 def test_a_forger_who_only_seals_anew_is_found_by_the_key_alone(table: Path, tmp_path: Path) -> None:
     """What the other tests seal is, unchanged, a bundle that holds: they fail for what they change."""
     assert _failed(verify_bundle(_sealed(Bag(table), tmp_path / "x.zip"))) == {}
