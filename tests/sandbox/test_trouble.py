@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -72,9 +73,37 @@ def test_bubblewrap_that_does_not_isolate_is_refused(tmp_path: Path, script: str
         asyncio.run(_fake_bwrap(tmp_path, f"{_VERSION}\n{script}").probe())
 
 
-def test_restricted_root_is_told_to_run_as_a_user() -> None:
-    error = start_trouble("stage: [Errno 1] unshare: Operation not permitted\n")
-    assert "Run Counterproof as an ordinary user" in str(error)
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        "stage: [Errno 1] unshare: Operation not permitted\n",
+        "setpriv: setresuid failed: Operation not permitted\n",
+    ],
+)
+def test_restricted_root_is_told_to_run_as_a_user(evidence: str) -> None:
+    assert "Run Counterproof as an ordinary user" in str(start_trouble(evidence))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives up root")
+def test_without_setpriv_root_runs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = shutil.which
+    monkeypatch.setattr(shutil, "which", lambda name, **rest: None if name == "setpriv" else real(name, **rest))
+    with pytest.raises(MachineTrouble, match=r"'setpriv' was not found.*Install util-linux"):
+        asyncio.run(LocalSandbox().probe())
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives up root")
+def test_a_setpriv_that_does_not_give_up_root_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = shutil.which
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:  # the stage covers the usual place
+        liar = Path(folder) / "setpriv"
+        liar.write_text('#!/bin/sh\nshift 3; exec "$@"\n')
+        liar.chmod(0o755)
+        monkeypatch.setattr(
+            shutil, "which", lambda name, **rest: str(liar) if name == "setpriv" else real(name, **rest)
+        )
+        with pytest.raises(MachineTrouble, match="would run as root of the host"):
+            asyncio.run(LocalSandbox().probe())
 
 
 def test_advice_for_a_sandbox_that_did_not_start_names_the_evidence() -> None:
