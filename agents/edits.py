@@ -14,10 +14,9 @@ from pydantic import ValidationError
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.tools import Plan, ReportText, check_source, faults
-from counterproof.tools.synth.makers import PRIVATE
 from counterproof.tools.synth.review import open_session, ratings_of, who_rated_all
 from counterproof.tools.synth.specification import SetSpecification
-from counterproof.tools.synth.studies import SESSION, no_epsilon
+from counterproof.tools.synth.studies import SESSION
 
 _ADVICE = "`counterproof show CHECKPOINT --editable` prints what to start from."
 
@@ -43,8 +42,6 @@ def check_edit(kind: CheckpointKind, subject: dict[str, Any], content: Any, *, a
             checked = _programs(subject, content)
         case CheckpointKind.SPECIFICATION:
             checked = _model(SetSpecification, content)
-            if checked["maker"] == PRIVATE and "privacy" not in subject:
-                raise no_epsilon()
         case CheckpointKind.SAMPLE:
             raise UsageError("A sample is not edited.", advice="Reject it with a reason: it is made anew.")
         case CheckpointKind.RELEASE:

@@ -295,8 +295,7 @@ def _making(files: SecureFiles, argument: bytes) -> Told:
     """Make a synthetic table, with its card, its report and its summary."""
     wanted = Wanted.model_validate_json(argument)
     (table,), (looked,) = _tables(files), _looked(files, wanted.asked)
-    privacy = wanted.asked.of(table.name).privacy
-    made = table_set(table, wanted.specification, findings=looked.hidden, privacy=privacy)
+    made = table_set(table, wanted.specification, findings=looked.hidden)
     return Told(answer=canonical_json({"files": sorted(made.files)}), bodies=dict(made.files))
 
 

@@ -12,20 +12,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from counterproof.agents.models import ModelConfig
-from counterproof.agents.study import Workplace, new_id, new_study, policy_of_new
+from counterproof.agents.study import Workplace, new_id, new_study
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.ledger import Entry
 from counterproof.provenance.marks import MARKS
-from counterproof.provenance.policy import read_policy
 from counterproof.tools import Table
 from counterproof.tools.data import read_file
 from counterproof.tools.exposure import DataRules
-from counterproof.tools.identifiers import find_identifiers
 from counterproof.tools.synth.documents import parse_documents, patients_of
-from counterproof.tools.synth.makers import PRIVATE, check_known, private_maker
 from counterproof.tools.synth.rules import parse_rules
 from counterproof.tools.synth.specification import SetSpecification
-from counterproof.tools.synth.studies import no_epsilon
 from counterproof.tools.twin.engine import check_real
 
 NO_MODEL = ModelConfig(model="none", base_url="http://127.0.0.1:9/v1", api_key_env="")
@@ -73,17 +69,16 @@ def new_set_study(
         raise UsageError(
             f"{len(data) + len(entered)} data files were given.", allowed="A set is made from one.", advice="Name one."
         )
-    is_table = specification.kind == "table"
-    name = data[0].name if data else entered[0].name
-    known = _publicly_known(workplace, policy, name) if specification.made_by == PRIVATE else None
     for path in data:
-        _check_fit(read_file(path)[1], specification, known)
+        _check_fit(read_file(path)[1], specification)
+    is_table = specification.kind == "table"
     if is_table and (beside or model is not None):
         raise UsageError("A table is made by a maker of tables.", advice="Leave the model and the texts beside away.")
     if not is_table and model is None:
         raise UsageError("No model was chosen.", advice="Texts are written by one: name it with --model.")
     if beside:
         parse_documents(beside, source="the texts beside")
+    name = data[0].name if data else entered[0].name
     rules = DataRules(subject=subject) if is_table else DataRules(exposure="rows")
     return new_study(
         workplace,
@@ -112,26 +107,8 @@ def _question(specification: SetSpecification) -> str:
     )
 
 
-def _publicly_known(workplace: Workplace, policy: bytes, name: str) -> set[str]:
-    """Return the columns of which the policy says what is publicly known, for the maker `dp`.
-
-    Raises:
-        UsageError: the policy has no epsilon for the file, or a person may have several rows.
-    """
-    read = read_policy(policy_of_new(workplace, policy, scenario=False), source="of the study").of_file(name)
-    if not read.epsilon:
-        raise no_epsilon()
-    private_maker(read, epsilon=None)
-    return set(read.columns)
-
-
-def _check_fit(table: Table, specification: SetSpecification, known: set[str] | None) -> None:
+def _check_fit(table: Table, specification: SetSpecification) -> None:
     """Refuse a file that the specification does not fit.
-
-    Args:
-        table: the file.
-        specification: what is to be made.
-        known: columns of which something is publicly known, for the maker `dp`.
 
     Raises:
         UsageError: it is synthetic where it should be real, or the other way round, or lacks a column that is named.
@@ -141,8 +118,6 @@ def _check_fit(table: Table, specification: SetSpecification, known: set[str] | 
         check_real(table)
         parse_rules(specification.rules, source="the specification", columns=columns)
         named = {*specification.left_out, specification.outcome, specification.subgroups} - {""}
-        if known is not None:
-            check_known(table, {*specification.left_out, *(one.column for one in find_identifiers(table))}, known)
     else:
         patients_of(table)
         named = set(specification.texts.named)

@@ -40,7 +40,6 @@ from counterproof.provenance.study_policy import POLICY_ROLE
 from counterproof.sandbox import Environment, Sandbox, find_environment
 from counterproof.sandbox.orders import ROLES, Role
 from counterproof.scenarios.again import ExecutionAgain, Recorded, Verdict, executions_again
-from counterproof.tools.synth.makers import PRIVATE
 from counterproof.tools.synth.review import RATINGS
 from counterproof.tools.synth.studies import SESSION, SETS
 
@@ -175,7 +174,6 @@ def replay_bundle(
     """
     blobs = Blobs(home / "bundle")
     events, inputs = _unpack(path, blobs)
-    _refuse_noise(events)
     workplace = open_workplace(home)
     _bring_data(workplace, events[0].data["data"], [*inputs, *(file.read_bytes() for file in data)])
     _bring_reviewers(workplace, events)
@@ -299,21 +297,6 @@ def _bring_data(workplace: Workplace, wanted: list[dict[str, Any]], given: list[
         workplace.vault.put(found[file["sha256"]])
         about = {key: file[key] for key in ("name", "sha256", "size", "exposure") if key in file}
         workplace.vault.ledger.added(Entry(**about, share=True), by="replay")
-
-
-def _refuse_noise(events: list[Event]) -> None:
-    """Refuse a set whose noise nobody has.
-
-    Raises:
-        UsageError: it was made with differential privacy.
-    """
-    settings = settings_of(events[0])
-    if settings.get("specification") and settings["specification"]["maker"] == PRIVATE:
-        raise UsageError(
-            "The set was made with differential privacy: its noise was drawn by the machine and not kept, so nobody "
-            "makes the same one again.",
-            advice="`counterproof verify` checks what can be checked.",
-        )
 
 
 def _bring_reviewers(workplace: Workplace, events: list[Event]) -> None:

@@ -20,10 +20,7 @@ from counterproof.provenance.reasons import reasons_in
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.sandbox.orders import InputRef, MakingOrder
 from counterproof.tools.synth.documents import Document, parse_documents
-from counterproof.tools.synth.makers import PRIVATE, said_of
 from counterproof.tools.synth.specification import SetSpecification, readable_specification
-from counterproof.tools.synth.studies import no_epsilon
-from counterproof.tools.twin.private import Domain
 
 
 def approved(ctx: StudyContext, kind: CheckpointKind) -> Decision:
@@ -55,9 +52,8 @@ def put_up_specification(ctx: StudyContext, state: StudyState, specification: Se
     order = None
     if specification.kind == "table":
         order = making_order(ctx, making_request(ctx, specification)).model_dump(mode="json")
-    privacy = _privacy(ctx) if specification.made_by == PRIVATE else {}
     subject = {
-        "readable": readable_specification(specification) + "".join(f"\n- {name}: {privacy[name]}" for name in privacy),
+        "readable": readable_specification(specification),
         "data": [file.model_dump(mode="json") for file in ctx.settings.data],
         "identifiers": _identifiers(ctx),
         "order": order,
@@ -66,20 +62,7 @@ def put_up_specification(ctx: StudyContext, state: StudyState, specification: Se
         "reasons": last_reasons(ctx),
         "editable": document,
     }
-    return put_up(ctx, state, CheckpointKind.SPECIFICATION, {**subject, **({"privacy": privacy} if privacy else {})})
-
-
-def _privacy(ctx: StudyContext) -> dict[str, Any]:
-    """Return what the policy says of the file that a set with differential privacy is made from.
-
-    Raises:
-        UsageError: it has no epsilon.
-    """
-    rules = ctx.checkpoints.policy().policy.of_file(ctx.settings.data[0].name)
-    if not rules.epsilon:
-        raise no_epsilon()
-    public = [f"{name}: {said_of(Domain(**one.model_dump()))}" for name, one in rules.columns.items()]
-    return {"epsilon": rules.epsilon, "publicly known": "; ".join(public)}
+    return put_up(ctx, state, CheckpointKind.SPECIFICATION, subject)
 
 
 def making_request(ctx: StudyContext, specification: SetSpecification) -> bytes:

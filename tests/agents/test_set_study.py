@@ -19,10 +19,9 @@ from counterproof.provenance.states import walk
 from counterproof.provenance.store import Status
 from counterproof.provenance.verify import verify_bundle
 from counterproof.sandbox import Environment, LocalSandbox
-from counterproof.scenarios.bundles import replay_bundle
 from counterproof.tools.synth.specification import SetSpecification, parse_set_specification
 
-from ..lab import NOWHERE, Lab, trial_csv
+from ..lab import Lab, trial_csv
 from .made_sets import (
     LBW,
     LINKED,
@@ -286,70 +285,3 @@ def test_the_settings_of_an_analysis_say_nothing_of_sets(lab: Lab) -> None:
     assert not {"purpose", "specification"} & set(written)
     assert decisions_at(CheckpointKind.RELEASE) == ("approve", "edit", "reject", "replan", "withdraw")
     assert LBW.exists()
-
-
-# Differential privacy
-
-PRIVATE_TABLE = TABLE.model_copy(update={"maker": "dp", "rows": 150})
-PUBLIC = b"""
-[data."lbw.csv"]
-epsilon = 4
-
-[data."lbw.csv".columns]
-low = {levels = ["0", "1"], missing = false}
-smoke = {levels = ["0", "1"], missing = false}
-race = {levels = ["1", "2", "3"], missing = false}
-age = {bounds = [10, 60], missing = false}
-lwt = {bounds = [50, 300], missing = false}
-ptl = {levels = ["0", "1", "2", "3"], missing = false}
-ht = {levels = ["0", "1"], missing = false}
-ui = {levels = ["0", "1"], missing = false}
-ftv = {levels = ["0", "1", "2", "3", "4", "5", "6"], missing = false}
-bwt = {bounds = [500, 6000], missing = false}
-"""
-
-
-def test_a_private_table_is_made_with_the_epsilon_of_the_policy(lab: Lab, tmp_path: Path) -> None:
-    study = new_table(lab, PRIVATE_TABLE, policy=PUBLIC)
-    assert lab.run(study) is Status.WAITING
-    shown = lab.study(study).checkpoints.subject(lab.waiting(study).id)
-    assert shown["privacy"]["epsilon"] == 4
-    assert "age: 10 to 60" in shown["readable"]
-    assert lab.run(study, NOWHERE, "approve", "approve", "approve") is Status.DONE
-    assert _verified(lab, study)["making"] == "ok"
-    card = json.loads((lab.home / "synthetic" / study / "card.json").read_bytes())
-    maker = card["provenance"]["maker"]
-    assert (maker["maker"], maker["epsilon"], maker["delta"], maker["rows"]) == ("dp", 4, 0.0, 150)
-    with pytest.raises(UsageError, match="its noise was drawn by the machine and not kept"):
-        replay_bundle(
-            lab.study(study).folder / "bundle.zip",
-            tmp_path / "again",
-            sandbox=lab.sandbox,
-            environment=lab.environment,
-            data=[LBW],
-        )
-
-
-@pytest.mark.parametrize(
-    ("policy", "says"),
-    [
-        (b"", "the study's policy has no epsilon for the file"),
-        (PUBLIC.replace(b"epsilon = 4", b"epsilon = 4\nrows_per_person = 3"), "a person has up to 3 rows"),
-        (PUBLIC.replace(b"bwt = ", b"other = "), "nothing is publicly known of 'bwt'"),
-    ],
-    ids=["no epsilon", "several rows a person", "an unknown column"],
-)
-def test_a_private_table_that_can_not_be_made_is_refused_before_there_is_a_study(
-    lab: Lab, policy: bytes, says: str
-) -> None:
-    with pytest.raises(UsageError, match=says):
-        new_table(lab, PRIVATE_TABLE, policy=policy)
-    assert lab.workplace.store.studies() == []
-
-
-def test_a_specification_is_not_edited_to_be_private_without_an_epsilon(lab: Lab) -> None:
-    study = new_table(lab)
-    assert lab.run(study) is Status.WAITING
-    subject = lab.study(study).checkpoints.subject(lab.waiting(study).id)
-    with pytest.raises(UsageError, match="has no epsilon for the file"):
-        check_edit(CheckpointKind.SPECIFICATION, subject, {**subject["editable"], "maker": "dp"})

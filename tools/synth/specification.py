@@ -1,7 +1,7 @@
 """What a synthetic set is to be: a document that people approve before anything is made, and that is locked then.
 
-A table is made from real rows by one of `makers.MAKERS`, or by `dp` where the policy has an epsilon for the file.
-Texts, and texts linked with a signal, are written by a model for the rows of a marked synthetic table.
+A table is made from real rows by one of `makers.MAKERS`; texts, and texts linked with a signal, are written by a model
+for the rows of a marked synthetic table.
 
 It does not cover how well the set turns out: the evaluation card does.
 """
@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from counterproof.provenance.errors import UsageError
 from counterproof.tools.results import faults
 from counterproof.tools.synth.documents import TextSpecification
-from counterproof.tools.synth.makers import MAKERS, PRIVATE
+from counterproof.tools.synth.makers import MAKERS
 
 SetKind = Literal["table", "text", "multimodal"]
 MODEL = "model"
@@ -66,8 +66,8 @@ class SetSpecification(BaseModel):
         if self.kind == "table":
             if self.texts is not None:
                 raise ValueError("texts is given, and the kind is table")
-            if self.maker not in ("", *MAKERS, PRIVATE):
-                raise ValueError(f"maker is {self.maker!r}; allowed: {', '.join((*MAKERS, PRIVATE))}")
+            if self.maker not in ("", *MAKERS):
+                raise ValueError(f"maker is {self.maker!r}; allowed: {', '.join(MAKERS)}")
             return self
         if self.texts is None:
             raise ValueError(f"texts is missing, and the kind is {self.kind}")

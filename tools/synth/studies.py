@@ -11,15 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from counterproof.provenance.errors import UsageError
 from counterproof.tools.data import Table, read_table
 from counterproof.tools.identifiers import Finding
 from counterproof.tools.synth.documents import Document, parse_documents
-from counterproof.tools.synth.makers import MAKERS, PRIVATE, Maker, maker_with
+from counterproof.tools.synth.makers import MAKERS
 from counterproof.tools.synth.review import shown_rows
 from counterproof.tools.synth.rules import parse_rules
 from counterproof.tools.synth.specification import MODEL, SetSpecification
-from counterproof.tools.twin.private import Privacy
 
 if TYPE_CHECKING:
     from counterproof.tools.synth.evaluation.card import Assessment
@@ -29,19 +27,16 @@ SETS, SESSION = "synthetic", "review"
 """The folder of a store that holds sets, and that of a set which holds its rating session."""
 
 
-def table_set(
-    real: Table, specification: SetSpecification, *, findings: Sequence[Finding], privacy: Privacy | None
-) -> SyntheticSet:
+def table_set(real: Table, specification: SetSpecification, *, findings: Sequence[Finding]) -> SyntheticSet:
     """Make a table from real rows, and judge it.
 
     Args:
         real: the real rows.
         specification: what is to be made.
         findings: columns of it that may identify a person.
-        privacy: what the policy says of the file, for the maker `dp`.
 
     Raises:
-        UsageError: the specification does not fit the rows or the policy, or the rows are too few.
+        UsageError: the specification does not fit the rows, or these are too few.
     """
     from counterproof.tools.synth.evaluation.tables import Question  # lazy: judging takes a second to import
     from counterproof.tools.synth.sets import make_set  # lazy: see above
@@ -52,7 +47,7 @@ def table_set(
     columns = [column.name for column in real.columns]
     return make_set(
         real,
-        _maker(specification.made_by, privacy),
+        MAKERS[specification.made_by],
         findings=every,
         question=Question(
             model=specification.planned_model,
@@ -65,24 +60,6 @@ def table_set(
         share=specification.holdout_share,
         rows=specification.rows or None,
         seed=specification.seed,
-        blind=specification.made_by == PRIVATE,
-    )
-
-
-def _maker(name: str, privacy: Privacy | None) -> Maker:
-    if name != PRIVATE:
-        return MAKERS[name]
-    if privacy is None:
-        raise no_epsilon()
-    return maker_with(privacy)
-
-
-def no_epsilon() -> UsageError:
-    """Return the error for a set with differential privacy that the policy has no epsilon for."""
-    return UsageError(
-        "The maker `dp` was asked for, and the study's policy has no epsilon for the file.",
-        allowed='In the policy: data."FILE".epsilon, and what is publicly known of each column.',
-        advice="Make a new study with --policy FILE.",
     )
 
 

@@ -11,7 +11,7 @@ Source: `tools.twin.private`.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.policy import DataPolicy
@@ -47,30 +47,21 @@ def private_maker(rules: DataPolicy, *, epsilon: float | None) -> Maker:
             allowed=f"At most {rules.epsilon:g}.",
             advice="Ask for less, or have the policy changed by whoever answers for it.",
         )
-    domains = {name: Domain(**one.model_dump()) for name, one in rules.columns.items()}
-    return maker_with(Privacy(epsilon=wanted, rows_per_person=rules.rows_per_person, domains=domains))
-
-
-def maker_with(privacy: Privacy) -> Maker:
-    """Return a maker with this privacy.
-
-    Raises:
-        UsageError: a person may have several rows.
-    """
-    if privacy.rows_per_person > 1:
+    if rules.rows_per_person > 1:
         raise UsageError(
-            f"The policy says that a person has up to {privacy.rows_per_person} rows.",
+            f"The policy says that a person has up to {rules.rows_per_person} rows.",
             allowed="One row a person.",
             advice="Make a file with one row a person first.",
         )
-    domains = privacy.domains
+    domains = {name: Domain(**one.model_dump()) for name, one in rules.columns.items()}
+    privacy = Privacy(epsilon=wanted, domains=domains)
 
     def make(train: Table, order: Order) -> Made:
         hidden = {finding.column for finding in order.findings}
-        check_known(train, hidden, domains)
+        _check_known(train, hidden, domains)
         twin = private_twin(train, hidden, None, privacy, rows=order.rows)
         facts = {name: twin.facts[name] for name in ("engine", "version", "epsilon", "protects", "made")}
-        public = {name: said_of(domain) for name, domain in domains.items() if name not in hidden}
+        public = {name: _said(domain) for name, domain in domains.items() if name not in hidden}
         cells = unmarked(read_cells(twin.data, separator=train.separator))
         noise = "drawn for this set by the machine, and not kept: the same command makes another set"
         return Made(cells=cells, facts={"maker": PRIVATE, **facts, "delta": 0.0, "public": public, "noise": noise})
@@ -78,12 +69,7 @@ def maker_with(privacy: Privacy) -> Maker:
     return make
 
 
-def check_known(train: Table, hidden: Collection[str], domains: Collection[str]) -> None:
-    """Refuse a table with columns of which nothing is publicly known.
-
-    Raises:
-        UsageError: there are some; the text names them.
-    """
+def _check_known(train: Table, hidden: set[str], domains: Iterable[str]) -> None:
     unknown = [column for column in train.columns if column.name not in hidden and column.name not in domains]
     if unknown:
         raise UsageError(
@@ -100,8 +86,7 @@ def _listed(columns: list[Column]) -> str:
     return shown if len(columns) <= 5 else f"{shown} and {len(columns) - 5} more columns"
 
 
-def said_of(domain: Domain) -> str:
-    """Return what is publicly known of a column, in words."""
+def _said(domain: Domain) -> str:
     said = (
         ", ".join(domain.levels)
         if domain.levels
