@@ -23,6 +23,7 @@ from counterproof.tools import Table
 from counterproof.tools.data import read_file
 from counterproof.tools.exposure import DataRules, Exposure
 from counterproof.tools.synth.documents import parse_documents, patients_of
+from counterproof.tools.synth.exhibits import blinded
 from counterproof.tools.synth.makers import make_privately, privacy_of
 from counterproof.tools.synth.rules import parse_rules
 from counterproof.tools.synth.specification import SetSpecification
@@ -86,7 +87,7 @@ def new_set_study(
             advice="Leave the model away, or have the specification name the maker 'model'.",
         )
     if beside:
-        parse_documents(beside, source="the texts beside")
+        blinded(parse_documents(beside, source="the texts beside"))
     name = data[0].name if data else entered[0].name
     rules = DataRules(subject=subject, exposure=exposure) if is_table else DataRules(exposure="rows")
     _check_limits(workplace, specification, rules, model, name, policy, is_scenario=bool(scenario))

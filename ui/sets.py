@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -40,7 +41,8 @@ def sample_part(subject: dict[str, Any]) -> SetPart:
     notice += f"A rating session of {session['items']} items is on the page Synthetic, as {session['set']}"
     notice += f"; {session['raters']} people must have rated all of them." if session["raters"] else "."
     listings = [*_reasons(subject), _findings(subject), _files(subject)]
-    return SetPart(notice=notice, markdown="", listings=tuple(listings), items=tuple(subject["shown"]))
+    images = tuple(base64.b64decode(png) for png in subject["images"])
+    return SetPart(notice=notice, markdown="", listings=tuple(listings), items=tuple(subject["shown"]), images=images)
 
 
 def set_release_part(subject: dict[str, Any]) -> SetPart:
@@ -73,6 +75,7 @@ def set_text(part: SetPart) -> list[str]:
         lines += ["- " + "; ".join(row.values()) for row in listing.rows] or [f"- {listing.empty or 'none'}"]
     for number, item in enumerate(part.items, start=1):
         lines += ["", f"== item {number}", "", *item.splitlines()]
+        lines += ["", "(its image is on the page)"] if part.images[number - 1] else []
     return lines
 
 

@@ -39,10 +39,11 @@ from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.telemetry import execute_tool
 from counterproof.sandbox.orders import MakingOrder
 from counterproof.tools.synth.documents import parse_documents
+from counterproof.tools.synth.exhibits import blinded
 from counterproof.tools.synth.review import KEY, make_session, make_session_without_real
 from counterproof.tools.synth.review import SESSION as SESSION_FILE
 from counterproof.tools.synth.specification import SetSpecification
-from counterproof.tools.synth.studies import SESSION, found_in_texts, items_of, texts_set
+from counterproof.tools.synth.studies import SESSION, blinded_items_of, found_in_texts, items_of, texts_set
 from counterproof.tools.synth.study_makers import Written
 from counterproof.tools.synth.written_rows import Taken, told_again
 
@@ -91,7 +92,8 @@ def make(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
         "round": rounds["set"],
         "files": made.files,
         "items": len(shown),
-        "shown": shown[: specification.shown],
+        "shown": [one.text for one in shown[: specification.shown]],
+        "images": [one.png for one in shown[: specification.shown]],
         "findings": findings,
         "flagged": [row["item"] for row in findings if row["kind"] == "card"],
         "session": {"set": ctx.set_folder.name, "items": len(json.loads(key)), "raters": specification.raters},
@@ -229,7 +231,7 @@ def _flagged(card: dict[str, Any]) -> list[dict[str, str]]:
 
 def _session(ctx: StudyContext, specification: SetSpecification, name: str, data: bytes) -> tuple[bytes, bytes]:
     """Return a session of the set's items, half of them texts that were given for it, and its key."""
-    made, beside = items_of(name, data), [document.text for document in texts_beside(ctx)]
+    made, beside = blinded_items_of(name, data), blinded(texts_beside(ctx))
     items, seed = min(specification.items, 2 * len(made)), specification.seed
     if beside:
         session, key = make_session(beside, made, items=min(items, 2 * len(beside)), seed=seed)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from counterproof.tools.data import Table, read_table
 from counterproof.tools.identifiers import Finding
 from counterproof.tools.synth.documents import Document, parse_documents
+from counterproof.tools.synth.exhibits import Exhibit, blinded, of_documents, of_rows
 from counterproof.tools.synth.makers import PRIVATE, Order
-from counterproof.tools.synth.review import shown_rows
 from counterproof.tools.synth.rules import Rule, parse_rules
 from counterproof.tools.synth.specification import MODEL, SetSpecification
 from counterproof.tools.synth.study_makers import Behind, asked_of_model, maker_of
@@ -141,11 +141,16 @@ def marked_anew(name: str, data: bytes, card: bytes, sections: Mapping[str, Asse
     return with_sections(name, data, card, sections)
 
 
-def items_of(name: str, data: bytes) -> list[str]:
-    """Return the items of a synthetic file as raters see them."""
+def items_of(name: str, data: bytes) -> list[Exhibit]:
+    """Return the items of a file as who looks at a sample sees them."""
     if name.endswith(".jsonl"):
-        return [document.text for document in parse_documents(data, source=name)]
-    return shown_rows(read_table(name, data))
+        return of_documents(parse_documents(data, source=name))
+    return of_rows(read_table(name, data))
+
+
+def blinded_items_of(name: str, data: bytes) -> list[Exhibit]:
+    """Return the items of a file as raters see them."""
+    return blinded(parse_documents(data, source=name)) if name.endswith(".jsonl") else items_of(name, data)
 
 
 def found_in_texts(documents: Sequence[Document], specification: SetSpecification) -> list[dict[str, str]]:
