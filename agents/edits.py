@@ -11,6 +11,7 @@ from typing import Any, assert_never
 
 from pydantic import ValidationError
 
+from counterproof.agents.set_limits import SetLimits
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.tools import Plan, ReportText, check_source, faults
@@ -42,6 +43,7 @@ def check_edit(kind: CheckpointKind, subject: dict[str, Any], content: Any, *, a
             checked = _programs(subject, content)
         case CheckpointKind.SPECIFICATION:
             checked = _model(SetSpecification, content)
+            SetLimits.model_validate(subject["limits"]).check(SetSpecification.model_validate(checked))
         case CheckpointKind.SAMPLE:
             raise UsageError("A sample is not edited.", advice="Reject it with a reason: it is made anew.")
         case CheckpointKind.RELEASE:

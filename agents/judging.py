@@ -35,6 +35,7 @@ PAIRS_MIN = 20
 BIAS_MAX = 0.2
 """Farther from one half, the share of first places or of longer items is a bias."""
 Choice = Literal["A", "B", "neither"]
+_SAW: dict[Modality, str] = {"table": "rows", "text": "texts", "linked": "texts alone, no signal and no image"}
 
 
 class Judgement(BaseModel):
@@ -105,7 +106,7 @@ def judge(
     asked = _Asked(chat=chat, pairs=pairs, seed=seed, rubric=fill(f"judge_{modality}"), repeats=repeats)
     said = asked.compare("synth/judge", real, made)
     others = asked.compare("synth/judge/beside", real, beside) if beside else []
-    return _assessment(said, others, pairs=pairs, judge=chat.config.model, maker=maker)
+    return _assessment(said, others, pairs=pairs, judge=chat.config.model, maker=maker, modality=modality)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +153,9 @@ class _Asked:
         )
 
 
-def _assessment(said: Sequence[_Said], others: Sequence[_Said], *, pairs: int, judge: str, maker: str) -> Assessment:
+def _assessment(
+    said: Sequence[_Said], others: Sequence[_Said], *, pairs: int, judge: str, maker: str, modality: Modality
+) -> Assessment:
     by_pair = [[one.for_real for one in said if one.pair == number] for number in range(1, pairs + 1)]
     first, longer = (float(np.mean([getattr(one, name) for one in said])) for name in ("for_first", "for_longer"))
     told = float(np.mean([np.mean(values) for values in by_pair]))
@@ -160,6 +163,7 @@ def _assessment(said: Sequence[_Said], others: Sequence[_Said], *, pairs: int, j
     scores = np.mean([one.scores for one in said], axis=0).tolist()
     facts: dict[str, Any] = {
         "judge": judge,
+        "saw": _SAW[modality],
         "pairs": pairs,
         "judgements": len(said),
         "real item taken for more real": rounded(told),

@@ -19,7 +19,8 @@ from counterproof.provenance.policy import DataPolicy, Policy
 from counterproof.provenance.record import Actor, Record
 from counterproof.tools.looking import MEANINGS, Said
 from counterproof.tools.rowguard import RowInRequest
-from counterproof.tools.twin.private import Domain, Privacy
+from counterproof.tools.synth.makers import domains_of
+from counterproof.tools.twin.private import Privacy
 
 REVIEWED = "identifiers.reviewed"
 FOUND = "identifiers.found"
@@ -65,8 +66,7 @@ def intake_question(settings: StudySettings, record: Record, policy: Policy) -> 
 def _privacy(rules: DataPolicy) -> Privacy | None:
     if not rules.epsilon:
         return None
-    domains = {name: Domain(**one.model_dump()) for name, one in rules.columns.items()}
-    return Privacy(epsilon=rules.epsilon, rows_per_person=rules.rows_per_person, domains=domains)
+    return Privacy(epsilon=rules.epsilon, rows_per_person=rules.rows_per_person, domains=domains_of(rules))
 
 
 def note_refused(record: Record, key: str, body: bytes, error: RowInRequest) -> None:

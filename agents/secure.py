@@ -7,6 +7,8 @@ agent's process never needs to read the vault.
     intake    the profile, the columns that may identify a person, the twin, and how many rows there are
     guard     whether a request to a model holds something of the data (`tools.rowguard`); the answer repeats nothing
     patients  the rows of a table that carries the mark of synthetic data; of any other nothing
+    writing   what a model is told that writes rows of a synthetic set: levels and ranges as in the profile, and rows of
+              open data alone
     making    a synthetic set, made under an approved specification: answered for the gate alone, never asked
     disclosure  what the outputs of an execution may tell of one person; the answer is for people, never for the model
 
@@ -24,8 +26,9 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 from counterproof.provenance.digests import canonical_json
+from counterproof.provenance.errors import UsageError
 from counterproof.sandbox.gate_line import Told
-from counterproof.sandbox.secure_side import MAKING, Question, SecureFiles, SecureSide
+from counterproof.sandbox.secure_side import MAKING, Question, SecureFiles, SecureSide, apart, two
 from counterproof.tools import MARK, Table, Twin, build_twin, make_profile, read_table, review_outputs
 from counterproof.tools.codebooks import Variable
 from counterproof.tools.disclosure.carrying import pack_items, unpack_outputs
@@ -39,11 +42,12 @@ from counterproof.tools.reading.writing import in_form_of
 from counterproof.tools.rowguard import Guarded, Hit, RowGuard, RowInRequest
 from counterproof.tools.synth.documents import patients_of
 from counterproof.tools.synth.specification import SetSpecification
-from counterproof.tools.synth.studies import table_set
+from counterproof.tools.synth.studies import rows_to_write, table_set
+from counterproof.tools.synth.study_makers import Behind
 from counterproof.tools.twin.engine import check_real
 from counterproof.tools.twin.private import Privacy, private_twin
 
-INTAKE, GUARD, DISCLOSURE, PATIENTS = "intake", "guard", "disclosure", "patients"
+INTAKE, GUARD, DISCLOSURE, PATIENTS, WRITING = "intake", "guard", "disclosure", "patients", "writing"
 
 
 class _Model(BaseModel):
@@ -98,12 +102,14 @@ class Asked(_Model):
 
 
 class Wanted(_Model):
-    """The argument of `making`."""
+    """The argument of `writing` and `making`."""
 
     specification: SetSpecification
     """What is to be made."""
     asked: Asked = Asked()
     """What is set for the data, and what was said of their columns."""
+    spent: float = 0.0
+    """What earlier sets of the study took of epsilon; the gate counts again."""
 
 
 class Guard(Protocol):
@@ -136,15 +142,21 @@ class AskingGuard:
         Raises:
             RowInRequest: it holds something of the data; the text does not repeat it.
         """
-        argument = len(self._asked).to_bytes(8, "big") + self._asked + body
-        found: list[dict[str, Any]] = json.loads(self._side.ask(GUARD, argument).answer)
+        found: list[dict[str, Any]] = json.loads(self._side.ask(GUARD, two(self._asked, body)).answer)
         if found:
             raise RowInRequest([Hit(**hit) for hit in found])
 
 
 def questions() -> Mapping[str, Question]:
     """Return what the gate's side answers, by name."""
-    return {INTAKE: _intake, GUARD: _guard, DISCLOSURE: _disclosure, PATIENTS: _patients, MAKING: _making}
+    return {
+        INTAKE: _intake,
+        GUARD: _guard,
+        DISCLOSURE: _disclosure,
+        PATIENTS: _patients,
+        WRITING: _writing,
+        MAKING: _making,
+    }
 
 
 def _tables(files: SecureFiles) -> list[Table]:
@@ -262,8 +274,7 @@ def _disclosure(files: SecureFiles, packed: bytes) -> Told:
 
 
 def _guard(files: SecureFiles, argument: bytes) -> Told:
-    size = int.from_bytes(argument[:8], "big")
-    raw, body = argument[8 : 8 + size], argument[8 + size :]
+    raw, body = apart(argument)
 
     def make() -> RowGuard:
         asked = Asked.model_validate_json(raw)
@@ -293,10 +304,34 @@ def _patients(files: SecureFiles, _argument: bytes) -> Told:
 
 def _making(files: SecureFiles, argument: bytes) -> Told:
     """Make a synthetic table, with its card, its report and its summary."""
+    request, written = apart(argument)
+    wanted = Wanted.model_validate_json(request)
+    (table,), (looked,) = _tables(files), _looked(files, wanted.asked)
+    behind = _behind(files, wanted, table, looked)
+    made = table_set(table, wanted.specification, findings=looked.hidden, behind=behind, written=written)
+    return Told(answer=canonical_json({"files": sorted(made.files)}), bodies=dict(made.files))
+
+
+def _writing(files: SecureFiles, argument: bytes) -> Told:
+    """Say what a model is told that writes rows."""
     wanted = Wanted.model_validate_json(argument)
     (table,), (looked,) = _tables(files), _looked(files, wanted.asked)
-    made = table_set(table, wanted.specification, findings=looked.hidden)
-    return Told(answer=canonical_json({"files": sorted(made.files)}), bodies=dict(made.files))
+    if looked.undecided:
+        raise UsageError(f"Columns of {table.name} may identify a person, and nobody has said what they are.")
+    behind = _behind(files, wanted, table, looked)
+    told = rows_to_write(table, wanted.specification, findings=looked.hidden, behind=behind)
+    return Told(answer=canonical_json(told))
+
+
+def _behind(files: SecureFiles, wanted: Wanted, table: Table, looked: Looked) -> Behind:
+    rules = wanted.asked.of(table.name)
+    return Behind(
+        k=rules.k,
+        subject="" if looked.subject is None else looked.subject.name,
+        privacy=rules.privacy,
+        spent=wanted.spent,
+        exposure=_exposure(files, wanted.asked, table.name),
+    )
 
 
 def _listed(file: str, looked: Looked, said: Sequence[Word]) -> list[dict[str, str]]:

@@ -1,7 +1,8 @@
 """Making a study whose purpose is a synthetic set.
 
-A table is made from one file of real data; texts are written for the rows of one table that carries the mark of
-synthetic data. That table is nobody's: the model may see its rows, and it goes into the bundle.
+A table is made from one file of real data, by a program or row by row by a model; texts are written for the rows of
+one table that carries the mark of synthetic data. That table is nobody's: the model may see its rows, and it goes into
+the bundle.
 
 It does not cover running (`runner`).
 """
@@ -12,14 +13,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from counterproof.agents.models import ModelConfig
-from counterproof.agents.study import Workplace, new_id, new_study
+from counterproof.agents.set_limits import SetLimits
+from counterproof.agents.study import Workplace, new_id, new_study, policy_for
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.ledger import Entry
 from counterproof.provenance.marks import MARKS
+from counterproof.provenance.policy import Policy, read_policy
 from counterproof.tools import Table
 from counterproof.tools.data import read_file
-from counterproof.tools.exposure import DataRules
+from counterproof.tools.exposure import DataRules, Exposure
 from counterproof.tools.synth.documents import parse_documents, patients_of
+from counterproof.tools.synth.exhibits import blinded
+from counterproof.tools.synth.makers import make_privately, privacy_of
 from counterproof.tools.synth.rules import parse_rules
 from counterproof.tools.synth.specification import SetSpecification
 from counterproof.tools.twin.engine import check_real
@@ -39,6 +44,7 @@ def new_set_study(
     title: str = "",
     scenario: str = "",
     subject: str = "",
+    exposure: Exposure = "metadata",
     author: str = "",
     policy: bytes = b"",
     make_id: Callable[[], str] = new_id,
@@ -51,11 +57,12 @@ def new_set_study(
         specification: what is to be made.
         data: the file that it is made from; or
         entered: an entry of the vault.
-        model: writes texts; None for a table.
+        model: writes texts, or rows; None for a table that no model writes.
         beside: texts that raters see beside those, as JSON lines.
         title: short title.
         scenario: name of a scenario, whose decisions are scripted; "" for none.
         subject: the column of real data that tells persons apart.
+        exposure: what a model that writes rows may see of real data.
         author: id of the reviewer who makes it.
         policy: the study's policy; nothing for the installation's.
         make_id: gives the id.
@@ -72,14 +79,18 @@ def new_set_study(
     for path in data:
         _check_fit(read_file(path)[1], specification)
     is_table = specification.kind == "table"
-    if is_table and (beside or model is not None):
-        raise UsageError("A table is made by a maker of tables.", advice="Leave the model and the texts beside away.")
-    if not is_table and model is None:
-        raise UsageError("No model was chosen.", advice="Texts are written by one: name it with --model.")
+    if is_table and beside:
+        raise UsageError("Raters see texts beside texts, and this is a table.", advice="Leave the texts beside away.")
+    if model is not None and not specification.asks_model:
+        raise UsageError(
+            f"A model was named, and the table is made by {specification.made_by!r}.",
+            advice="Leave the model away, or have the specification name the maker 'model'.",
+        )
     if beside:
-        parse_documents(beside, source="the texts beside")
+        blinded(parse_documents(beside, source="the texts beside"))
     name = data[0].name if data else entered[0].name
-    rules = DataRules(subject=subject) if is_table else DataRules(exposure="rows")
+    rules = DataRules(subject=subject, exposure=exposure) if is_table else DataRules(exposure="rows")
+    _check_limits(workplace, specification, rules, model, name, policy, is_scenario=bool(scenario))
     return new_study(
         workplace,
         question=_question(specification),
@@ -98,6 +109,35 @@ def new_set_study(
         make_id=make_id,
         by=by,
     )
+
+
+def limits_of_set(policy: Policy, name: str, *, model: str, exposure: Exposure, spent: float) -> SetLimits:
+    """Return what a study allows of the sets that are made from a file."""
+    known = "" if model == NO_MODEL.model else model
+    return SetLimits(model=known, exposure=exposure, epsilon=policy.of_file(name).epsilon, spent=spent)
+
+
+def _check_limits(
+    workplace: Workplace,
+    specification: SetSpecification,
+    rules: DataRules,
+    model: ModelConfig | None,
+    name: str,
+    policy: bytes,
+    *,
+    is_scenario: bool,
+) -> None:
+    """Refuse what the study could not make.
+
+    Raises:
+        UsageError: it asks for a model that was not named, for rows that the model may not see, or for more epsilon
+            than the policy allows; or the policy can't be used.
+    """
+    under = read_policy(policy_for(workplace, policy, scenario=is_scenario), source="of the study")
+    chosen = (model or NO_MODEL).model
+    limits_of_set(under, name, model=chosen, exposure=rules.exposure, spent=0.0).check(specification)
+    if specification.epsilon:
+        make_privately(privacy_of(under.of_file(name), epsilon=specification.epsilon))
 
 
 def _question(specification: SetSpecification) -> str:

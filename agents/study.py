@@ -211,9 +211,9 @@ def new_study(
         if names.count(name) > 1:
             raise UsageError(f"Two data files are called {name!r}.", advice="Rename one: programs tell them by name.")
     Limits(**(limits or {}))
-    under = _under(_policy(workplace, policy, scenario=bool(scenario)), about)
+    under = _under(policy_for(workplace, policy, scenario=bool(scenario)), about)
     if under != policy:
-        under = _policy(workplace, under, scenario=False) if not scenario else under
+        under = policy_for(workplace, under, scenario=False) if not scenario else under
     variables = [*variables, *_own_labels(variables, files, set_of, read_policy(under, source="of the study"))]
     _check_codebook(codebook, variables)
     check_model(about, model.base_url)
@@ -267,7 +267,7 @@ def start_study(
     return study
 
 
-def _policy(workplace: Workplace, given: bytes, *, scenario: bool) -> bytes:
+def policy_for(workplace: Workplace, given: bytes, *, scenario: bool) -> bytes:
     """Return the policy of a new study.
 
     Raises:

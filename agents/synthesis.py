@@ -24,8 +24,10 @@ from counterproof.tools.data import Table
 from counterproof.tools.exposure import Exposure
 from counterproof.tools.synth.makers import Made, Order
 from counterproof.tools.synth.rules import Rule, find_rules
+from counterproof.tools.synth.study_makers import how_guided
 from counterproof.tools.synth.written_rows import (
     Cell,
+    Specification,
     Taken,
     completed,
     example_rows,
@@ -97,48 +99,86 @@ class ModelMaker:
         if not specification.wanted:
             raise ToolFailed(f"{train.name} has no column that may be specified.", advice="Take another maker.")
         taken = Taken(known=known_rows(train, specification))
-        batches = math.ceil(order.rows / BATCH)
         shown_rows = example_rows(train, specification, count=self._examples, seed=order.seed)
-        examples = _told(shown_rows)
-        for batch in range(1, math.ceil(_MORE * batches) + 1):
-            text = fill(
-                "synthesist_task",
-                specification=shown(specification.told()),
-                about=quoted(self._about) if self._about else "Nothing more is known.",
-                examples=examples,
-                rows=str(BATCH),
-                batch=str(batch),
-                batches=str(batches),
-            )
-            conversation: list[BaseMessage] = [SystemMessage(fill("synthesist")), HumanMessage(text)]
-            before = len(taken.rows)
-
-            def check(answer: Rows) -> None:
-                had = len(taken.rows)
-                faults = take_rows(answer.rows, specification, taken)
-                if len(taken.rows) - had < len(answer.rows) / 2:
-                    raise ModelMayRetry(
-                        f"{len(faults)} of {len(answer.rows)} rows can't be used: {'; '.join(faults[:_FAULTS_SHOWN])}.",
-                        allowed="Keep the specification in every cell. The other rows were taken; write new ones.",
-                    )
-
-            ask(self._chat, f"synth/rows/{batch}", conversation, Rows, check=check)
-            self._say(f"batch {batch}: {len(taken.rows) - before} rows taken, {len(taken.rows)} of {order.rows}")
-            if len(taken.rows) >= order.rows:
-                break
-        if len(taken.rows) < order.rows:
-            raise ToolFailed(
-                f"The model wrote {len(taken.rows)} usable rows of {order.rows} in {batch} batches; refused: "
-                f"{dict(taken.refused)}.",
-                advice="Ask for fewer rows, or take another model.",
-            )
+        write_rows(
+            self._chat, specification, taken, rows=order.rows, about=self._about, examples=shown_rows, say=self._say
+        )
         del taken.rows[order.rows :]
         made = completed(train, order, specification, taken)
-        guided = "guided by what a person knows" if self._about else "from the specification alone"
-        if shown_rows:
-            guided = f"{guided}, with {len(shown_rows)} real rows as examples, which a person opened for the model"
+        guided = how_guided(about=self._about, examples=len(shown_rows))
         facts = {"maker": "model", "model": self._chat.config.model, "how": guided, "epsilon": None, **made.facts}
         return Made(cells=made.cells, facts={**facts, "examples": len(shown_rows)})
+
+
+def write_rows(
+    chat: Chat,
+    specification: Specification,
+    taken: Taken,
+    *,
+    rows: int,
+    about: str,
+    examples: Sequence[Sequence[str]],
+    under: str = "synth/rows",
+    say: Callable[[str], None] = lambda _line: None,
+    sent_back: Callable[[str, Sequence[str]], None] = lambda _batch, _faults: None,
+) -> None:
+    """Have a model write rows until enough are taken.
+
+    Args:
+        chat: the model.
+        specification: what it is told, and what each row is checked against.
+        taken: gets the rows.
+        rows: how many are wanted.
+        about: what a person knows of the table; "" for nothing.
+        examples: rows of open data that it sees.
+        under: begins the keys of the calls.
+        say: is told of progress.
+        sent_back: is told what went back to the model, and in which batch.
+
+    Raises:
+        ToolFailed: the model wrote too few usable rows.
+        MachineTrouble: the endpoint can't be used.
+    """
+    batches = math.ceil(rows / BATCH)
+    told = _told(examples)
+    for batch in range(1, math.ceil(_MORE * batches) + 1):
+        text = fill(
+            "synthesist_task",
+            specification=shown(specification.told()),
+            about=quoted(about) if about else "Nothing more is known.",
+            examples=told,
+            rows=str(BATCH),
+            batch=str(batch),
+            batches=str(batches),
+        )
+        conversation: list[BaseMessage] = [SystemMessage(fill("synthesist")), HumanMessage(text)]
+        before = len(taken.rows)
+        ask(chat, f"{under}/{batch}", conversation, Rows, check=_taking(specification, taken, str(batch), sent_back))
+        say(f"batch {batch}: {len(taken.rows) - before} rows taken, {len(taken.rows)} of {rows}")
+        if len(taken.rows) >= rows:
+            return
+    raise ToolFailed(
+        f"The model wrote {len(taken.rows)} usable rows of {rows} in {batch} batches; refused: {dict(taken.refused)}.",
+        advice="Ask for fewer rows, or take another model.",
+    )
+
+
+def _taking(
+    specification: Specification, taken: Taken, batch: str, sent_back: Callable[[str, Sequence[str]], None]
+) -> Callable[[Rows], None]:
+    """Return what takes the rows of an answer, and sends it back where half of them can't be used."""
+
+    def check(answer: Rows) -> None:
+        had = len(taken.rows)
+        faults = take_rows(answer.rows, specification, taken)
+        if len(taken.rows) - had < len(answer.rows) / 2:
+            sent_back(batch, faults)
+            raise ModelMayRetry(
+                f"{len(faults)} of {len(answer.rows)} rows can't be used: {'; '.join(faults[:_FAULTS_SHOWN])}.",
+                allowed="Keep the specification in every cell. The other rows were taken; write new ones.",
+            )
+
+    return check
 
 
 def _told(rows: Sequence[Sequence[str]]) -> str:

@@ -8,6 +8,9 @@ and from signed extensions.
 
 Calls that a replay answers from a record cost nothing and are not counted.
 
+What synthetic sets with differential privacy take of a file's epsilon is added up here, too (`epsilon_spent`); the gate
+holds it against the policy.
+
 It does not cover what a provider bills beyond the tokens that it reports.
 """
 
@@ -17,7 +20,7 @@ import json
 import math
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
@@ -194,6 +197,15 @@ class Ledger:
 
     def _cost(self, sent: float, answered: float) -> float:
         return (sent * self.budgets.price_in + answered * self.budgets.price_out) / 1e6
+
+
+def epsilon_spent(events: Iterable[Event], *, but: str = "") -> float:
+    """Return what the synthetic sets of a study took of epsilon, all but that of one effect.
+
+    A making that was killed and tried again counts once: of its sets one is kept, and nobody saw another.
+    """
+    opened = [event.data for event in events if event.type == "gate.opened" and "epsilon" in event.data]
+    return math.fsum({one["effect"]: one["epsilon"] for one in opened if one["effect"] != but}.values())
 
 
 def _repairs(key: str, attempt: int) -> int:

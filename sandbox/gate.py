@@ -19,7 +19,8 @@ row in a database. `open` refuses unless all of this holds:
 13. the study is in the state in which data are opened (`states`).
 
 A maker of synthetic data reads real data under the same conditions (`open_making`): in place of 1, 2, 5, 7 and 8, the
-newest specification checkpoint is approved, holds this specification, and lists this order.
+newest specification checkpoint is approved, holds this specification, and lists this order. What a maker with
+differential privacy takes of epsilon, with all sets of the study before, is no more than the policy says of the file.
 
 Each refusal is written into the record.
 
@@ -34,7 +35,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+from counterproof.provenance.budgets import epsilon_spent
 from counterproof.provenance.checkpoints import Checkpoints
 from counterproof.provenance.decisions import SignedDecision
 from counterproof.provenance.digests import digest_of, sha256_bytes
@@ -111,13 +114,14 @@ class Gate:
             self._use(signed, order, effect)
         return spec
 
-    def open_making(self, order: MakingOrder, request: bytes, *, effect: str) -> None:
+    def open_making(self, order: MakingOrder, request: bytes, *, effect: str, written: bytes = b"") -> None:
         """Open the real data to a maker of synthetic data, which runs on the secure side and reads the vault there.
 
         Args:
             order: what is to be made, from what.
             request: what the secure side is asked with.
             effect: the journal's key of the making.
+            written: rows that a model wrote, where one did; the record names them by their digest.
 
         Raises:
             GateRefused: a condition does not hold; the refusal is in the record.
@@ -134,7 +138,8 @@ class Gate:
             )
             self._check_time(signed)
             self._check_state(State.MAKING)
-            self._use(signed, order, effect)
+            epsilon = self._epsilon(order, json.loads(request), effect)
+            self._use(signed, order, effect, epsilon=epsilon, written=sha256_bytes(written) if written else "")
 
     @contextmanager
     def _noted(self, order: Order | MakingOrder, effect: str) -> Iterator[None]:
@@ -149,14 +154,30 @@ class Gate:
                 raise
             raise GateRefused(f"The gate keeps the data closed: {why}") from error
 
-    def _use(self, signed: SignedDecision, order: Order | MakingOrder, effect: str) -> None:
+    def _epsilon(self, order: MakingOrder, wanted: dict[str, Any], effect: str) -> float:
+        """Return what of epsilon a set takes; 0 for one that is made without differential privacy."""
+        epsilon = float(wanted["specification"]["epsilon"])
+        if not epsilon:
+            return 0.0
+        spent = epsilon_spent(self._record.events(), but=effect)
+        _require(spent == wanted["spent"], f"the sets of this study took {spent:g} of epsilon, not {wanted['spent']:g}")
+        policy = self._checkpoints.policy().policy
+        allowed = min(policy.of_file(ref.name).epsilon for ref in order.inputs)
+        _require(
+            spent + epsilon <= allowed,
+            f"the policy allows an epsilon of {allowed:g} for all sets of this study; they took {spent:g}, and "
+            f"{epsilon:g} is asked for",
+        )
+        return epsilon
+
+    def _use(self, signed: SignedDecision, order: Order | MakingOrder, effect: str, **facts: str | float) -> None:
         """Use an approval for an order, once, and write it down."""
         holder = self._store.claim_use(signed.decision.checkpoint, order=order.digest, effect=effect)
         _require(holder == effect, f"the approval was used before, by {holder}")
         _require(not self._used_elsewhere(order, effect), "the record shows that this order was executed before")
         self._record.append(
             "gate.opened",
-            data={"effect": effect, "order": order.digest, "approval": signed.decision.checkpoint},
+            data={"effect": effect, "order": order.digest, "approval": signed.decision.checkpoint, **facts},
         )
 
     def _specification(self, order: Order, program: bytes) -> ExecutionSpec:

@@ -189,7 +189,7 @@ class RemoteSide:
             self._opened(line, partial(Execute, program=program), order, effect=effect)
             return expect(line, Executed, wait_s=_ANSWER_S + order.limits["wall_s"]).execution
 
-    def make(self, order: MakingOrder, request: bytes, *, effect: str) -> Told:
+    def make(self, order: MakingOrder, request: bytes, *, effect: str, written: bytes = b"") -> Told:
         """Have a synthetic set made from the real data.
 
         Raises:
@@ -197,7 +197,7 @@ class RemoteSide:
             MachineTrouble: the gate died or can't be reached.
         """
         with self.client.line() as line:
-            self._opened(line, partial(Make, request=request), order, effect=effect)
+            self._opened(line, partial(Make, request=request, written=written), order, effect=effect)
             return expect(line, Told, wait_s=_MAKING_S)
 
     def run_open(self, spec: ExecutionSpec) -> Execution:

@@ -102,7 +102,7 @@ class Noted(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """An event that belongs into the study's record: what the gate did."""
 
     type: Literal["gate.opened", "gate.refused"]
-    data: dict[str, str]
+    data: dict[str, str | float]
 
 
 class Hello(_Message, frozen=True, kw_only=True):
@@ -138,6 +138,7 @@ class Make(_Message, frozen=True, kw_only=True):
         order: the order as JSON.
         request: what is to be made.
         record: the lines of the study's record; the gate checks the chain, and believes signatures only.
+        written: rows that a model wrote for it.
     """
 
     study: str
@@ -145,6 +146,7 @@ class Make(_Message, frozen=True, kw_only=True):
     order: bytes
     request: bytes
     record: bytes
+    written: bytes = b""
 
 
 class Have(_Message, frozen=True, kw_only=True):

@@ -174,7 +174,9 @@ class GateServer:
         with self._evidence(line, asked) as evidence:
             size = len(evidence.events())
             try:
-                self._gate(asked.study, evidence).open_making(order, asked.request, effect=asked.effect)
+                self._gate(asked.study, evidence).open_making(
+                    order, asked.request, effect=asked.effect, written=asked.written
+                )
             except GateRefused as error:
                 line.send(Failed.of(error, noted=_noted(evidence, size)))
                 return
@@ -183,7 +185,7 @@ class GateServer:
         if not isinstance(line.receive(wait_s=_ANSWER_S), Go):
             raise LineBroken("The agent did not write down that the gate was opened; nothing was made.")
         files = [File(name=ref.name, sha256=ref.sha256) for ref in order.inputs]
-        line.send(self.enquiries.make(files, asked.request))
+        line.send(self.enquiries.make(files, asked.request, asked.written))
 
     def _gate(self, study: str, record: Record) -> Gate:
         created = record.of_type("study.created")[0].data

@@ -45,8 +45,10 @@ class SecureSide(Protocol):
         """
         ...
 
-    def make(self, order: MakingOrder, request: bytes, *, effect: str) -> Told:
+    def make(self, order: MakingOrder, request: bytes, *, effect: str, written: bytes = b"") -> Told:
         """Have a synthetic set made from the real data under an approved specification.
+
+        Rows that a model wrote for it are given with it; the secure side takes what it can of them.
 
         Raises:
             GateRefused: the gate keeps the data closed; the refusal is in the record.
@@ -134,6 +136,17 @@ MAKING = "making"
 """What answers under this name reads real data for a maker; nobody may ask it past the gate."""
 
 
+def two(first: bytes, second: bytes) -> bytes:
+    """Return two arguments as one."""
+    return len(first).to_bytes(8, "big") + first + second
+
+
+def apart(argument: bytes) -> tuple[bytes, bytes]:
+    """Return the two arguments of one; see `two`."""
+    size = int.from_bytes(argument[:8], "big")
+    return argument[8 : 8 + size], argument[8 + size :]
+
+
 class Enquiries:
     """Answers questions; remembers what it made of the files of the last studies.
 
@@ -162,13 +175,13 @@ class Enquiries:
             )
         return known[question](self._of(tuple(files)), argument)
 
-    def make(self, files: Sequence[File], request: bytes) -> Told:
-        """Have a set made, for an order that the gate has opened the data to.
+    def make(self, files: Sequence[File], request: bytes, written: bytes) -> Told:
+        """Have a set made, for an order that the gate has opened the data to, perhaps with rows that a model wrote.
 
         Raises:
             CounterproofError: it can't be made.
         """
-        return self._questions()[MAKING](self._of(tuple(files)), request)
+        return self._questions()[MAKING](self._of(tuple(files)), two(request, written))
 
     def _of(self, files: tuple[File, ...]) -> SecureFiles:
         with self._lock:
@@ -209,10 +222,10 @@ class OwnProcessSide:
             (execution,) = run_all(self._sandbox, [spec])
         return let_out(execution, self._record.events(), order)
 
-    def make(self, order: MakingOrder, request: bytes, *, effect: str) -> Told:
+    def make(self, order: MakingOrder, request: bytes, *, effect: str, written: bytes = b"") -> Told:
         """Have a synthetic set made; see `SecureSide`."""
-        self._gate.open_making(order, request, effect=effect)
-        return self._enquiries.make(self._files, request)
+        self._gate.open_making(order, request, effect=effect, written=written)
+        return self._enquiries.make(self._files, request, written)
 
     def run_open(self, spec: ExecutionSpec) -> Execution:
         """Run a program on the twin; see `SecureSide`."""

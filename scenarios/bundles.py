@@ -49,6 +49,7 @@ _DOCUMENTS = (
     "results.released",
     "report.rendered",
     "set.begun",
+    "set.written",
     "set.made",
     "set.judged",
     "set.released",

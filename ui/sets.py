@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,7 @@ def specification_part(subject: dict[str, Any]) -> SetPart:
     listings = [
         *_reasons(subject),
         Listing(title="Made from", rows=tuple(data)),
+        *_maker(subject),
         Listing(title="Columns that may identify a person: made up", rows=tuple(named), empty="None was found."),
     ]
     return SetPart(notice=opens, markdown=subject["readable"], listings=tuple(listings), items=())
@@ -39,7 +41,8 @@ def sample_part(subject: dict[str, Any]) -> SetPart:
     notice += f"A rating session of {session['items']} items is on the page Synthetic, as {session['set']}"
     notice += f"; {session['raters']} people must have rated all of them." if session["raters"] else "."
     listings = [*_reasons(subject), _findings(subject), _files(subject)]
-    return SetPart(notice=notice, markdown="", listings=tuple(listings), items=tuple(subject["shown"]))
+    images = tuple(base64.b64decode(png) for png in subject["images"])
+    return SetPart(notice=notice, markdown="", listings=tuple(listings), items=tuple(subject["shown"]), images=images)
 
 
 def set_release_part(subject: dict[str, Any]) -> SetPart:
@@ -72,6 +75,7 @@ def set_text(part: SetPart) -> list[str]:
         lines += ["- " + "; ".join(row.values()) for row in listing.rows] or [f"- {listing.empty or 'none'}"]
     for number, item in enumerate(part.items, start=1):
         lines += ["", f"== item {number}", "", *item.splitlines()]
+        lines += ["", "(its image is on the page)"] if part.images[number - 1] else []
     return lines
 
 
@@ -96,6 +100,24 @@ def fact_text(value: object) -> str:
 def _reasons(subject: dict[str, Any]) -> list[Listing]:
     rows = tuple({"reason": reason} for reason in subject["reasons"])
     return [Listing(title="The sample before was rejected", rows=rows)] if rows else []
+
+
+def _maker(subject: dict[str, Any]) -> list[Listing]:
+    """Return what a maker takes of the policy's epsilon, and what a model that writes rows is told."""
+    limits, editable, found = subject["limits"], subject["editable"], list[Listing]()
+    if editable["epsilon"]:
+        row = {
+            "epsilon": f"{editable['epsilon']:g}",
+            "taken by earlier sets of this study": f"{limits['spent']:g}",
+            "the policy allows": f"{limits['epsilon']:g}",
+        }
+        found.append(Listing(title="Differential privacy", rows=(row,)))
+    if subject["model"] and subject["order"]:
+        sees = "columns, with levels and ranges as in the profile, and what `about` says"
+        if editable["examples"]:
+            sees += f"; and {editable['examples']} real rows, which are open to it"
+        found.append(Listing(title="A model writes the rows", rows=({"model": subject["model"], "is told": sees},)))
+    return found
 
 
 def _findings(subject: dict[str, Any]) -> Listing:

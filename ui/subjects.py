@@ -154,7 +154,9 @@ class SetPart:
     markdown: str
     listings: tuple[Listing, ...]
     items: tuple[str, ...]
-    """Rows or texts of the set, as raters see them."""
+    """Rows or texts of the set."""
+    images: tuple[bytes, ...] = ()
+    """The image of each of them, marked as it is; empty where one has none."""
 
 
 Part = PlanPart | CodePart | ReleasePart | SignoffPart | SetPart

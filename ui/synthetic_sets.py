@@ -9,6 +9,7 @@ It does not cover making and judging, which is for the command line: a card look
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,12 +65,14 @@ class RatingView:
     """The next item of a rater; `item` and `text` are empty when everything is rated.
 
     Attributes:
+        image: the image that is shown with it, as a PNG without a mark; empty for none.
         number: which one it is for this rater, from 1.
         total: how many there are.
     """
 
     item: str
     text: str
+    image: bytes
     number: int
     total: int
 
@@ -135,8 +138,9 @@ def rating_view(desk: Desk, name: str, *, rater: str) -> RatingView:
     left = review.left_for(session, review.ratings_of(folder), rater)
     total = len(session.items)
     if not left:
-        return RatingView(item="", text="", number=total, total=total)
-    return RatingView(item=left[0].id, text=left[0].text, number=total - len(left) + 1, total=total)
+        return RatingView(item="", text="", image=b"", number=total, total=total)
+    item, image = left[0], base64.b64decode(left[0].png)
+    return RatingView(item=item.id, text=item.text, image=image, number=total - len(left) + 1, total=total)
 
 
 def rate_item(

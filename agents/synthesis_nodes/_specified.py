@@ -11,8 +11,11 @@ from counterproof.agents.context import StudyContext
 from counterproof.agents.nodes._checkpoint import put_up
 from counterproof.agents.reviews import intake_question
 from counterproof.agents.secure import Asked, Wanted
+from counterproof.agents.set_limits import SetLimits
+from counterproof.agents.set_study import limits_of_set
 from counterproof.agents.state import StudyState
 from counterproof.agents.study import BESIDE
+from counterproof.provenance.budgets import epsilon_spent
 from counterproof.provenance.decisions import Decision
 from counterproof.provenance.digests import canonical_json, sha256_bytes
 from counterproof.provenance.errors import VerificationFailed
@@ -46,30 +49,54 @@ def approved_specification(ctx: StudyContext) -> SetSpecification:
     return SetSpecification.model_validate(subject["editable"])
 
 
+def approved_limits(ctx: StudyContext) -> SetLimits:
+    """Return what people were shown that the study allows, when they approved the specification.
+
+    Raises:
+        VerificationFailed: the newest one is not approved.
+    """
+    subject = ctx.checkpoints.subject(approved(ctx, CheckpointKind.SPECIFICATION).checkpoint)
+    return SetLimits.model_validate(subject["limits"])
+
+
 def put_up_specification(ctx: StudyContext, state: StudyState, specification: SetSpecification) -> dict[str, Any]:
     """Put a specification up, and return the update of the state."""
-    document = specification.model_dump(mode="json")
+    document, limits = specification.model_dump(mode="json"), _limits(ctx)
     order = None
     if specification.kind == "table":
-        order = making_order(ctx, making_request(ctx, specification)).model_dump(mode="json")
+        order = making_order(ctx, making_request(ctx, specification, limits)).model_dump(mode="json")
     subject = {
         "readable": readable_specification(specification),
         "data": [file.model_dump(mode="json") for file in ctx.settings.data],
         "identifiers": _identifiers(ctx),
         "order": order,
         "beside": _beside(ctx),
-        "model": ctx.settings.model.model if specification.kind != "table" else "",
+        "model": ctx.settings.model.model if specification.asks_model else "",
+        "limits": limits.model_dump(mode="json"),
         "reasons": last_reasons(ctx),
         "editable": document,
     }
     return put_up(ctx, state, CheckpointKind.SPECIFICATION, subject)
 
 
-def making_request(ctx: StudyContext, specification: SetSpecification) -> bytes:
-    """Return what the secure side is asked with for a table."""
+def making_request(ctx: StudyContext, specification: SetSpecification, limits: SetLimits) -> bytes:
+    """Return what the secure side is asked with for a table, within limits that people were shown."""
     asked = intake_question(ctx.settings, ctx.record, ctx.checkpoints.policy().policy)
-    wanted = Wanted(specification=specification, asked=Asked.model_validate_json(asked))
+    spent = limits.spent if specification.epsilon else 0.0
+    wanted = Wanted(specification=specification, asked=Asked.model_validate_json(asked), spent=spent)
     return canonical_json(wanted.model_dump(mode="json"))
+
+
+def _limits(ctx: StudyContext) -> SetLimits:
+    """Return what the study allows of a set."""
+    (file,) = ctx.settings.data
+    return limits_of_set(
+        ctx.checkpoints.policy().policy,
+        file.name,
+        model=ctx.settings.model.model,
+        exposure=file.exposure,
+        spent=epsilon_spent(ctx.record.events()),
+    )
 
 
 def making_order(ctx: StudyContext, request: bytes) -> MakingOrder:

@@ -1,7 +1,8 @@
 """Make: the set is made as it was specified, looked at by code, and put up as a sample.
 
-A table is made where the real rows are, once, under the approval of its specification. Texts are written by the model
-for the rows of the marked table, each checked against its row; what goes back to the model is shown with the sample.
+A table is made where the real rows are, once, under the approval of its specification; rows that a model wrote for it
+go there to be held against them. Texts are written by the model for the rows of the marked table, each checked against
+its row; what goes back to the model is shown with the sample.
 Everything that was made stays on the secure side until it is released. A rating session of the set is laid where the
 page Synthetic finds it.
 """
@@ -20,8 +21,11 @@ from langgraph.runtime import Runtime
 from counterproof.agents.context import StudyContext
 from counterproof.agents.nodes._checkpoint import put_up
 from counterproof.agents.note_writing import write_notes
+from counterproof.agents.secure import WRITING
 from counterproof.agents.state import StudyState
+from counterproof.agents.synthesis import write_rows
 from counterproof.agents.synthesis_nodes._specified import (
+    approved_limits,
     approved_specification,
     last_reasons,
     making_order,
@@ -33,11 +37,15 @@ from counterproof.provenance.journal import Response
 from counterproof.provenance.record import Ref
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.telemetry import execute_tool
+from counterproof.sandbox.orders import MakingOrder
 from counterproof.tools.synth.documents import parse_documents
+from counterproof.tools.synth.exhibits import blinded
 from counterproof.tools.synth.review import KEY, make_session, make_session_without_real
 from counterproof.tools.synth.review import SESSION as SESSION_FILE
 from counterproof.tools.synth.specification import SetSpecification
-from counterproof.tools.synth.studies import SESSION, found_in_texts, items_of, texts_set
+from counterproof.tools.synth.studies import SESSION, blinded_items_of, found_in_texts, items_of, texts_set
+from counterproof.tools.synth.study_makers import Written
+from counterproof.tools.synth.written_rows import Taken, told_again
 
 CARD = "card.json"
 _MEDIA = {
@@ -84,7 +92,8 @@ def make(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
         "round": rounds["set"],
         "files": made.files,
         "items": len(shown),
-        "shown": shown[: specification.shown],
+        "shown": [one.text for one in shown[: specification.shown]],
+        "images": [one.png for one in shown[: specification.shown]],
         "findings": findings,
         "flagged": [row["item"] for row in findings if row["kind"] == "card"],
         "session": {"set": ctx.set_folder.name, "items": len(json.loads(key)), "raters": specification.raters},
@@ -118,19 +127,60 @@ def _named(refs: Sequence[Ref]) -> dict[str, str]:
 
 
 def _table(ctx: StudyContext, specification: SetSpecification) -> _Made:
-    request = making_request(ctx, specification)
+    request = making_request(ctx, specification, approved_limits(ctx))
     order = making_order(ctx, request)
-    key = f"make/{order.digest[:16]}"
+    key, sent_back = f"make/{order.digest[:16]}", list[dict[str, str]]()
+    written = _rows(ctx, specification, request, order, sent_back) if specification.asks_model else b""
 
     def made(_attempt: int) -> Response:
-        told = ctx.secure.make(order, request, effect=key)
+        told = ctx.secure.make(order, request, effect=key, written=written or _made_before(ctx, specification))
         refs = put_files(ctx, told.bodies)
         body = canonical_json({"files": _named(refs)})
         return Response(body=body, data={"order": order.digest}, refs=tuple(refs), side="secure")
 
     asked = canonical_json(order.model_dump(mode="json"))
     performed = ctx.journal.perform(key, made, kind="making", request=asked)
-    return _Made(files=json.loads(performed.body)["files"])
+    return _Made(files=json.loads(performed.body)["files"], sent_back=tuple(sent_back))
+
+
+def _rows(
+    ctx: StudyContext,
+    specification: SetSpecification,
+    request: bytes,
+    order: MakingOrder,
+    sent_back: list[dict[str, str]],
+) -> bytes:
+    """Have the model write the rows of a table, and note what went back to it. It is told no more than it may see."""
+    asked = json.loads(ctx.secure.ask(WRITING, request).answer)
+    taken = Taken()
+
+    def told(batch: str, faults: Sequence[str]) -> None:
+        sent_back.append({"kind": "sent back", "item": f"batch {batch}", "text": "; ".join(faults)})
+
+    write_rows(
+        ctx.chat,
+        told_again(asked["told"]),
+        taken,
+        rows=asked["rows"],
+        about=specification.about,
+        examples=asked["examples"],
+        under=f"synth/rows/{order.digest[:16]}",
+        say=ctx.progress,
+        sent_back=told,
+    )
+    written = Written(model=ctx.settings.model.model, rows=taken.rows, refused=dict(taken.refused)).to_bytes()
+    data = {"order": order.digest, "rows": len(taken.rows)}
+    ctx.note_once("set.written", data, [ctx.record.put("written", written)])
+    return written
+
+
+def _made_before(ctx: StudyContext, specification: SetSpecification) -> bytes:
+    """Return the released rows of a set with differential privacy, in a replay: their noise can't be drawn again."""
+    if not specification.epsilon or not ctx.journal.replaying:
+        return b""
+    release = f"{ctx.set_folder.name}.release.1"
+    bodies = ctx.journal.noted("set.released", {"checkpoint": release}) or {}
+    return next((body for role, body in bodies.items() if role.endswith(".csv")), b"")
 
 
 def _texts(ctx: StudyContext, specification: SetSpecification, number: int) -> _Made:
@@ -181,7 +231,7 @@ def _flagged(card: dict[str, Any]) -> list[dict[str, str]]:
 
 def _session(ctx: StudyContext, specification: SetSpecification, name: str, data: bytes) -> tuple[bytes, bytes]:
     """Return a session of the set's items, half of them texts that were given for it, and its key."""
-    made, beside = items_of(name, data), [document.text for document in texts_beside(ctx)]
+    made, beside = blinded_items_of(name, data), blinded(texts_beside(ctx))
     items, seed = min(specification.items, 2 * len(made)), specification.seed
     if beside:
         session, key = make_session(beside, made, items=min(items, 2 * len(beside)), seed=seed)

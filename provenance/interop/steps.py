@@ -56,8 +56,10 @@ _SYNTHESIS = (
         tool="checkpoint",
         begins="specification",
     ),
-    Step(name="make", does="A maker makes rows from the real ones, where those are.", tool="maker", begins="make"),
-    Step(name="write", does="The model writes texts for the rows of a synthetic table.", tool="model", begins="synth"),
+    Step(name="write", does="The model writes rows, or texts for those of a table.", tool="model", begins="synth"),
+    Step(
+        name="make", does="A maker makes the table beside the real rows, where those are.", tool="maker", begins="make"
+    ),
     Step(name="decide-sample", does="A person decides on a sample of the set.", tool="checkpoint", begins="sample"),
     _RELEASE,
 )

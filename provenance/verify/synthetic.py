@@ -30,6 +30,7 @@ from counterproof.provenance.verify.formats import check_formats, format_names
 from counterproof.provenance.verify.reading import Bundle, NotApplicable, NotHere, fail_if
 from counterproof.provenance.verify.remaking import check_preview, other_version
 from counterproof.provenance.verify.rules import check_age
+from counterproof.provenance.verify.set_makers import check_made, check_opened
 
 CARD, REPORT, SUMMARY = "card.json", "report.html", "summary.md"
 _ALWAYS = {
@@ -67,6 +68,7 @@ def check_making(bundle: Bundle) -> list[str]:
         subject = bundle.document(approval.data["subject"])
         if subject["order"] is None or digest_of(subject["order"]) != gate.data["order"]:
             raise VerificationFailed(f"Event {gate.seq} opened the data for another order than was approved.")
+        check_opened(bundle, gate, subject["editable"])
         if used.setdefault(gate.data["approval"], gate.data["effect"]) != gate.data["effect"]:
             raise VerificationFailed(f"Event {gate.seq} uses an approval that another making had used.")
     made = [event for event in bundle.of_type("effect.finished") if event.data["kind"] != "model"]
@@ -100,6 +102,9 @@ def check_set(bundle: Bundle) -> list[str]:
     for name in files:
         _check_mark(bundle, name, card)
     specification = _check_specification(bundle, released[0], approved.subject)
+    for name in files:
+        if name.endswith(".csv"):
+            check_made(bundle, specification, json.loads(card), name)
     raters = _check_raters(bundle, specification, approved.sample, json.loads(card))
     return [
         f"{len(files)} files, each with the card {sha256_bytes(card)}",

@@ -36,7 +36,8 @@ def real() -> Table:
     return read_file(LBW)[1]
 
 
-def _specification(request: dict[str, Any]) -> dict[str, Any]:
+def told_in(request: dict[str, Any]) -> dict[str, Any]:
+    """Return the specification that a request holds."""
     text = request["messages"][1]["content"]
     begin = text.index("{")
     found: dict[str, Any] = json.JSONDecoder().raw_decode(text[begin:])[0]
@@ -53,12 +54,12 @@ def sound(specification: dict[str, Any], chance: random.Random) -> list[Any]:
     ]
 
 
-def _model(write: Write) -> Callable[[dict[str, Any]], dict[str, Any]]:
+def answer_with_rows(write: Write) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Answer each request with rows that `write` writes; the same request gets the same rows."""
 
     def answer(request: dict[str, Any]) -> dict[str, Any]:
         chance = random.Random(json.dumps(request["messages"]))
-        rows = [write(_specification(request), chance) for _ in range(25)]
+        rows = [write(told_in(request), chance) for _ in range(25)]
         return chat_completion(json.dumps({"rows": rows}), request)
 
     return answer
@@ -75,7 +76,7 @@ def _order(rows: int) -> Order:
 
 
 def test_rows_come_from_a_specification_and_again_from_the_record(real: Table, tmp_path: Path) -> None:
-    with TurnServer([], source=_model(sound)) as server:
+    with TurnServer([], source=answer_with_rows(sound)) as server:
         made = ModelMaker(_chat(tmp_path, server, real), about="Births at a hospital.")(real, _order(60))
         asked = len(server.turns)
         again = ModelMaker(_chat(tmp_path, server, real), about="Births at a hospital.")(real, _order(60))
@@ -90,9 +91,9 @@ def test_rows_come_from_a_specification_and_again_from_the_record(real: Table, t
 
 @pytest.mark.canary
 def test_the_model_is_told_no_extreme_and_no_rare_level(real: Table, tmp_path: Path) -> None:
-    with TurnServer([], source=_model(sound)) as server:
+    with TurnServer([], source=answer_with_rows(sound)) as server:
         ModelMaker(_chat(tmp_path, server, real))(real, _order(25))
-        told = {one["name"]: one for one in _specification(server.turns[0].request)["columns"]}
+        told = {one["name"]: one for one in told_in(server.turns[0].request)["columns"]}
     weights = sorted(next(column for column in real.columns if column.name == "bwt").values)
     assert weights[0] < told["bwt"]["from"] <= weights[9]
     assert weights[-10] <= told["bwt"]["to"] < weights[-1]
@@ -105,7 +106,7 @@ def _half_wrong(specification: dict[str, Any], chance: random.Random) -> list[An
 
 
 def test_wrong_rows_are_left_out_and_counted(real: Table, tmp_path: Path) -> None:
-    with TurnServer([], source=_model(_half_wrong)) as server:
+    with TurnServer([], source=answer_with_rows(_half_wrong)) as server:
         made = ModelMaker(_chat(tmp_path, server, real))(real, _order(50))
     assert made.facts["refused"]["number of cells"] > 0
     assert made.facts["refused"]["cell"] > 0
@@ -115,7 +116,7 @@ def test_wrong_rows_are_left_out_and_counted(real: Table, tmp_path: Path) -> Non
 def test_rows_keep_the_rules(real: Table, tmp_path: Path) -> None:
     names = [column.name for column in real.columns]
     rules = parse_rules(['if low == "1" then bwt < 2500'], source="rules.txt", columns=names)
-    with TurnServer([], source=_model(sound)) as server:
+    with TurnServer([], source=answer_with_rows(sound)) as server:
         made = ModelMaker(_chat(tmp_path, server, real), rules=rules)(real, _order(40))
     table = read_table("made.csv", write_content(made.cells))
     assert rules[0].holds(table).all()
@@ -127,7 +128,7 @@ def _the_same(_specification: dict[str, Any], _chance: random.Random) -> list[An
 
 
 def test_a_model_that_repeats_itself_is_told_and_given_up(real: Table, tmp_path: Path) -> None:
-    with TurnServer([], source=_model(_the_same)) as server, pytest.raises(ToolFailed, match="there already"):
+    with TurnServer([], source=answer_with_rows(_the_same)) as server, pytest.raises(ToolFailed, match="there already"):
         ModelMaker(_chat(tmp_path, server, real))(real, _order(50))
 
 
@@ -137,13 +138,14 @@ def test_a_real_row_is_not_taken(real: Table, tmp_path: Path) -> None:
     def copying(specification: dict[str, Any], chance: random.Random) -> list[Any]:
         return [*first] if chance.random() < 0.3 else sound(specification, chance)
 
-    with TurnServer([], source=_model(copying)) as server:
+    with TurnServer([], source=answer_with_rows(copying)) as server:
         made = ModelMaker(_chat(tmp_path, server, real))(real, _order(40))
     assert tuple(first) not in set(zip(*made.cells.values(), strict=True))
     assert made.facts["refused"]["there already"] + made.facts["refused"].get("cell", 0) > 0
 
 
-def _shown_examples(request: dict[str, Any]) -> list[list[str]]:
+def shown_examples(request: dict[str, Any]) -> list[list[str]]:
+    """Return the real rows that a request shows."""
     lines = request["messages"][1]["content"].splitlines()
     return [json.loads(line.removeprefix("| ")) for line in lines if line.startswith("| [")]
 
@@ -155,11 +157,11 @@ def _open_chat(folder: Path, server: TurnServer) -> Chat:
 
 
 def test_open_data_may_give_examples_and_the_card_says_so(real: Table, tmp_path: Path) -> None:
-    with TurnServer([], source=_model(sound)) as server:
+    with TurnServer([], source=answer_with_rows(sound)) as server:
         chat = _open_chat(tmp_path, server)
         made = ModelMaker(chat, examples=6, exposure="rows")(real, _order(25))
-        given = _shown_examples(server.turns[0].request)
-        specification = _specification(server.turns[0].request)
+        given = shown_examples(server.turns[0].request)
+        specification = told_in(server.turns[0].request)
     assert len(given) == 6
     rows = set(zip(*([f"{value:g}" for value in column.values] for column in real.columns), strict=True))
     assert all(tuple(row) in rows for row in given)
@@ -171,7 +173,7 @@ def test_open_data_may_give_examples_and_the_card_says_so(real: Table, tmp_path:
 
 @pytest.mark.attack
 def test_no_row_is_an_example_where_the_exposure_does_not_allow_it(real: Table, tmp_path: Path) -> None:
-    with TurnServer([], source=_model(sound)) as server:
+    with TurnServer([], source=answer_with_rows(sound)) as server:
         with pytest.raises(UsageError, match=r"6 real rows are asked for.*'metadata' the model sees none"):
             ModelMaker(_chat(tmp_path, server, real), examples=6)
         with pytest.raises(UsageError, match="'released' the model sees none"):
@@ -181,7 +183,7 @@ def test_no_row_is_an_example_where_the_exposure_does_not_allow_it(real: Table, 
 
 @pytest.mark.canary
 def test_the_guard_stops_examples_that_slip_through(real: Table, tmp_path: Path) -> None:
-    with TurnServer([], source=_model(sound)) as server:
+    with TurnServer([], source=answer_with_rows(sound)) as server:
         maker = ModelMaker(_chat(tmp_path, server, real), examples=6, exposure="rows")
         with pytest.raises(RowInRequest):
             maker(real, _order(25))

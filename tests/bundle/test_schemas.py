@@ -38,12 +38,14 @@ from counterproof.provenance.study_policy import recorded_policy
 from counterproof.sandbox import Environment, LocalSandbox
 from counterproof.sandbox.orders import MakingOrder, Order
 from counterproof.scenarios.scripted import ModelServer
+from counterproof.scenarios.server import TurnServer
 from counterproof.tools.looking import Said
 from counterproof.tools.rowguard import Hit, RowInRequest
 from counterproof.tools.synth.documents import written
 from counterproof.ui.common import traced
 
 from ..agents.made_sets import BESIDE, TABLE, make_texts, new_table
+from ..agents.set_scenarios import start, turns_of
 from ..compare.tiny import make_campaign, plan_small
 from ..endpoint import Endpoint
 from ..lab import ADA, KEY, PRIMARY, REPLICATION, Lab, planned, script
@@ -101,8 +103,11 @@ def events(
 
 
 def _sets(lab: Lab) -> list[Line]:
-    """Return the events of two synthetic sets; of one of them the first making failed."""
+    """Return the events of synthetic sets; of one table the first making failed, and a model wrote the other."""
     texts = make_texts(lab, beside=written(BESIDE))
+    with TurnServer(turns_of("births")) as server:
+        births = start(lab, "births")
+        assert lab.run(births, server.base_url, "approve", "withdraw") is Status.WITHDRAWN
     table = new_table(lab, TABLE.model_copy(update={"rules": ("low <= 1",)}))
     assert lab.run(table) is Status.WAITING
     lab.decide(table)
@@ -118,7 +123,9 @@ def _sets(lab: Lab) -> list[Line]:
     assert lab.run(table, "http://127.0.0.1:9/v1") is Status.WAITING
     assert lab.run(table, "http://127.0.0.1:9/v1", "withdraw") is Status.WITHDRAWN
     return [
-        json.loads(line) for study in (texts, table) for line in lab.study(study).record.path.read_bytes().splitlines()
+        json.loads(line)
+        for study in (texts, births, table)
+        for line in lab.study(study).record.path.read_bytes().splitlines()
     ]
 
 

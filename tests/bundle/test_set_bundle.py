@@ -57,12 +57,13 @@ def sealed_anew(bag: Bag) -> None:
     bag.seal_again(FORGER)
 
 
-def _sealed(bag: Bag, target: Path) -> Path:
+def sealed_again(bag: Bag, target: Path) -> Path:
+    """Write a bag with manifests and seal that fit."""
     sealed_anew(bag)
     return bag.write(target)
 
 
-def _failed(found: Verification) -> dict[str, str]:
+def failed_steps(found: Verification) -> dict[str, str]:
     return {step.name: step.evidence[0] for step in found.steps if step.outcome == "failed"}
 
 
@@ -70,7 +71,7 @@ def test_both_kinds_verify(table: Path, texts: Path) -> None:
     for bundle, making in ((table, "ok"), (texts, "not applicable")):
         found = verify_bundle(bundle)
         assert [step.name for step in found.steps] == STEPS
-        assert _failed(found) == {}
+        assert failed_steps(found) == {}
         assert {step.name: step.outcome for step in found.steps}["making"] == making
         assert (found.ended, found.label) == ("done", "reviewed by people")
 
@@ -86,7 +87,7 @@ def test_the_formats_of_others_name_a_model_where_one_was_asked_and_else_the_mak
 
 def test_a_forger_who_only_seals_anew_is_found_by_the_key_alone(table: Path, tmp_path: Path) -> None:
     """What the other tests seal is, unchanged, a bundle that holds: they fail for what they change."""
-    assert _failed(verify_bundle(_sealed(Bag(table), tmp_path / "x.zip"))) == {}
+    assert failed_steps(verify_bundle(sealed_again(Bag(table), tmp_path / "x.zip"))) == {}
 
 
 @pytest.mark.parametrize("kind", ["table", "texts"])
@@ -218,14 +219,14 @@ def test_what_a_forger_changes_and_seals_is_found(
 ) -> None:
     bag = Bag(table)
     change(bag, Bag(other))
-    found = _failed(verify_bundle(_sealed(bag, tmp_path / "x.zip")))
+    found = failed_steps(verify_bundle(sealed_again(bag, tmp_path / "x.zip")))
     assert caught_by <= set(found), found
 
 
 def test_a_text_that_lost_its_mark_is_found(texts: Path, tmp_path: Path) -> None:
     bag = Bag(texts)
     bag.files[TEXTS] = bag.files[TEXTS].replace(b'"synthetic_twin": 1', b'"synthetic_twin": 0', 1)
-    found = _failed(verify_bundle(_sealed(bag, tmp_path / "x.zip")))
+    found = failed_steps(verify_bundle(sealed_again(bag, tmp_path / "x.zip")))
     assert "1 documents don't carry the mark" in found["set"]
 
 
@@ -276,7 +277,7 @@ def test_another_history_is_found(
     bag = Bag(request.getfixturevalue(kind))
     bag.events(_numbered(tell))
     bag.files.setdefault(f"data/record/blobs/sha256/{sha256_bytes(b'')[:2]}/{sha256_bytes(b'')[2:]}", b"")
-    found = _failed(verify_bundle(_sealed(bag, tmp_path / "x.zip")))
+    found = failed_steps(verify_bundle(sealed_again(bag, tmp_path / "x.zip")))
     assert caught_by in found, found
 
 

@@ -12,6 +12,7 @@ from counterproof.scenarios.scripted import ModelServer
 from counterproof.tools import read_file
 from counterproof.tools.synth import review
 from counterproof.tools.synth.evaluation.tables import Question
+from counterproof.tools.synth.exhibits import of_rows
 from counterproof.tools.synth.makers import MAKERS
 from counterproof.tools.synth.sets import make_set
 from counterproof.ui.synthetic_sets import FOLDER, REVIEW
@@ -32,7 +33,7 @@ def add_set(home: Path, *, items: int = ITEMS) -> Path:
     for name, data in made.files.items():
         (folder / name).write_bytes(data)
     _, rows = read_file(folder / "lbw.synthetic.csv")
-    review.start(folder / REVIEW, review.shown_rows(real), review.shown_rows(rows), items=items, seed=1)
+    review.start(folder / REVIEW, of_rows(real), of_rows(rows), items=items, seed=1)
     return folder
 
 

@@ -46,6 +46,8 @@ _CENTRE_MM = (35.0, 12.0)
 _INSIDE_MM = (62.0, 82.0)
 """Half axes of what lies inside the skull."""
 _STAMP = "SYNTHETIC"
+_STAMPED = (4, _PIXELS - 14, 84, _PIXELS)
+"""Where the mark is, with room to spare: left, top, right, bottom."""
 Floats = NDArray[np.float64]
 
 
@@ -136,6 +138,18 @@ def is_marked(image: Image) -> bool:
     return bool(_opened(image).text.get(MARK) == "1")
 
 
+def without_mark(image: Image) -> Image:
+    """Return an image in which nothing says whether it is synthetic: the place of the mark is black in any image.
+
+    Raises:
+        UsageError: the image can't be read, or scikit-image is not installed.
+    """
+    opened = _opened(image)
+    opened.paste(0, _STAMPED)
+    bare = _pillow().fromarray(np.asarray(opened))
+    return image.model_copy(update={"png": _written(bare)})
+
+
 def _scanned(picture: Floats, random: np.random.Generator) -> Floats:
     transform = _skimage("transform")
     angles = np.linspace(0, 180, _ANGLES, endpoint=False)
@@ -152,24 +166,31 @@ def _grid() -> tuple[Floats, Floats]:
 
 
 def _png(picture: Floats) -> Image:
-    from PIL import Image as pillow  # extra: images
     from PIL import ImageDraw, PngImagePlugin  # extra: images
 
-    drawn = pillow.fromarray((np.clip(picture, 0, 1) * 255).round().astype(np.uint8))
-    ImageDraw.Draw(drawn).text((4, _PIXELS - 14), _STAMP, fill=255)
+    drawn = _pillow().fromarray((np.clip(picture, 0, 1) * 255).round().astype(np.uint8))
+    ImageDraw.Draw(drawn).text(_STAMPED[:2], _STAMP, fill=255)
     inside = PngImagePlugin.PngInfo()
     inside.add_text(MARK, "1")
+    return Image(png=_written(drawn, pnginfo=inside), mm_per_pixel=_MM)
+
+
+def _written(drawn: Any, **inside: Any) -> str:
     file = io.BytesIO()
-    drawn.save(file, format="PNG", pnginfo=inside)
-    return Image(png=base64.b64encode(file.getvalue()).decode(), mm_per_pixel=_MM)
+    drawn.save(file, format="PNG", **inside)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _pillow() -> Any:
+    from PIL import Image as pillow  # extra: images
+
+    return pillow
 
 
 def _opened(image: Image) -> Any:
     _skimage("measure")  # Pillow comes with it; without, the error names the extra
-    from PIL import Image as pillow  # extra: images
-
     try:
-        opened = pillow.open(io.BytesIO(base64.b64decode(image.png, validate=True)), formats=["PNG"])
+        opened = _pillow().open(io.BytesIO(base64.b64decode(image.png, validate=True)), formats=["PNG"])
         if opened.size != (_PIXELS, _PIXELS) or opened.mode != "L":
             raise ValueError(f"it is {opened.size[0]} x {opened.size[1]}, mode {opened.mode}")
         opened.load()

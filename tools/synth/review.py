@@ -3,6 +3,7 @@
     session.json    the items, without what they are; the digest of the key
     key.json        which items are real; not for raters
     ratings.jsonl   one rating a line, appended: a session goes on where it was left
+    images/         images of items, laid for whoever rates in a terminal
     lock            held while a rating is written
 
 A rater says of each item whether it is real or synthetic, and scores realism and clinical plausibility from 1 to 5.
@@ -12,6 +13,7 @@ It does not cover who may rate: the real items are real, so raters must be allow
 
 from __future__ import annotations
 
+import base64
 import fcntl
 import json
 import zlib
@@ -26,13 +28,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from counterproof.provenance.digests import canonical_json, sha256_bytes
 from counterproof.provenance.errors import UsageError, VerificationFailed
-from counterproof.tools.data import Table
 from counterproof.tools.results import faults
 from counterproof.tools.synth.evaluation.agreement import UNITS_MIN, Coefficient, cohen, fleiss, krippendorff
 from counterproof.tools.synth.evaluation.card import Assessment, rounded
-from counterproof.tools.synth.marks import MARKS
+from counterproof.tools.synth.exhibits import Exhibit
 
-SESSION, KEY, RATINGS = "session.json", "key.json", "ratings.jsonl"
+SESSION, KEY, RATINGS, IMAGES = "session.json", "key.json", "ratings.jsonl", "images"
 _LOCK = "lock"
 RATERS_MIN = 2
 Side = Literal["real", "synthetic"]
@@ -51,6 +52,8 @@ class Item(_Model):
     """Says nothing of what it is."""
     text: str
     """What is shown."""
+    png: str = ""
+    """The image that is shown with it, as base64, without a mark; "" for none."""
 
 
 class Session(_Model):
@@ -84,7 +87,7 @@ class Rating(_Model):
     """1 is medical nonsense, 5 is sound."""
 
 
-def start(folder: Path, real: Sequence[str], made: Sequence[str], *, items: int, seed: int) -> Session:
+def start(folder: Path, real: Sequence[Exhibit], made: Sequence[Exhibit], *, items: int, seed: int) -> Session:
     """Begin a session with equally many real and synthetic items.
 
     Raises:
@@ -99,7 +102,7 @@ def start(folder: Path, real: Sequence[str], made: Sequence[str], *, items: int,
     return session
 
 
-def make_session(real: Sequence[str], made: Sequence[str], *, items: int, seed: int) -> tuple[Session, bytes]:
+def make_session(real: Sequence[Exhibit], made: Sequence[Exhibit], *, items: int, seed: int) -> tuple[Session, bytes]:
     """Return a session with equally many items of both sides, and its key; the same items and seed give the same.
 
     Raises:
@@ -113,15 +116,15 @@ def make_session(real: Sequence[str], made: Sequence[str], *, items: int, seed: 
     return _session([("real", real), ("synthetic", made)], each=each, seed=seed)
 
 
-def make_session_without_real(made: Sequence[str], *, items: int, seed: int) -> tuple[Session, bytes]:
+def make_session_without_real(made: Sequence[Exhibit], *, items: int, seed: int) -> tuple[Session, bytes]:
     """Return a session of synthetic items alone, and its key: raters score them, and tell nothing apart."""
     return _session([("synthetic", made)], each=min(items, len(made)), seed=seed)
 
 
-def _session(sides: Sequence[tuple[Side, Sequence[str]]], *, each: int, seed: int) -> tuple[Session, bytes]:
+def _session(sides: Sequence[tuple[Side, Sequence[Exhibit]]], *, each: int, seed: int) -> tuple[Session, bytes]:
     random = np.random.default_rng(seed)
     chosen = [
-        (side, texts[at]) for side, texts in sides for at in random.choice(len(texts), each, replace=False).tolist()
+        (side, shown[at]) for side, shown in sides for at in random.choice(len(shown), each, replace=False).tolist()
     ]
     shuffled = [chosen[at] for at in random.permutation(len(chosen)).tolist()]
     named = {f"item-{number:03d}": side for number, (side, _) in enumerate(shuffled, start=1)}
@@ -129,7 +132,7 @@ def _session(sides: Sequence[tuple[Side, Sequence[str]]], *, each: int, seed: in
     session = Session(
         seed=seed,
         key_sha256=sha256_bytes(key),
-        items=tuple(Item(id=name, text=text) for name, (_, text) in zip(named, shuffled, strict=True)),
+        items=tuple(Item(id=name, text=one.text, png=one.png) for name, (_, one) in zip(named, shuffled, strict=True)),
     )
     return session, key
 
@@ -174,6 +177,16 @@ def left_for(session: Session, given: Sequence[Rating], rater: str) -> list[Item
     """Return what a rater has not rated yet, in the rater's order."""
     done = {rating.item for rating in given if rating.rater == rater}
     return [item for item in session.order_for(rater) if item.id not in done]
+
+
+def lay_image(folder: Path, item: Item) -> Path | None:
+    """Lay the image of an item where a rater can open it, and return the file; None where it has none."""
+    if not item.png:
+        return None
+    path = folder / IMAGES / f"{item.id}.png"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(base64.b64decode(item.png))
+    return path
 
 
 def rate(folder: Path, rating: Rating) -> None:
@@ -237,35 +250,20 @@ def conclude_from(session: Session, data: bytes, given: Sequence[Rating]) -> tup
     elif units < UNITS_MIN:
         few = f"{units} items were rated by two people; at least {UNITS_MIN} are needed"
     status: Literal["assessed", "too few to conclude"] = "too few to conclude" if few else "assessed"
-    human = Assessment(status=status, reason=few, facts=_human(given, key))
+    human = Assessment(status=status, reason=few, facts=_human(session, given, key))
     agreement = Assessment(status=status, reason=few, facts=_agreement(session, given, raters))
     return human, agreement
 
 
-def shown_rows(table: Table) -> list[str]:
-    """Return the rows of a table as raters see them, without marks."""
-    columns = [column for column in table.columns if column.name not in MARKS]
-    values = {column.name: column.values for column in columns}
-    rows = []
-    for at in range(table.rows):
-        cells = [(name, series.iloc[at]) for name, series in values.items()]
-        rows.append("\n".join(f"{name}: {_cell(value)}" for name, value in cells))
-    return rows
-
-
-def _cell(value: object) -> str:
-    if value is None or value != value:
-        return "–"
-    return value if isinstance(value, str) else f"{value:.10g}"
-
-
-def _human(given: Sequence[Rating], key: Mapping[str, Side]) -> dict[str, Any]:
+def _human(session: Session, given: Sequence[Rating], key: Mapping[str, Side]) -> dict[str, Any]:
     right = [rating.guess == key[rating.item] for rating in given]
     share, count = sum(right) / len(right), len(right)
     below = 1 + _Z**2 / count
     middle = (share + _Z**2 / (2 * count)) / below
     error = _Z / below * float(np.sqrt(share * (1 - share) / count + _Z**2 / (4 * count**2)))
     facts: dict[str, Any] = {"ratings": count, "raters": len({rating.rater for rating in given})}
+    if images := sum(bool(item.png) for item in session.items):
+        facts["items shown with their image"] = images
     if len(set(key.values())) > 1:
         facts["told apart"] = rounded(share)
         facts["told apart, 95 % interval"] = [rounded(middle - error), rounded(middle + error)]

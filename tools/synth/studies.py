@@ -9,15 +9,16 @@ It does not cover who approves what (`agents.synthesis_nodes`), nor asking a mod
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from counterproof.tools.data import Table, read_table
 from counterproof.tools.identifiers import Finding
 from counterproof.tools.synth.documents import Document, parse_documents
-from counterproof.tools.synth.makers import MAKERS
-from counterproof.tools.synth.review import shown_rows
-from counterproof.tools.synth.rules import parse_rules
+from counterproof.tools.synth.exhibits import Exhibit, blinded, of_documents, of_rows
+from counterproof.tools.synth.makers import PRIVATE, Order
+from counterproof.tools.synth.rules import Rule, parse_rules
 from counterproof.tools.synth.specification import MODEL, SetSpecification
+from counterproof.tools.synth.study_makers import Behind, asked_of_model, maker_of
 
 if TYPE_CHECKING:
     from counterproof.tools.synth.evaluation.card import Assessment
@@ -27,40 +28,77 @@ SETS, SESSION = "synthetic", "review"
 """The folder of a store that holds sets, and that of a set which holds its rating session."""
 
 
-def table_set(real: Table, specification: SetSpecification, *, findings: Sequence[Finding]) -> SyntheticSet:
+def table_set(
+    real: Table, specification: SetSpecification, *, findings: Sequence[Finding], behind: Behind, written: bytes
+) -> SyntheticSet:
     """Make a table from real rows, and judge it.
 
     Args:
         real: the real rows.
         specification: what is to be made.
         findings: columns of it that may identify a person.
+        behind: what stands behind the rows.
+        written: rows that were written before; see `study_makers.maker_of`.
 
     Raises:
         UsageError: the specification does not fit the rows, or these are too few.
+        ToolFailed: too few of the rows that a model wrote can be used.
     """
     from counterproof.tools.synth.evaluation.tables import Question  # lazy: judging takes a second to import
     from counterproof.tools.synth.sets import make_set  # lazy: see above
 
-    hidden = {finding.column for finding in findings}
-    left_out = [Finding(column=name, reason="left out") for name in specification.left_out if name not in hidden]
-    every = (*findings, *left_out)
-    columns = [column.name for column in real.columns]
+    every, rules = _with_left_out(specification, findings), _rules(real, specification)
     return make_set(
         real,
-        MAKERS[specification.made_by],
+        maker_of(specification, rules, behind, written),
         findings=every,
         question=Question(
             model=specification.planned_model,
             outcome=specification.outcome,
             subgroups=specification.subgroups,
-            rules=parse_rules(specification.rules, source="the specification", columns=columns),
+            rules=rules,
             hidden={finding.column for finding in every},
             seed=specification.seed,
         ),
         share=specification.holdout_share,
         rows=specification.rows or None,
         seed=specification.seed,
+        blind=_is_blind(specification),
     )
+
+
+def rows_to_write(
+    real: Table, specification: SetSpecification, *, findings: Sequence[Finding], behind: Behind
+) -> dict[str, Any]:
+    """Return what a model is told that writes the rows of a table; see `study_makers.asked_of_model`."""
+    from counterproof.tools.synth.sets import split_sides  # lazy: judging takes a second to import
+
+    every = _with_left_out(specification, findings)
+    sides = split_sides(
+        real,
+        share=specification.holdout_share,
+        seed=specification.seed,
+        hidden={finding.column for finding in every},
+        blind=_is_blind(specification),
+    )
+    order = Order(findings=every, rows=specification.rows or sides.train.rows, seed=specification.seed)
+    return asked_of_model(sides.train, order, specification, _rules(real, specification), behind)
+
+
+def _with_left_out(specification: SetSpecification, findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    hidden = {finding.column for finding in findings}
+    left_out = [Finding(column=name, reason="left out") for name in specification.left_out if name not in hidden]
+    return (*findings, *left_out)
+
+
+def _rules(real: Table, specification: SetSpecification) -> list[Rule]:
+    columns = [column.name for column in real.columns]
+    return parse_rules(specification.rules, source="the specification", columns=columns)
+
+
+def _is_blind(specification: SetSpecification) -> bool:
+    """Say whether the hold-out must not depend on the rows."""
+    return specification.made_by == PRIVATE
 
 
 def texts_set(
@@ -103,11 +141,16 @@ def marked_anew(name: str, data: bytes, card: bytes, sections: Mapping[str, Asse
     return with_sections(name, data, card, sections)
 
 
-def items_of(name: str, data: bytes) -> list[str]:
-    """Return the items of a synthetic file as raters see them."""
+def items_of(name: str, data: bytes) -> list[Exhibit]:
+    """Return the items of a file as who looks at a sample sees them."""
     if name.endswith(".jsonl"):
-        return [document.text for document in parse_documents(data, source=name)]
-    return shown_rows(read_table(name, data))
+        return of_documents(parse_documents(data, source=name))
+    return of_rows(read_table(name, data))
+
+
+def blinded_items_of(name: str, data: bytes) -> list[Exhibit]:
+    """Return the items of a file as raters see them."""
+    return blinded(parse_documents(data, source=name)) if name.endswith(".jsonl") else items_of(name, data)
 
 
 def found_in_texts(documents: Sequence[Document], specification: SetSpecification) -> list[dict[str, str]]:

@@ -1,8 +1,8 @@
 """Rows that somebody wrote from a specification alone: what is asked for, and which rows are taken.
 
-The specification names columns, levels that at least ten persons share, and ranges from the tenth smallest to the tenth
-largest value: what the profile shows at `metadata`. Columns that may identify a person, dates and free text are not
-asked for; code makes them up.
+The specification names columns, levels that at least ten persons share (or as many as the policy says), and ranges from
+the tenth smallest to the tenth largest value: what the profile shows at `metadata`. Columns that may identify a person,
+dates and free text are not asked for; code makes them up.
 
 A row is taken when every cell is one that the specification allows, every rule holds, and it equals no row that is
 there already and no real one. It does not cover whether the rows together look like the data: that is for the card.
@@ -11,19 +11,20 @@ there already and no real one. It does not cover whether the rows together look 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from counterproof.tools.data import Column, Table, read_table
-from counterproof.tools.profile import common_levels, is_coded, shown_range
+from counterproof.tools.profile import K, common_levels, is_coded, shown_range
 from counterproof.tools.synth.makers.contract import Made, Order
 from counterproof.tools.synth.makers.forms import cells_of, shown
 from counterproof.tools.synth.marks import Cells, write_content
-from counterproof.tools.synth.rules import Rule
+from counterproof.tools.synth.rules import Rule, Sum, parse_rules
 
 Cell = str | int | float | None
 _MISSING = ("", "NA", "null")
@@ -108,14 +109,37 @@ class Taken:
     known: set[tuple[str, ...]] = field(default_factory=set)
 
 
-def specification_of(train: Table, order: Order, rules: Sequence[Rule]) -> Specification:
-    """Return what may be asked for: nothing that the profile would hold back."""
+def specification_of(
+    train: Table, order: Order, rules: Sequence[Rule], *, k: int = K, subject: str = ""
+) -> Specification:
+    """Return what may be asked for: nothing that the profile would hold back.
+
+    Args:
+        train: the rows that may be learned from.
+        order: what is to be made.
+        rules: what rows must keep.
+        k: fewest persons behind anything that is named.
+        subject: the column that tells persons apart; "" where each row is a person.
+    """
     hidden = {finding.column for finding in order.findings}
-    wanted = [_wanted(column) for column in train.columns if column.name not in hidden]
+    persons = next((column.values for column in train.columns if column.name == subject), None)
+    wanted = [_wanted(column, persons, k) for column in train.columns if column.name not in hidden]
     found = tuple(one for one in wanted if one is not None)
     names = {one.name for one in found}
     kept = [rule for rule in rules if not rule.columns() - names]
     return Specification(wanted=found, rules=tuple(kept))
+
+
+def told_again(told: Mapping[str, Any]) -> Specification:
+    """Return the specification that somebody was told, for whoever does not see the table."""
+    wanted = tuple(_told(column) for column in told["columns"])
+    names = [one.name for one in wanted]
+    return Specification(wanted=wanted, rules=tuple(parse_rules(told["rules"], source="the table", columns=names)))
+
+
+def tellable(rules: Sequence[Rule]) -> list[Rule]:
+    """Return the rules that can be read again from what is told: all but sums, which no person writes."""
+    return [rule for rule in rules if not isinstance(rule.then, Sum)]
 
 
 def take_rows(given: Sequence[Sequence[Cell]], specification: Specification, taken: Taken) -> list[str]:
@@ -182,6 +206,13 @@ def example_rows(train: Table, specification: Specification, *, count: int, seed
     return list(islice(dict.fromkeys(kept), count))
 
 
+def _told(column: Mapping[str, Any]) -> Wanted:
+    name, missing = column["name"], column["may_be_missing"]
+    if column.get("levels"):
+        return Wanted(name=name, levels=tuple(column["levels"]), missing=missing)
+    return Wanted(name=name, low=column["from"], high=column["to"], decimals=column["decimals"], missing=missing)
+
+
 def _is_allowed(row: Sequence[str], specification: Specification) -> bool:
     try:
         for one, cell in zip(specification.wanted, row, strict=True):
@@ -191,15 +222,15 @@ def _is_allowed(row: Sequence[str], specification: Specification) -> bool:
     return True
 
 
-def _wanted(column: Column) -> Wanted | None:
+def _wanted(column: Column, persons: pd.Series | None, k: int) -> Wanted | None:
     missing = column.missing > 0
     if is_coded(column):
-        levels = common_levels(column)
+        levels = common_levels(column, persons, k=k)
         if not len(levels):
             return None
         names = tuple(level if isinstance(level, str) else f"{level:.15g}" for level in levels.index.tolist())
         return Wanted(name=column.name, levels=names, missing=missing)
-    ends = shown_range(column) if column.kind in ("integer", "number") else None
+    ends = shown_range(column, persons, k=k) if column.kind in ("integer", "number") else None
     if ends is None:
         return None
     decimals = 0 if column.kind == "integer" else min(column.decimals, 6)

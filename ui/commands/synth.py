@@ -28,6 +28,7 @@ from counterproof.tools.synth.documents import (
 from counterproof.tools.synth.evaluation.card import Card
 from counterproof.tools.synth.evaluation.tables import Question
 from counterproof.tools.synth.evaluation.texts import Texts
+from counterproof.tools.synth.exhibits import Exhibit, blinded, of_rows
 from counterproof.tools.synth.makers import MAKERS, PRIVATE, Maker, private_maker
 from counterproof.tools.synth.marks import check_marks
 from counterproof.tools.synth.report.summary import plain_number
@@ -455,7 +456,7 @@ def start_review(real: Path, synthetic: Path, items: int, seed: int, output: Pat
 
     Raters see real items, so they must be allowed to. Real rows should be ones that the maker did not see.
     """
-    session = rating.start(output, _items(real), _items(synthetic), items=items, seed=seed)
+    session = rating.start(output, _exhibits(real), _exhibits(synthetic), items=items, seed=seed)
     say(f"Each rater: counterproof synth review rate {output} --as NAME. key.json is not for raters.")
     emit({"folder": str(output), "items": len(session.items)}, str(output), as_json=as_json)
 
@@ -469,6 +470,8 @@ def rate(folder: Path, rater: str) -> None:
     left = rating.left_for(session, rating.ratings_of(folder), rater)
     for number, item in enumerate(left, start=len(session.items) - len(left) + 1):
         say(f"\n{number} of {len(session.items)}\n\n{item.text}\n")
+        if (image := rating.lay_image(folder, item)) is not None:
+            say(f"Its image: {image}\n")
         guess = click.prompt("[r]eal or [s]ynthetic, [q]uit", type=click.Choice(["r", "s", "q"]), err=True)
         if guess == "q":
             break
@@ -507,9 +510,17 @@ def _form(path: Path | None) -> TextSpecification:
 
 
 def _items(path: Path) -> list[str]:
+    """Return what a judge sees: no image."""
     if path.suffix == ".jsonl":
         return [document.text for document in parse_documents(_bytes(path), source=path.name)]
-    return rating.shown_rows(read_file(path)[1])
+    return [one.text for one in of_rows(read_file(path)[1])]
+
+
+def _exhibits(path: Path) -> list[Exhibit]:
+    """Return what raters see."""
+    if path.suffix == ".jsonl":
+        return blinded(parse_documents(_bytes(path), source=path.name))
+    return of_rows(read_file(path)[1])
 
 
 def _read(path: Path, not_identifying: tuple[str, ...]) -> tuple[Table, tuple[Finding, ...]]:

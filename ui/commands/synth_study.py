@@ -23,11 +23,15 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--data-set", "entered", help="A data file of the vault in place of --data (`counterproof data list`).")
 @click.option("--beside", type=_FILE, help="For texts: texts as JSON lines that raters see beside those that are made.")
 @click.option("--title", default="", help="Short title.")
-@click.option("--model", help="For texts: a model in models.toml, or with --base-url the endpoint's name for it.")
+@click.option(
+    "--model",
+    help="Writes texts or rows: a model in models.toml, or with --base-url the endpoint's name.",
+)
 @click.option("--base-url", help="Address of an OpenAI-compatible endpoint, like http://127.0.0.1:8000/v1.")
 @click.option("--api-key-env", default="OPENAI_API_KEY", show_default=True, help="Variable with the key; '' for none.")
 @click.option("--models", "models_file", type=_FILE, help="models.toml; default: in the store.")
 @click.option("--subject", default="", help="Column of real rows that tells persons apart.")
+@click.option("--show-real-to-model", is_flag=True, help="Say that real rows may be shown to the model: open data.")
 @click.option("--author", default="", help="Reviewer who makes the study, and does not release the set.")
 @click.option("--single-user", is_flag=True, help="One person makes it and decides everything; stated everywhere.")
 @click.option("--policy", "policy_file", type=_FILE, help="policy.toml of the study.")
@@ -44,6 +48,7 @@ def command(
     api_key_env: str,
     models_file: Path | None,
     subject: str,
+    show_real_to_model: bool,
     author: str,
     single_user: bool,
     policy_file: Path | None,
@@ -59,10 +64,8 @@ def command(
     wanted = parse_set_specification(_bytes(specification), source=specification.name)
     paths, names = tuple(filter(None, [data])), tuple(filter(None, [entered]))
     entries = entries_of(place, paths, names)
-    is_table = wanted.kind == "table"
-    chosen = None if is_table else chosen_model(model, base_url, api_key_env, models_file or home / "models.toml")
-    if is_table and (model or base_url):
-        raise UsageError("A model was named, and the set is a table.", advice="Leave --model and --base-url away.")
+    asked = wanted.asks_model or model or base_url
+    chosen = chosen_model(model, base_url, api_key_env, models_file or home / "models.toml") if asked else None
     study = new_set_study(
         place,
         wanted,
@@ -72,6 +75,7 @@ def command(
         beside=_bytes(beside) if beside else b"",
         title=" ".join(title.split()),
         subject=subject,
+        exposure="rows" if show_real_to_model else "metadata",
         author=author,
         policy=rules_of(policy_file, author=author, single_user=single_user),
         by=user_name(),

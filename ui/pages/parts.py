@@ -57,6 +57,8 @@ def _set(part: SetPart) -> None:
     for number, item in enumerate(part.items, start=1):
         st.markdown(f"#### Item {number}")
         show_code(item, wrap_lines=True)
+        if part.images[number - 1]:
+            show_figure(part.images[number - 1], f"The image of item {number}")
 
 
 def _plan(part: PlanPart) -> None:

@@ -7,6 +7,7 @@ import streamlit as st
 from counterproof.tools.synth.review import SCORES
 from counterproof.ui.desk import Desk
 from counterproof.ui.pages.layout import described, errors_shown, show_code, show_listing, show_markdown
+from counterproof.ui.pages.parts import show_figure
 from counterproof.ui.pages.ways import way
 from counterproof.ui.quoting import file_name, plain
 from counterproof.ui.synthetic_sets import RatingView, rate_item, rating_view, set_view, sets_view
@@ -80,6 +81,8 @@ def _rate(desk: Desk, name: str) -> None:
 def _item(desk: Desk, name: str, rater: str, view: RatingView) -> None:
     st.caption(f"{view.number} of {view.total}")
     show_code(view.text, wrap_lines=True)
+    if view.image:
+        show_figure(view.image, "The image that belongs to it")
     with st.form(f"rating-{view.item}"):
         guess = st.radio("This is", ["real", "synthetic"], index=None, horizontal=True, key=f"guess-{view.item}")
         scores = {}

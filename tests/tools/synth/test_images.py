@@ -8,13 +8,14 @@ import sys
 
 import numpy as np
 import PIL.Image
+import PIL.ImageDraw
 import pytest
 
 from counterproof.provenance.errors import UsageError
 from counterproof.tools.synth.documents import Document, Image, Said, Shown, TextSpecification
 from counterproof.tools.synth.evaluation.card import Card
 from counterproof.tools.synth.evaluation.texts import Texts, evaluate_texts
-from counterproof.tools.synth.images import TOLERANCE_MM, head_image, image_of, is_marked, lesion_of
+from counterproof.tools.synth.images import TOLERANCE_MM, head_image, image_of, is_marked, lesion_of, without_mark
 from counterproof.tools.synth.specification import SetSpecification
 from counterproof.tools.synth.studies import found_in_texts
 
@@ -52,6 +53,20 @@ def test_the_mark_is_inside_the_file_and_on_the_image() -> None:
     file = io.BytesIO()
     opened.save(file, format="PNG", pnginfo=None)
     assert not is_marked(image.model_copy(update={"png": base64.b64encode(file.getvalue()).decode()}))
+
+
+def test_raters_see_an_image_in_which_nothing_says_what_it_is() -> None:
+    image = head_image(20, "left", seed=1)
+    bare = without_mark(image)
+    assert not is_marked(bare)
+    opened, before = (PIL.Image.open(io.BytesIO(base64.b64decode(one.png))) for one in (bare, image))
+    assert opened.info == {}
+    pixels, marked = np.asarray(opened), np.asarray(before)
+    assert pixels[-14:, 4:84].max() == 0
+    assert (pixels[:-14] == marked[:-14]).all()
+    assert lesion_of(bare) == lesion_of(image)
+    assert PIL.ImageDraw.Draw(opened).textbbox((4, 186), "SYNTHETIC")[2] < 84  # all of the mark was there
+    assert without_mark(bare) == bare
 
 
 def test_the_left_of_the_patient_is_on_the_right_of_the_image() -> None:

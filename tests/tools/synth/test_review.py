@@ -11,6 +11,7 @@ from counterproof.provenance.errors import UsageError, VerificationFailed
 from counterproof.tools.data import read_file
 from counterproof.tools.synth.evaluation.card import Card
 from counterproof.tools.synth.evaluation.tables import Question
+from counterproof.tools.synth.exhibits import Exhibit, of_rows
 from counterproof.tools.synth.makers import MAKERS
 from counterproof.tools.synth.marks import check_marks
 from counterproof.tools.synth.review import (
@@ -23,7 +24,6 @@ from counterproof.tools.synth.review import (
     open_session,
     rate,
     ratings_of,
-    shown_rows,
     start,
 )
 from counterproof.tools.synth.sets import make_set
@@ -32,7 +32,7 @@ from counterproof.tools.synth.text_sets import with_sections
 from .conftest import SCENARIOS, TABLES
 
 pytestmark = pytest.mark.synthetic
-REAL, MADE = [f"real {at}" for at in range(40)], [f"made {at}" for at in range(40)]
+REAL, MADE = ([Exhibit(text=f"{side} {at}") for at in range(40)] for side in ("real", "made"))
 RATERS = ("ada", "ben", "cyd")
 
 
@@ -63,7 +63,7 @@ def test_items_say_nothing_of_what_they_are_and_each_rater_has_an_order(folder: 
     assert len(session.items) == 40
     assert sum(item.text.startswith("real") for item in session.items) == 20
     assert set(Session.model_fields) == {"seed", "key_sha256", "items"}
-    assert {tuple(item.model_dump()) for item in session.items} == {("id", "text")}
+    assert {tuple(item.model_dump()) for item in session.items} == {("id", "text", "png")}
     orders = [[item.id for item in session.order_for(rater)] for rater in RATERS]
     assert orders[0] != orders[1] != orders[2]
     assert orders[0] == [item.id for item in open_session(folder).order_for("ada")]
@@ -129,7 +129,7 @@ def test_what_people_said_is_on_the_card_and_the_file_names_the_new_card(tmp_pat
     _, real = read_file(SCENARIOS / TABLES["asah"].path)
     made = make_set(real, MAKERS["marginals"], findings=(), question=Question(), share=0.3, rows=None, seed=1)
     data = made.files["asah.synthetic.csv"]
-    start(tmp_path / "s", shown_rows(real), ["gos6: 1"] * 40, items=40, seed=1)
+    start(tmp_path / "s", of_rows(real), [Exhibit(text="gos6: 1")] * 40, items=40, seed=1)
     for rater in RATERS:
         for item in left_for(open_session(tmp_path / "s"), [], rater):
             rate(tmp_path / "s", Rating(rater=rater, item=item.id, guess="real", realism=3, plausibility=3))

@@ -4,7 +4,7 @@ What each column may hold comes from a policy, never from the rows; a column tha
 learning its levels or ends would take epsilon, or break it. Epsilon is for pure differential privacy: delta is 0.
 
 It does not cover the card of the set, which looks at the real rows without noise; what several sets of one file take
-together; and several rows of one person.
+together, beyond those of one study (the gate adds them up); and several rows of one person.
 
 Source: `tools.twin.private`.
 """
@@ -34,6 +34,11 @@ def private_maker(rules: DataPolicy, *, epsilon: float | None) -> Maker:
     Raises:
         UsageError: there is no epsilon, or more than the policy allows, or a person may have several rows.
     """
+    return make_privately(privacy_of(rules, epsilon=epsilon))
+
+
+def privacy_of(rules: DataPolicy, *, epsilon: float | None) -> Privacy:
+    """Return what a maker with differential privacy has to keep; see `private_maker`."""
     wanted = rules.epsilon if epsilon is None else epsilon
     if not wanted:
         raise UsageError(
@@ -47,14 +52,27 @@ def private_maker(rules: DataPolicy, *, epsilon: float | None) -> Maker:
             allowed=f"At most {rules.epsilon:g}.",
             advice="Ask for less, or have the policy changed by whoever answers for it.",
         )
-    if rules.rows_per_person > 1:
+    return Privacy(epsilon=wanted, rows_per_person=rules.rows_per_person, domains=domains_of(rules))
+
+
+def domains_of(rules: DataPolicy) -> dict[str, Domain]:
+    """Return what a policy says is publicly known of columns."""
+    return {name: Domain(**one.model_dump()) for name, one in rules.columns.items()}
+
+
+def make_privately(privacy: Privacy) -> Maker:
+    """Return the maker that keeps this privacy.
+
+    Raises:
+        UsageError: a person may have several rows.
+    """
+    if privacy.rows_per_person > 1:
         raise UsageError(
-            f"The policy says that a person has up to {rules.rows_per_person} rows.",
+            f"The policy says that a person has up to {privacy.rows_per_person} rows.",
             allowed="One row a person.",
             advice="Make a file with one row a person first.",
         )
-    domains = {name: Domain(**one.model_dump()) for name, one in rules.columns.items()}
-    privacy = Privacy(epsilon=wanted, domains=domains)
+    domains = privacy.domains
 
     def make(train: Table, order: Order) -> Made:
         hidden = {finding.column for finding in order.findings}
