@@ -10,6 +10,13 @@ import pytest
 
 from counterproof.agents.edits import check_edit
 from counterproof.agents.models import ModelConfig
+from counterproof.agents.synthesis_nodes._specified import (
+    approved_limits,
+    approved_specification,
+    making_order,
+    making_request,
+)
+from counterproof.provenance.budgets import epsilon_spent
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.permissions import CheckpointKind
 from counterproof.provenance.store import Status
@@ -101,6 +108,21 @@ def test_the_gate_refuses_more_than_the_policy_allows_whoever_approves(lab: Lab)
     with pytest.raises(GateRefused, match="epsilon of 8 for all sets of this study; they took 6, and 3 is asked for"):
         lab.run(study)
     assert len(lab.events(study, "gate.opened")) == 2
+
+
+@pytest.mark.crash
+def test_a_private_making_that_was_killed_is_tried_again_and_counts_once(lab: Lab) -> None:
+    study = new_table(lab, PRIVATE.model_copy(update={"epsilon": 8.0}), policy=PUBLIC)
+    assert lab.run(study) is Status.WAITING
+    lab.decide(study)
+    ctx = lab.runner()._context(lab.study(study))
+    request = making_request(ctx, approved_specification(ctx), approved_limits(ctx))
+    order = making_order(ctx, request)
+    ctx.secure.make(order, request, effect=f"make/{order.digest[:16]}")  # killed before anything of it was written down
+    assert lab.run(study, NOWHERE, "approve", "approve") is Status.DONE
+    assert len(lab.events(study, "gate.opened")) == 2
+    assert epsilon_spent(lab.events(study, "gate.opened")) == 8
+    _verified(lab, study)
 
 
 REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
