@@ -240,6 +240,7 @@ class Runner:
             vault=self.workplace.vault,
             environments=environments,
             clock=self.clock,
+            replaying=self.cassette is not None,
         )
         return OwnProcessSide(
             gate=gate,

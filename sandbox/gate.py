@@ -20,7 +20,8 @@ row in a database. `open` refuses unless all of this holds:
 
 A maker of synthetic data reads real data under the same conditions (`open_making`): in place of 1, 2, 5, 7 and 8, the
 newest specification checkpoint is approved, holds this specification, and lists this order. What a maker with
-differential privacy takes of epsilon, with all sets of the study before, is no more than the policy says of the file.
+differential privacy takes of epsilon, with all sets of the study before, is no more than the policy says of the file,
+and rows are given with the order where the specification has a model write them, and nowhere else.
 
 Each refusal is written into the record.
 
@@ -55,6 +56,8 @@ from counterproof.sandbox.errors import GateRefused
 from counterproof.sandbox.orders import InputRef, MakingOrder, Order, Role
 
 _SKEW = timedelta(minutes=5)
+_MODEL = "model"
+"""The maker that a specification names where a model writes the rows."""
 
 
 class Gate:
@@ -69,6 +72,7 @@ class Gate:
         environments: the analysis environment of this machine for each of the programs.
         clock: the time by which approvals expire; replay gives the recorded one.
         machine: the time of this machine, which must not be behind the record.
+        replaying: whether a set with differential privacy may be given as it was made: its noise can't be drawn again.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class Gate:
         environments: Mapping[Role, Environment],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         machine: Callable[[], datetime] = lambda: datetime.now(UTC),
+        replaying: bool = False,
     ) -> None:
         self._study = study
         self._record = record
@@ -91,6 +96,7 @@ class Gate:
         self._environments = environments
         self._clock = clock
         self._machine = machine
+        self._replaying = replaying
 
     def open(self, order: Order, program: bytes, *, effect: str, place: Path | None = None) -> ExecutionSpec:
         """Return a specification that mounts the real data for exactly this program.
@@ -136,6 +142,10 @@ class Gate:
                 json.loads(request)["specification"] == subject["editable"],
                 "the request is for another specification than the reviewer was shown",
             )
+            by_model = subject["editable"]["maker"] == _MODEL
+            given = by_model or not written or self._replaying
+            _require(given, "rows were given, and no model writes those of this set")
+            _require(bool(written) or not by_model, "a model writes the rows of this set, and none were given")
             self._check_time(signed)
             self._check_state(State.MAKING)
             epsilon = self._epsilon(order, json.loads(request), effect)

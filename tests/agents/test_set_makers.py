@@ -110,6 +110,18 @@ def test_the_gate_refuses_more_than_the_policy_allows_whoever_approves(lab: Lab)
     assert len(lab.events(study, "gate.opened")) == 2
 
 
+@pytest.mark.attack
+def test_an_agent_can_not_give_the_gate_the_rows_of_a_private_set(lab: Lab) -> None:
+    study = new_table(lab, PRIVATE, policy=PUBLIC)
+    assert lab.run(study) is Status.WAITING
+    lab.decide(study)
+    ctx = lab.runner()._context(lab.study(study))
+    request = making_request(ctx, approved_specification(ctx), approved_limits(ctx))
+    with pytest.raises(GateRefused, match="rows were given, and no model writes those of this set"):
+        ctx.secure.make(making_order(ctx, request), request, effect="make/1", written=b"low\n1\n")
+    assert lab.events(study, "gate.opened") == []
+
+
 @pytest.mark.crash
 def test_a_private_making_that_was_killed_is_tried_again_and_counts_once(lab: Lab) -> None:
     study = new_table(lab, PRIVATE.model_copy(update={"epsilon": 8.0}), policy=PUBLIC)

@@ -92,6 +92,15 @@ def test_an_approved_specification_opens_the_data_once(approved: Target) -> None
     _refused(approved, "used before, by make", lambda: _open(approved, request, effect="another"))
 
 
+def test_rows_that_no_model_was_to_write_open_nothing(approved: Target) -> None:
+    request = _request(approved)
+    order = _order(approved, request)
+    given = b'{"model": "x", "rows": [["1"]], "refused": {}}'
+    gate = approved.gate()
+    _refused(approved, "rows were given", lambda: gate.open_making(order, request, effect="make", written=given))
+    assert approved.lab.events(approved.id, "gate.opened") == []
+
+
 def test_nothing_is_opened_before_the_approval(target: Target) -> None:
     _refused(target, "is not decided", lambda: _open(target, _request(target)))
 
