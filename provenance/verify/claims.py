@@ -7,10 +7,8 @@ from typing import Any
 
 from counterproof.provenance.bundle import REDACTED_COPY, SPANS, program_file, readme_facts
 from counterproof.provenance.conventions import STUDY
-from counterproof.provenance.crate import METADATA, make_crate
 from counterproof.provenance.digests import digest_of
 from counterproof.provenance.errors import VerificationFailed
-from counterproof.provenance.interop.workflow_crate import PREVIEW
 from counterproof.provenance.labels import mode_notice, review_label
 from counterproof.provenance.numbers import check_numbers, to_markdown
 from counterproof.provenance.readable import ANSWERS, SIGNED
@@ -18,30 +16,11 @@ from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind
 from counterproof.provenance.shown import shown_programs
 from counterproof.provenance.transparency.recorded import STATEMENT, answers_of, signed_statement, statements
-from counterproof.provenance.verify.formats import check_formats, format_names
-from counterproof.provenance.verify.reading import Bundle, NotApplicable, NotHere, fail_if
-from counterproof.provenance.verify.remaking import (
-    FOR_PEOPLE,
-    Remade,
-    check_readable,
-    explained,
-    other_version,
-    own_version_of,
-)
+from counterproof.provenance.verify.copies import check_crate, check_named, shared_inputs, told
+from counterproof.provenance.verify.formats import check_formats
+from counterproof.provenance.verify.reading import Bundle, NotApplicable, fail_if
+from counterproof.provenance.verify.remaking import FOR_PEOPLE, check_readable
 from counterproof.provenance.verify.statements import check_statements
-
-_SAYS_SOMETHING = {"File", "Person", "Organization", "CreateAction", "ControlAction", "OrganizeAction", "HowToStep"}
-"""Types of the RO-Crate that nobody may add to; what a stranger's crate says besides is left to its readers."""
-_ALWAYS = {
-    "README.md",
-    METADATA,
-    "record/checkpoints.jsonl",
-    "record/events.jsonl",
-    "record/head.json",
-    "record/withheld.json",
-    "keys/allowed_signers",
-    "keys/service_signers",
-}
 
 
 def check_report(bundle: Bundle) -> list[str]:
@@ -95,24 +74,10 @@ def check_marks(bundle: Bundle) -> list[str]:
 def check_copies(bundle: Bundle) -> list[str]:
     """11: the plain-named files are those of the record or made from it, and no other file is there."""
     wanted = _wanted(bundle)
-    faults = [
-        f"the file {name} is not that of the record"
-        for name, digest in wanted.items()
-        if bundle.digest(f"data/{name}") != digest
-    ]
-    decided = range(1, len(bundle.of_type("decision.recorded")) + 1)
-    known = _ALWAYS | FOR_PEOPLE | ({SPANS} if bundle.profile == "full" else set()) | set(format_names(bundle))
-    known |= {f"decisions/{at}.json{end}" for at in decided for end in ("", ".sig")}
-    strange = set(bundle.names()) - set(wanted) - known
-    faults += [f"the file {name} has no place in a bundle" for name in sorted(strange) if name[:13] != "record/blobs/"]
-    fail_if(faults)
+    check_named(bundle, wanted, beside=FOR_PEOPLE)
     spans = _check_spans(bundle) if SPANS in bundle.names() else "none"
     remade = [check_crate(bundle), check_readable(bundle), check_statements(bundle), check_formats(bundle)]
-    evidence = [f"{len(wanted)} files; spans: {spans}", *(one.found for one in remade if one.found)]
-    left = sorted(name for one in remade for name in one.left)
-    if left:
-        raise NotHere(*evidence, f"can't be compared: {', '.join(left)}{other_version(bundle)}")
-    return evidence
+    return told(bundle, f"{len(wanted)} files; spans: {spans}", remade)
 
 
 def _check_signoff(bundle: Bundle, event: Event, reports: list[Event]) -> None:
@@ -157,40 +122,7 @@ def _wanted(bundle: Bundle) -> dict[str, str]:
         wanted[SIGNED] = signed.ref(STATEMENT).sha256
     if made and answers_of(made[-1]):
         wanted[ANSWERS] = answers_of(made[-1])
-    created = bundle.events[0].data
-    if created["share_data"] and bundle.profile == "full":
-        wanted |= {f"inputs/{file['name']}": file["sha256"] for file in created["data"]}
-    return wanted
-
-
-def check_crate(bundle: Bundle) -> Remade:
-    """What this version would say in the RO-Crate stands in it, and no other file, action or person does."""
-    sizes = {name: size for name, size in bundle.sizes().items() if name not in (METADATA, PREVIEW)}
-    title, label = bundle.events[0].data["title"], review_label(bundle.events)
-    crate = make_crate(bundle.events, sizes, title=title, label=label, version=own_version_of(bundle))
-    made = {entity["@id"]: entity for entity in crate["@graph"]}
-    given = bundle.json(METADATA)["@graph"]
-    entities = {entity["@id"]: entity for entity in given}
-    if len(entities) != len(given):
-        raise VerificationFailed("The RO-Crate names an entity twice.")
-    faults = [
-        f"the RO-Crate says otherwise of {name}"
-        for name, entity in made.items()
-        if not entity.items() <= entities.get(name, {}).items()
-    ]
-    faults += [
-        f"the RO-Crate names {name}, of which the record knows nothing"
-        for name, entity in entities.items()
-        if name not in made and _SAYS_SOMETHING & {*_listed(entity["@type"])}
-    ]
-    if faults and explained(bundle, METADATA):
-        return Remade(found="", left=(METADATA,))
-    fail_if(faults)
-    return Remade(found="")
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+    return wanted | shared_inputs(bundle)
 
 
 def _check_spans(bundle: Bundle) -> str:

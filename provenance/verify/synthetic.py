@@ -15,9 +15,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from counterproof.provenance.bundle import SPANS
 from counterproof.provenance.commitments import commits_to
-from counterproof.provenance.crate import METADATA
 from counterproof.provenance.digests import digest_of, sha256_bytes
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.interop.workflow_crate import PREVIEW
@@ -25,25 +23,14 @@ from counterproof.provenance.marks import check_file
 from counterproof.provenance.permissions import KINDS_OF, CheckpointKind, purpose_of
 from counterproof.provenance.record import Event
 from counterproof.provenance.set_bundle import released_files
-from counterproof.provenance.verify.claims import check_crate
-from counterproof.provenance.verify.formats import check_formats, format_names
-from counterproof.provenance.verify.reading import Bundle, NotApplicable, NotHere, fail_if
-from counterproof.provenance.verify.remaking import check_preview, other_version
+from counterproof.provenance.verify.copies import check_crate, check_named, shared_inputs, told
+from counterproof.provenance.verify.formats import check_formats
+from counterproof.provenance.verify.reading import Bundle, NotApplicable, fail_if
+from counterproof.provenance.verify.remaking import check_preview
 from counterproof.provenance.verify.rules import check_age
 from counterproof.provenance.verify.set_makers import check_made, check_opened
 
 CARD, REPORT, SUMMARY = "card.json", "report.html", "summary.md"
-_ALWAYS = {
-    METADATA,
-    PREVIEW,
-    "README.md",
-    "keys/allowed_signers",
-    "keys/service_signers",
-    "record/checkpoints.jsonl",
-    "record/events.jsonl",
-    "record/head.json",
-    "record/withheld.json",
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,27 +100,11 @@ def check_set(bundle: Bundle) -> list[str]:
 
 
 def check_set_copies(bundle: Bundle) -> list[str]:
-    """11: the plain-named files are those of the record, and no other file is there."""
-    wanted = released_files(bundle.events)
-    created = bundle.events[0].data
-    if created["share_data"] and bundle.profile == "full":
-        wanted |= {f"inputs/{file['name']}": file["sha256"] for file in created["data"]}
-    faults = [
-        f"the file {name} is not that of the record"
-        for name, digest in wanted.items()
-        if bundle.digest(f"data/{name}") != digest
-    ]
-    decided = range(1, len(bundle.of_type("decision.recorded")) + 1)
-    known = _ALWAYS | ({SPANS} if bundle.profile == "full" else set()) | set(format_names(bundle))
-    known |= {f"decisions/{at}.json{end}" for at in decided for end in ("", ".sig")}
-    strange = set(bundle.names()) - set(wanted) - known
-    faults += [f"the file {name} has no place in a bundle" for name in sorted(strange) if name[:13] != "record/blobs/"]
-    fail_if(faults)
+    """11: the plain-named files are those of the record or made from it, and no other file is there."""
+    wanted = released_files(bundle.events) | shared_inputs(bundle)
+    check_named(bundle, wanted, beside={PREVIEW})
     remade = [check_crate(bundle), check_preview(bundle), check_formats(bundle)]
-    found = [f"{len(wanted)} files, each that of the record", *(one.found for one in remade if one.found)]
-    if left := [name for one in remade for name in one.left]:
-        raise NotHere(*found, f"can't be compared: {', '.join(left)}{other_version(bundle)}")
-    return found
+    return told(bundle, f"{len(wanted)} files, each that of the record", remade)
 
 
 _KINDS = frozenset(KINDS_OF["synthesis"])
