@@ -80,13 +80,14 @@ class _Template:
             os._exit(0)
         line_fd, order_fd, out_fd, err_fd, frame_fd, source_fd = handles
         pair, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        first_fd = -1
+        first_fd, inside = -1, False
         try:
             first_fd = self._first(data, line_fd, frame_fd, theirs.fileno())
             confine.call("setns", first_fd, confine.NEWPID)
+            inside = True
             child = os.fork()
         except OSError as error:
-            self._control.send(json.dumps({"error": str(error)}).encode())
+            self._control.send(str(error).encode())
             pair.close()  # and the first process, if there is one, ends with it
             child = -1
         if child == 0:
@@ -94,7 +95,8 @@ class _Template:
             program.kept.extend((self, data, handles, theirs, request))
             own = (order_fd, out_fd, err_fd, frame_fd, source_fd)
             return program.become(request, own, pair.detach(), first_fd)
-        confine.call("setns", self._own, confine.NEWPID)
+        if inside:
+            confine.call("setns", self._own, confine.NEWPID)
         theirs.close()
         if child > 0:
             pidfd = os.pidfd_open(child)
