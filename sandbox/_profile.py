@@ -202,6 +202,7 @@ def template_plan(preload: tuple[str, ...], code: bytes) -> dict[str, object]:
         "namespaces": WARM_NAMESPACES,
         "fixed": {DATA_DIR: MOST_WARM_INPUT_BYTES + (8 << 20), PROGRAM_DIR: 64 * MIB},
         "fonts": _MPL,
+        "env": _seeded_env(0),
         "user": True,
         "ids": [1000, 1000],
         "drop": True,
@@ -209,11 +210,11 @@ def template_plan(preload: tuple[str, ...], code: bytes) -> dict[str, object]:
     }
 
 
-def rooms(limits: Limits) -> dict[str, object]:
-    """Return the sizes of the writable folders of a warm execution, as JSON values."""
+def waiting_plan(limits: Limits) -> dict[str, object]:
+    """Return what the processes of a warm execution are before they have their order, as values of JSON."""
     sizes = {"out": limits.work_mib, "tmp": limits.scratch_mib, "shm": limits.shm_mib}
     writable = {path: sizes[name] * MIB for name, path in WRITABLE.items()}
-    return {"writable": writable, "inodes": limits.work_files}
+    return {"writable": writable, "inodes": limits.work_files, "cwd": OUT_DIR, "rlimits": rlimits(limits)}
 
 
 def shim_command(runtime: Runtime, fds: tuple[int, int, int, int]) -> list[str]:
@@ -229,18 +230,16 @@ def template_command(*fds: int) -> list[str]:
 
 def shim_plan(spec: ExecutionSpec, given: Iterable[str]) -> dict[str, object]:
     """Return what the shim does, as values of JSON."""
-    return {**program_plan(spec), **watching_plan(spec, given)}
+    return {**program_plan(spec), "rlimits": rlimits(spec.limits), **watching_plan(spec, given)}
 
 
 def program_plan(spec: ExecutionSpec) -> dict[str, object]:
-    """Return what the program's process becomes, as values of JSON."""
+    """Return what the program finds in its own process, as values of JSON."""
     program = f"{PROGRAM_DIR}/{spec.program_name}"
     r = _r_profile.installation_of(spec.environment)
     return {
         "argv": _r_profile.command(r, program) if r else [f"{_ANALYSIS}/bin/python", "-s", "-P", program],
         "env": program_env(spec),
-        "cwd": OUT_DIR,
-        "rlimits": rlimits(spec.limits),
     }
 
 
@@ -277,7 +276,11 @@ def program_env(spec: ExecutionSpec) -> dict[str, str]:
     """Return the program's whole environment; equal on every machine."""
     r = _r_profile.installation_of(spec.environment)
     own = _r_profile.variables(r) if r else {}
-    return {**_base_env(), "COUNTERPROOF_SEED": str(spec.seed), **own, **spec.env}
+    return {**_seeded_env(spec.seed), **own, **spec.env}
+
+
+def _seeded_env(seed: int) -> dict[str, str]:
+    return {**_base_env(), "COUNTERPROOF_SEED": str(seed)}
 
 
 def _base_env() -> dict[str, str]:

@@ -29,6 +29,7 @@ import sys
 import threading
 import traceback
 import types
+from collections.abc import Iterable, Iterator
 from importlib.machinery import SourceFileLoader
 from typing import Any
 
@@ -36,10 +37,11 @@ import confine  # type: ignore[import-not-found]  # they lie beside this file in
 import shim  # type: ignore[import-not-found]
 
 _MOST_MESSAGE, _MOST_FDS = 1 << 17, 253
+_MOST_ANCILLARY = socket.CMSG_SPACE(_MOST_FDS * 4)
 _HIGH, _HIGHEST = 500, 2**31 - 1
 _INSIDE = "/opt/counterproof"
 _REHEARSAL = "rehearsal"
-_LIMITS = ("RLIMIT_CORE", "RLIMIT_CPU", "RLIMIT_DATA", "RLIMIT_FSIZE", "RLIMIT_NOFILE", "RLIMIT_NPROC")
+_LAYING = ("RLIMIT_FSIZE", "RLIMIT_NOFILE")  # the limits that inputs need not keep
 _FRAMES_BELOW = 2  # of `_warm_entry.py` and its call of exec
 _MOTIONS = b"""
 from pathlib import Path as _Path
@@ -120,19 +122,20 @@ class Program:
         os._exit(self._code)
 
 
-def become(about: dict[str, Any], handles: tuple[int, int, int, int, int], pair_fd: int, first: int) -> Program:
+def become(about: dict[str, Any], handles: tuple[int, int, int, int], pair_fd: int, first: int) -> Program:
     """Be the program's process: confine it, let it be what a fresh interpreter would be, and wait for the order.
 
     Args:
-        about: what `confine.join` needs, whether to `rehearse`, what is `preload`ed, and the template's `data_bytes`.
-        handles: where the order comes from, the program's two streams, where frames go, and a file for its source.
+        about: what `confine.join` needs, whether to `rehearse`, what is `preload`ed, the template's `data_bytes`, the
+            program's `rlimits`, and its `cwd`.
+        handles: where the order comes from, the program's two streams, and where frames go.
         pair_fd: where the first process says that it is confined.
         first: a pidfd of it.
     """
     try:
         os.setsid()
         _look_fresh()
-        order_fd, out_fd, err_fd, frame_fd, source_fd = handles
+        order_fd, out_fd, err_fd, frame_fd = handles
         pair = socket.socket(fileno=pair_fd)
         data, opened, _, _ = socket.recv_fds(pair, _MOST_MESSAGE, _MOST_FDS)
         folders = dict(zip(marshal.loads(data), opened, strict=True))  # noqa: S302  # the first process has written it
@@ -141,36 +144,31 @@ def become(about: dict[str, Any], handles: tuple[int, int, int, int, int], pair_
         kept.extend((about, handles, pair, folders))
         shim.close_others({0, 1, 2, *handles, *opened})
         _environment.update(os.environ)
+        os.chdir(about["cwd"])
+        _limit(about["rlimits"].keys() - _LAYING, about)
         if about["rehearse"]:
-            _rehearse(folders, [name for name in about["preload"] if name in sys.modules])
+            _rehearse(about, folders, [name for name in about["preload"] if name in sys.modules])
         for stream, number in ((out_fd, 1), (err_fd, 2)):
             os.dup2(stream, number)
             os.close(stream)
-        return _obey(order_fd, source_fd, frame_fd, folders, spare_bytes=about["data_bytes"], close_from=3)
+        return _obey(about, order_fd, frame_fd, folders, close_from=3)
     except BaseException:
         traceback.print_exc()
         os._exit(71)
 
 
-def _obey(
-    order: int, source_fd: int, frame_fd: int, folders: dict[str, int], *, spare_bytes: int, close_from: int
-) -> Program:
+def _obey(about: dict[str, Any], order: int, frame_fd: int, folders: dict[str, int], *, close_from: int) -> Program:
     """Take the one order, lay the files, close all descriptors from a number on, and return the program."""
     line = socket.socket(fileno=order)
-    data, files, _, _ = socket.recv_fds(line, _MOST_MESSAGE, _MOST_FDS)
-    line.detach()
-    if not data:
-        os._exit(71)  # parked and no longer wanted
+    room = bytearray(_MOST_MESSAGE)
     try:
-        plan = marshal.loads(data)  # noqa: S302  # the supervisor has written it
-        source = os.pread(source_fd, os.fstat(source_fd).st_size, 0)
+        plan, files = _order(line, room)
+        source = plan["source"] + b"".join(_rest(line, room, plan["size"] - len(plan["source"])))
+        line.detach()
         _lay_source(folders[plan["program"][0]], plan["program"][1], source)
         for (folder, name), handle in zip(plan["files"], files, strict=True):
             _lay(folders, folder, name, handle)
-        for name, value in plan["rlimits"].items():
-            spare = spare_bytes if name == "RLIMIT_DATA" else 0
-            resource.setrlimit(getattr(resource, name), (value + spare, value + spare))
-        os.chdir(plan["cwd"])
+        _limit(_LAYING, about)
         shim.send(frame_fd, b"H", b"")
     except (OSError, ValueError) as error:
         shim.send(frame_fd, b"X", f"{type(error).__name__}: {error}".encode()[:2000])
@@ -180,6 +178,39 @@ def _obey(
     sys.argv[:] = plan["argv"][-1:]
     sys.orig_argv[:] = plan["argv"]
     return Program(plan, source)
+
+
+def _order(line: socket.socket, room: bytearray) -> tuple[dict[str, Any], list[int]]:
+    """Wait for the order, and return it with the open files that came with it."""
+    size, ancillary = _next(line, room)
+    while size == 1:  # a knock, which has done its work when it is heard
+        size, ancillary = _next(line, room)
+    files = array.array("i")
+    for _, _, handles in ancillary:
+        files.frombytes(handles)
+    return marshal.loads(memoryview(room)[:size]), files.tolist()  # noqa: S302  # the supervisor has written it
+
+
+def _rest(line: socket.socket, room: bytearray, left: int) -> Iterator[bytes]:
+    """Yield what the order had no room for."""
+    while left > 0:
+        size, _ = _next(line, room)
+        left -= size
+        yield bytes(room[:size])
+
+
+def _next(line: socket.socket, room: bytearray) -> tuple[int, list[Any]]:
+    size, ancillary, _, _ = line.recvmsg_into([room], _MOST_ANCILLARY)
+    if not size:
+        os._exit(71)  # parked and no longer wanted
+    return size, ancillary
+
+
+def _limit(names: Iterable[str], about: dict[str, Any]) -> None:
+    """Set these limits; the template's own memory is not the program's."""
+    for name in names:
+        most = about["rlimits"][name] + (about["data_bytes"] if name == "RLIMIT_DATA" else 0)
+        resource.setrlimit(getattr(resource, name), (most, most))
 
 
 def _lay_source(folder: int, name: str, source: bytes) -> None:
@@ -214,7 +245,7 @@ def place(folder: int, name: str, source: int, mode: int) -> None:
     os.close(handle)
 
 
-def _rehearse(folders: dict[str, int], imported: list[str]) -> None:
+def _rehearse(about: dict[str, Any], folders: dict[str, int], imported: list[str]) -> None:
     """Obey an order to do nothing while there is time, so that the memory that this touches is copied before it counts.
 
     The process is still as trusted as the template. It prints nothing.
@@ -223,23 +254,22 @@ def _rehearse(folders: dict[str, int], imported: list[str]) -> None:
     for number in (1, 2):
         os.dup2(nowhere, number)
     folder, handle = next(iter(folders.items()))
-    path = f"/tmp/{_REHEARSAL}"
-    source = _high(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    os.unlink(path)
-    os.write(source, "".join(f"import {name}\n" for name in imported).encode() + _MOTIONS)
+    source = "".join(f"import {name}\n" for name in imported).encode() + _MOTIONS
     plan = {
         "program": (folder, _REHEARSAL),
         "files": [],
         "argv": list(sys.orig_argv),
-        "env": {**_environment, "COUNTERPROOF_SEED": "0"},
-        "rlimits": {name: resource.getrlimit(getattr(resource, name))[1] for name in _LIMITS},
-        "cwd": os.getcwd(),
+        "env": about["env"],
+        "size": len(source),
+        "source": source,
     }
+    here = {name: resource.getrlimit(getattr(resource, name))[1] for name in _LAYING}
     one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with one:
+        one.send(b"k")
         one.send(marshal.dumps(plan))
         lent = {folder: _high(os.dup(handle))}
-        program = _obey(_high(other.detach()), source, nowhere, lent, spare_bytes=0, close_from=_HIGH)
+        program = _obey({"rlimits": here}, _high(other.detach()), nowhere, lent, close_from=_HIGH)
         exec(program.compiled(), program.namespace)  # noqa: S102  # the lines above
     os.unlink(_REHEARSAL, dir_fd=handle)
 
@@ -265,10 +295,13 @@ def _look_fresh() -> None:
 
 
 def _set_environment(env: dict[str, str]) -> None:
-    for name in _environment.keys() - env.keys():
-        del os.environ[name]
-    for name, value in env.items() - _environment.items():
-        os.environ[name] = _environment[name] = value
+    if env == _environment:
+        return
+    for name in [name for name in _environment if name not in env]:
+        del os.environ[name], _environment[name]
+    for name, value in env.items():
+        if _environment.get(name) != value:
+            os.environ[name] = _environment[name] = value
 
 
 def _reseed() -> None:
@@ -286,6 +319,3 @@ def _exit_code(error: SystemExit) -> int:
     with contextlib.suppress(Exception):
         print(error.code, file=sys.stderr)
     return 1
-
-
-_ = array  # keeps the module loaded: `socket.recv_fds` imports it on its first call

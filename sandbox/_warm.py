@@ -2,9 +2,9 @@
 
 The idea: one request is one fork of each template inside. What comes back are descriptors of the first process and of
 the program's (valid across pid namespaces), and we keep our ends of two lines: to the program's process, which lays its
-files and runs, and to the first, which watches over it. Through each goes exactly one message, with open files in place
-of paths; so a child may have been made long before, and its start then costs a message. One child is always kept in
-reserve.
+files and runs, and to the first, which watches over it. Through each goes one order, with open files in place of paths;
+so a child may have been made long before, with its limits, and its start then costs a message. One child is always kept
+in reserve. To wake it takes longer than to write its order, so it is knocked at first.
 
 It does not cover supervision, which is the same as after a cold start, nor what happens inside (`_zygote.py`).
 
@@ -38,16 +38,15 @@ from counterproof.sandbox._launch import (
     Sources,
     machine_filter,
     memory_file,
-    write_all,
 )
 from counterproof.sandbox._profile import (
     Runtime,
     program_plan,
-    rooms,
     template_arguments,
     template_command,
     template_files,
     template_plan,
+    waiting_plan,
     watching_plan,
 )
 from counterproof.sandbox._waiting import readable
@@ -55,9 +54,9 @@ from counterproof.sandbox._watch import Baseline, lineage_of
 from counterproof.sandbox.contract import DATA_DIR, OUT_DIR, PROGRAM_DIR, ExecutionSpec, Limits
 from counterproof.sandbox.errors import SandboxUnavailable
 
-_PAGE = 4096  # that many bytes of the program need no new memory when it comes
 _BOOT_S, _ANSWER_S = 120.0, 20.0
 _MESSAGE = 1 << 16
+_PART, _MOST_NAMES = 1 << 15, 1 << 16  # bytes of a program, and of names, in one message
 _STREAMS = ("out", "err", "frames")
 
 
@@ -77,19 +76,17 @@ class _Asked:
     Attributes:
         line: to the first process.
         order: to the program's.
-        source: a nameless file for the program.
         streams: what both will write to, by name.
     """
 
     line: socket.socket
     order: socket.socket
-    source: int
     streams: Mapping[str, int]
 
     def close(self) -> None:
         self.line.close()
         self.order.close()
-        for handle in (self.source, *self.streams.values()):
+        for handle in self.streams.values():
             os.close(handle)
 
 
@@ -101,8 +98,13 @@ class _Child:
     program: Known
     asked: _Asked
 
-    def alive(self) -> bool:
-        return not readable(self.first.pidfd, self.program.pidfd)
+    def knock(self) -> bool:
+        """Wake it, which takes a while, so that it is ready when the order comes; False where it is dead."""
+        try:
+            self.asked.order.send(b"k")
+        except OSError:
+            return False
+        return True
 
     def dismiss(self) -> None:
         """End it; the namespace dies with its first process."""
@@ -148,14 +150,14 @@ class Zygote:
         child = self._take(spec.limits)
         order = program_plan(spec)
         order |= {"program": (PROGRAM_DIR, spec.program_name), "files": [(file.folder, file.name) for file in files]}
+        order |= {"size": len(spec.program), "source": spec.program[:_PART]}
         with contextlib.suppress(OSError):  # it is dead then; the supervision will find that out, and why
-            write_all(child.asked.source, spec.program)
-            os.ftruncate(child.asked.source, len(spec.program))
             socket.send_fds(child.asked.order, [marshal.dumps(order, MARSHAL)], [file.handle for file in files])
+            for at in range(_PART, len(spec.program), _PART):
+                child.asked.order.send(spec.program[at : at + _PART])
             watching = watching_plan(spec, [file.name for file in files if file.folder == OUT_DIR])
             child.asked.line.send(marshal.dumps(watching, MARSHAL))
         child.asked.order.close()
-        os.close(child.asked.source)
         return Launched(
             process=None,
             first=child.first,
@@ -196,18 +198,21 @@ class Zygote:
         self._closing()
 
     def _take(self, limits: Limits) -> _Child:
-        key = _key(limits)
         with self._lock:
+            awake = [child for child in self._reserve.values() if child.knock()]  # first, for it takes a while
+            key = _key(limits)
             try:
                 self._collect(wait_for=key if any(asked == key for asked, _ in self._asked) else "")
                 found = self._reserve.pop(key, None)
-                if found is not None and found.alive():
+                if found is not None and (found in awake or found.knock()):
                     return found
                 if found is not None:
                     found.dismiss()
                 self._ask(key, rehearse=False)
                 self._collect(wait_for=key)
-                return self._reserve.pop(key)
+                child = self._reserve.pop(key)
+                child.knock()
+                return child
             except (OSError, KeyError, ValueError) as error:
                 if self._gone is None:
                     evidence = self._keeper.notes() or str(error)
@@ -220,12 +225,12 @@ class Zygote:
         line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         order, program = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         streams: dict[str, int] = {}
-        asked = _Asked(line=line, order=order, source=memory_file(bytes(_PAGE)), streams=streams)
+        asked = _Asked(line=line, order=order, streams=streams)
         with ExitStack() as stack, theirs, program:
             passed = Passed(stack)
             for name in _STREAMS:
                 passed.pipe(name, streams)
-            handles = [theirs.fileno(), program.fileno(), *passed.handles, asked.source]
+            handles = [theirs.fileno(), program.fileno(), *passed.handles]
             try:
                 socket.send_fds(self._control, [request], handles)
             except BaseException:
@@ -345,9 +350,9 @@ def warm_files(given: Mapping[str, bytes]) -> list[WarmFile]:
 
 
 def input_files(spec: ExecutionSpec, *, most_files: int, most_bytes: int) -> list[WarmFile] | None:
-    """Open the inputs, folders file by file; None when they are too many or too large to be copied for a warm start."""
+    """Open the inputs, folders file by file; None when they, or their names, are too much for a warm start."""
     found: list[WarmFile] = []
-    total = 0
+    total = names = 0
     try:
         for mount in spec.inputs:
             host, target = mount.host.resolve(), mount.target.removeprefix(f"{DATA_DIR}/")
@@ -359,10 +364,11 @@ def input_files(spec: ExecutionSpec, *, most_files: int, most_bytes: int) -> lis
                 if path.is_symlink() or not path.is_file():
                     continue
                 total += path.stat().st_size
-                if len(found) == most_files or total > most_bytes:
+                name = target if path == host else f"{target}/{path.relative_to(host)}"
+                names += len(os.fsencode(name))
+                if len(found) == most_files or total > most_bytes or names > _MOST_NAMES:
                     close_files(found)
                     return None
-                name = target if path == host else f"{target}/{path.relative_to(host)}"
                 handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
                 found.append(WarmFile(folder=DATA_DIR, name=name, handle=handle))
     except BaseException:
@@ -379,7 +385,7 @@ def close_files(files: list[WarmFile]) -> None:
 
 @lru_cache(maxsize=64)
 def _key(limits: Limits) -> str:
-    return json.dumps(rooms(limits), sort_keys=True)
+    return json.dumps(waiting_plan(limits), sort_keys=True)
 
 
 def _known(pidfd: int) -> Known:

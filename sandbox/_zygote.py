@@ -75,10 +75,10 @@ class _Template:
 
     def answer(self) -> program.Program | None:
         """Make the two processes of an execution; return the program in its own, and nothing here."""
-        data, handles, _, _ = socket.recv_fds(self._control, first.MOST_MESSAGE, 6)
+        data, handles, _, _ = socket.recv_fds(self._control, first.MOST_MESSAGE, 5)
         if not data or not handles:
             os._exit(0)
-        line_fd, order_fd, out_fd, err_fd, frame_fd, source_fd = handles
+        line_fd, order_fd, out_fd, err_fd, frame_fd = handles
         pair, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         first_fd, inside = -1, False
         try:
@@ -93,7 +93,7 @@ class _Template:
         if child == 0:
             request = {**self._about, **json.loads(data)}
             program.kept.extend((self, data, handles, theirs, request))
-            own = (order_fd, out_fd, err_fd, frame_fd, source_fd)
+            own = (order_fd, out_fd, err_fd, frame_fd)
             return program.become(request, own, pair.detach(), first_fd)
         if inside:
             confine.call("setns", self._own, confine.NEWPID)

@@ -76,7 +76,8 @@ class Speed:
         cold_ms: the same program isolated, started cold.
         stack_ms: a program that imports the analysis stack, isolated, started cold.
         warm_ms: the same program, forked from the warm template when it is asked for.
-        parked_ms: the same program, given to a child that was kept in reserve.
+        parked_ms: the program of `bare_ms`, given to a child that was kept in reserve.
+        parked_stack_ms: the program of `warm_ms`, given to such a child.
         kill_ms: from the end of the wall time until 40 processes have gone.
         private_mib: memory that a warm child shares with nobody.
     """
@@ -86,6 +87,7 @@ class Speed:
     stack_ms: float
     warm_ms: float
     parked_ms: float
+    parked_stack_ms: float
     kill_ms: float
     private_mib: float
 
@@ -97,6 +99,7 @@ class Speed:
             Row(name="cold_start_with_stack_ms", value=self.stack_ms, unit="ms", most=0),
             Row(name="warm_start_ms", value=self.warm_ms, unit="ms", most=0),
             Row(name="parked_start_ms", value=self.parked_ms, unit="ms", most=0),
+            Row(name="parked_start_with_stack_ms", value=self.parked_stack_ms, unit="ms", most=0),
             Row(name="warm_start_vs_cold_percent", value=100 * self.warm_ms / self.stack_ms, unit="%", most=2),
             Row(name="warm_start_vs_bare_ratio", value=self.warm_ms / self.bare_ms, unit="x", most=1.5),
             Row(name="parked_vs_bare_percent", value=100 * self.parked_ms / self.bare_ms, unit="%", most=10),
@@ -117,16 +120,15 @@ def measure(environment: Environment, *, sandbox: WarmSandbox, rounds: int = 9) 
         raise SandboxUnavailable("Programs of this environment start cold here.", advice="See `sandbox check`.")
     stack = "".join(f"import {name}\n" for name in preload_of(environment)).encode() + _HELLO
     hello, imports = (ExecutionSpec(program=code, environment=environment) for code in (_HELLO, stack))
-    found: dict[str, list[float]] = {"bare": [], "cold": [], "stack": [], "warm": [], "parked": []}
+    kinds = ("bare", "cold", "stack", "warm", "parked", "parked_stack")
+    found: dict[str, list[float]] = {kind: [] for kind in kinds}
     for number in range(rounds):
         found["bare"].append(_bare(environment))
         found["cold"].append(_timed(lambda: _cold(proven, hello), hello, proven))
         zygote.drop_reserve()
         found["warm"].append(_timed(lambda: zygote.launch(imports, []), imports, proven))
-        zygote.reserve(imports.limits)
-        zygote.await_reserve()
-        time.sleep(0.05)  # until it has gone through its rehearsal
-        found["parked"].append(_timed(lambda: zygote.launch(imports, []), imports, proven))
+        for kind, spec in (("parked", hello), ("parked_stack", imports)):
+            found[kind].append(_parked(zygote, spec, proven))
         if number < _STACK_ROUNDS:
             found["stack"].append(_timed(lambda: _cold(proven, imports), imports, proven))
     medians = {name: statistics.median(values) for name, values in found.items()}
@@ -136,6 +138,7 @@ def measure(environment: Environment, *, sandbox: WarmSandbox, rounds: int = 9) 
         stack_ms=medians["stack"],
         warm_ms=medians["warm"],
         parked_ms=medians["parked"],
+        parked_stack_ms=medians["parked_stack"],
         kill_ms=_kill_overshoot(environment, zygote, proven),
         private_mib=_private_mib(environment, zygote, proven),
     )
@@ -164,6 +167,13 @@ def _timed(start: Callable[[], Launched], spec: ExecutionSpec, proven: Proven) -
     taken_s = time.perf_counter() - began_s
     _end(launched, spec.limits, proven)
     return taken_s * 1000
+
+
+def _parked(zygote: Zygote, spec: ExecutionSpec, proven: Proven) -> float:
+    zygote.reserve(spec.limits)
+    zygote.await_reserve()
+    time.sleep(0.05)  # until it has gone through its rehearsal
+    return _timed(lambda: zygote.launch(spec, []), spec, proven)
 
 
 def _end(launched: Launched, limits: Limits, proven: Proven, *, cancel: bool = False) -> Execution:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from counterproof.provenance.digests import sha256_bytes
 from counterproof.sandbox import (
     Environment,
     Execution,
@@ -26,6 +27,7 @@ from counterproof.sandbox import (
     run_twice,
 )
 from counterproof.sandbox import warm as warm_module
+from counterproof.sandbox._supervise import Supervision
 from counterproof.sandbox._warm import Zygote
 from counterproof.sandbox._watch import processes_of
 
@@ -111,6 +113,39 @@ def test_warm_gives_the_same_results_of_a_scenario(
     (one,), (other,) = run_all(cold, [spec]), run_all(warm, [spec])
     assert one.artifact("results.json") is not None
     assert _seen(other) == _seen(one)
+
+
+@pytest.mark.parametrize("size", [1 << 15, (1 << 15) + 1, 3 << 16, 2 << 20])
+def test_a_long_program_arrives_whole(size: int, warm: WarmSandbox, environment: Environment) -> None:
+    code = b"import hashlib; print(hashlib.sha256(open(__file__, 'rb').read()).hexdigest())\n"
+    code = code.ljust(size - 1, b"#") + b"\n"
+    done = run_all(warm, [_spec(code, environment)] * 2)
+    assert [item.stdout.data.decode() for item in done] == [f"{sha256_bytes(code)}\n"] * 2
+    assert {item.attestation.host["tier"] for item in done} == {"warm"}
+
+
+def test_very_long_names_start_cold(warm: WarmSandbox, environment: Environment, tmp_path: Path) -> None:
+    deep = tmp_path / "data" / "/".join(["d" * 200] * 6)
+    deep.mkdir(parents=True)
+    for at in range(60):
+        (deep / f"{at}.csv").write_text(str(at))
+    spec = _spec(b"import os; print(sum(len(names) for *_, names in os.walk('/data')))", environment)
+    (done,) = run_all(warm, [replace(spec, inputs=(Mount(host=tmp_path / "data", target="data"),))])
+    assert (done.stdout.data, done.attestation.host["tier"]) == (b"60\n", "cold")
+
+
+def test_each_execution_is_watched_by_its_own_processes(warm: WarmSandbox, environment: Environment) -> None:
+    proven, zygote = warm.prove(environment)
+    assert zygote is not None
+    spec, cancelled = _spec(b"import time; print(1, flush=True); time.sleep(60)", environment), os.eventfd(1)
+    for _ in range(2):
+        launched = zygote.launch(spec, [])
+        assert launched.first is not None
+        assert launched.program is not None
+        assert os.read(launched.streams["out"], 1) == b"1"
+        assert [_pid_inside(known.pid) for known in (launched.first, launched.program)] == [1, 2]
+        Supervision(launched, spec.limits, cancel_fd=cancelled).run(proven.attestation)
+    os.close(cancelled)
 
 
 def test_two_forks_draw_different_numbers(warm: WarmSandbox, environment: Environment) -> None:
@@ -290,6 +325,12 @@ def _without_rights() -> tuple[str, ...]:
     from counterproof.sandbox import _profile
 
     return tuple(item for item in _profile._TEMPLATE if item not in ("--cap-add", "ALL"))
+
+
+def _pid_inside(pid: int) -> int:
+    """Return the pid that a process has in its own namespace."""
+    line = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("NSpid:"))
+    return int(line.split()[-1])
 
 
 def _is_template(pid: int) -> bool:

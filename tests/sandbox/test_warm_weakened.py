@@ -42,7 +42,7 @@ SOURCES = {
     "inputs-read-only": ("_confine.py", "_REMOUNT | _BIND | _RDONLY", "_REMOUNT | _BIND", "fs_write: /data"),
     "own-proc": ("_confine.py", 'call("mount", b"proc"', 'str("mount"); len(b"proc"', "processes|signals|self-test"),
     "size-of-folders": ("_confine.py", "size={size},", "", "disk_total"),
-    "process-limit": ("_program.py", 'resource.setrlimit(getattr(resource, name), (value + spare', "len((value + spare",
+    "process-limit": ("_program.py", "resource.setrlimit(getattr(resource, name), (most, most))", "pass",
                       "proc_count|process_limit"),
     "descriptors": ("_program.py", "os.closerange(close_from, _HIGHEST)", "pass", "fs_write|self-test"),
     "program-not-confined": ("_confine.py", 'call("setns", first, _flags(about)', 'str(_flags(about)',
