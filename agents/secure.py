@@ -233,7 +233,7 @@ def _intake(files: SecureFiles, argument: bytes) -> Told:
         )
         profiles.append({**described, **_told(noticed)})
         noted["noticed"] += [{"file": table.name, **found.told(), "hidden": found.hidden} for found in noticed]
-        twin = _twin(table, one, asked.of(table.name))
+        twin = _twin(files, table, one, asked.of(table.name))
         twins[table.name] = in_form_of(table.name, twin.data)
         noted["identifiers"] += _listed(table.name, one, asked.said)
         noted["quasi_identifiers"] += _quasi(table.name, one, asked.of(table.name).k)
@@ -261,9 +261,10 @@ def _told(noticed: Sequence[Noticed]) -> dict[str, Any]:
     return {"noticed": rows} if rows else {}
 
 
-def _twin(table: Table, looked: Looked, rules: FileRules) -> Twin:
+def _twin(files: SecureFiles, table: Table, looked: Looked, rules: FileRules) -> Twin:
     if rules.privacy is None:
         return build_twin(table, list(looked.hidden), k=rules.k)
+    files.take(table.name, rules.privacy.epsilon)
     return private_twin(table, {found.column for found in looked.hidden}, looked.subject, rules.privacy)
 
 

@@ -3,11 +3,16 @@
 It is a record of its own (`record.Record`): append-only and hash-chained. What is forgotten stays in it by digest, so
 that bundles which name the digest stay verifiable.
 
-It does not cover the bytes (`vault`).
+What twins and sets with differential privacy take of a file's epsilon is added up here over all studies, and written
+down before the file is read for them: under basic composition, what all of them together say of one person is bounded
+by the sum (Dwork and Roth, 2014, theorem 3.16).
+
+It does not cover the bytes (`vault`), nor sets that are made outside of the vault (`synth make`).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -32,6 +37,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         exposure: the most that a study may let the model see of it.
         third_party: whether it may be given to somebody else's machines (E2B).
         share: whether the file itself may go into a bundle.
+        epsilon: the most that all its private twins and sets may take together; 0 where nobody said how much.
         source: where it is from, and under which agreement.
         licence: its licence, SPDX where there is one.
         original: name of the file that it was made from; "" where it is that file itself.
@@ -49,6 +55,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     exposure: Exposure = "metadata"
     third_party: bool = False
     share: bool = False
+    epsilon: float = 0.0
     source: str = ""
     licence: str = ""
     original: str = ""
@@ -92,6 +99,40 @@ class Ledger:
             self._record.append("data.forgotten", actor=Actor(kind="human", id=by), data=data)
             return self.find(digest)
 
+    def take(self, digest: str, epsilon: float, *, use: str) -> None:
+        """Write down that a private twin or set of a file is about to be made.
+
+        Args:
+            digest: of the file.
+            epsilon: what it takes.
+            use: names the twin or set; the same one again, after a kill, takes nothing more.
+
+        Raises:
+            UsageError: it would be more than the terms of the file allow; nothing is taken.
+        """
+        with self._record.exclusive():
+            taken = self._taken(digest)
+            if use in taken:
+                return
+            so_far, entry = math.fsum(taken.values()), self.entries().get(digest)
+            if entry is not None and entry.epsilon and so_far + epsilon > entry.epsilon:
+                raise UsageError(
+                    f"{entry.name} was added with an epsilon of {entry.epsilon:g} for all its private twins and sets; "
+                    f"they took {so_far:g}, and {epsilon:g} is asked for.",
+                    allowed=f"At most {max(entry.epsilon - so_far, 0):g}.",
+                    advice="Ask for less in the policy or the specification. Who answers for the data may add the file "
+                    "again with more: `counterproof data add --epsilon`.",
+                )
+            self._record.append("epsilon.taken", data={"sha256": digest, "epsilon": epsilon, "use": use})
+
+    def taken(self, digest: str) -> float:
+        """Return what the private twins and sets of a file have taken of its epsilon, over all studies."""
+        return math.fsum(self._taken(digest).values())
+
+    def _taken(self, digest: str) -> dict[str, float]:
+        events = self._record.of_type("epsilon.taken")
+        return {event.data["use"]: event.data["epsilon"] for event in events if event.data["sha256"] == digest}
+
     def find(self, name: str) -> Entry:
         """Return the file that a digest, the beginning of one (8 digits or more), or a file name means.
 
@@ -129,4 +170,5 @@ def find_entry(name: str, entries: Mapping[str, Entry]) -> Entry:
 
 
 def _terms(entry: Entry) -> Any:
-    return (entry.name, entry.size, entry.exposure, entry.third_party, entry.share, entry.source, entry.licence)
+    access = (entry.exposure, entry.third_party, entry.share, entry.epsilon)
+    return (entry.name, entry.size, *access, entry.source, entry.licence)

@@ -20,8 +20,9 @@ row in a database. `open` refuses unless all of this holds:
 
 A maker of synthetic data reads real data under the same conditions (`open_making`): in place of 1, 2, 5, 7 and 8, the
 newest specification checkpoint is approved, holds this specification, and lists this order. What a maker with
-differential privacy takes of epsilon, with all sets of the study before, is no more than the policy says of the file,
-and rows are given with the order where the specification has a model write them, and nowhere else.
+differential privacy takes of epsilon, with all sets of the study before, is no more than the policy says of the file;
+with all private twins and sets of other studies, no more than the terms say under which the file is in the vault
+(`ledger`); and rows are given with the order where the specification has a model write them, and nowhere else.
 
 Each refusal is written into the record.
 
@@ -178,6 +179,8 @@ class Gate:
             f"the policy allows an epsilon of {allowed:g} for all sets of this study; they took {spent:g}, and "
             f"{epsilon:g} is asked for",
         )
+        for ref in order.inputs:
+            self._vault.ledger.take(ref.sha256, epsilon, use=f"{self._study} {effect}")
         return epsilon
 
     def _use(self, signed: SignedDecision, order: Order | MakingOrder, effect: str, **facts: str | float) -> None:

@@ -10,6 +10,7 @@ It does not cover approvals (`gate`).
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -110,6 +111,16 @@ class SecureFiles:
     def room(self) -> Room | None:
         """Where the columns of large files may be kept; None for the memory."""
         return self._vault.room
+
+    def take(self, name: str, epsilon: float) -> None:
+        """Write down that a private twin of a file is about to be made; each takes its own.
+
+        Raises:
+            UsageError: it would be more than the terms of the file allow.
+        """
+        for file in self.files:
+            if file.name == name:
+                self._vault.ledger.take(file.sha256, epsilon, use=f"twin {secrets.token_hex(8)}")
 
     def open(self) -> Iterator[IO[bytes]]:
         """Open one file after the other."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from counterproof.agents.edits import check_edit
@@ -111,6 +113,30 @@ def test_the_gate_refuses_more_than_the_policy_allows_whoever_approves(lab: Lab)
 
 
 @pytest.mark.attack
+def test_private_twins_and_sets_of_all_studies_keep_to_the_terms_of_the_file(lab: Lab) -> None:
+    study = new_table(lab, PRIVATE, policy=PUBLIC)
+    ledger = lab.workplace.vault.ledger
+    (entry,) = ledger.entries().values()
+    ledger.added(msgspec.structs.replace(entry, epsilon=12.0), by="ada")
+    assert lab.run(study, NOWHERE, "approve") is Status.WAITING
+    assert ledger.taken(entry.sha256) == 8.0 + 3.0  # the twin of the intake, and the set
+    _reject_and_approve_again(lab, study)
+    refused = r"added with an epsilon of 12 for all its private twins and sets; they took 11, and 3 is asked for"
+    with pytest.raises(GateRefused, match=refused):
+        lab.run(study)
+    (said,) = lab.events(study, "gate.refused")
+    assert re.search(refused, said.data["why"])
+    assert len(lab.events(study, "gate.opened")) == 1
+    another = new_table(lab, PRIVATE, policy=PUBLIC)
+    with pytest.raises(UsageError, match="they took 11, and 8 is asked for"):
+        lab.run(another)
+    ledger.added(msgspec.structs.replace(entry, epsilon=30.0), by="ada")
+    assert lab.run(study) is Status.WAITING
+    assert lab.run(another) is Status.WAITING
+    assert ledger.taken(entry.sha256) == 8.0 + 3.0 + 3.0 + 8.0
+
+
+@pytest.mark.attack
 def test_an_agent_can_not_give_the_gate_the_rows_of_a_private_set(lab: Lab) -> None:
     study = new_table(lab, PRIVATE, policy=PUBLIC)
     assert lab.run(study) is Status.WAITING
@@ -134,6 +160,8 @@ def test_a_private_making_that_was_killed_is_tried_again_and_counts_once(lab: La
     assert lab.run(study, NOWHERE, "approve", "approve") is Status.DONE
     assert len(lab.events(study, "gate.opened")) == 2
     assert epsilon_spent(lab.events(study, "gate.opened")) == 8
+    (file,) = lab.study(study).settings.data
+    assert lab.workplace.vault.ledger.taken(file.sha256) == 8 + 8  # the twin, and one set
     _verified(lab, study)
 
 

@@ -108,6 +108,8 @@ def test_epsilon_of_the_policy_is_in_record_statement_and_bundle_and_the_bundle_
     (made,) = lab.events(study, "intake.finished")
     (row,) = made.data["twins"]
     assert (row["epsilon"], row["k"]) == (12.0, None)
+    (file,) = lab.study(study).settings.data
+    assert lab.workplace.vault.ledger.taken(file.sha256) == 12.0
     assert {"how": "made up", "columns": ["site"]} in row["made"]
     said = "differentially private, epsilon = 12, for any one row, put in the place of any other"
     assert said in _page(lab, study)

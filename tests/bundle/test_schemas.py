@@ -162,6 +162,7 @@ def _rare(lab: Lab, reviewed: Path) -> list[Line]:
     lab.workplace.registry.revoke(ADA, by="the test")
     answered = _from_cassette(reviewed, lab.home.parent / "cassette")
     entry = next(iter(lab.workplace.vault.ledger.entries().values()))
+    lab.workplace.vault.ledger.take(entry.sha256, 2.5, use="twin 1")
     lab.workplace.vault.ledger.forgotten(entry.sha256, by="the test", reason="A patient asked for it.")
     ledger = next(path for path in lab.home.rglob("events.jsonl") if b'"data.forgotten"' in path.read_bytes())
     paths = (ctx.record.path, *guarded, lab.home / "registry" / "events.jsonl", ledger, answered)

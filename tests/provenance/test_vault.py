@@ -6,8 +6,10 @@ import io
 import json
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -213,6 +215,39 @@ def test_a_costlier_scrypt_than_sane_is_refused() -> None:
     with pytest.raises(VerificationFailed, match=r"2\^40"):
         passphrase_protector("x", {**CHEAP, "scrypt_log_n": 40})
     assert vault_keys.SCRYPT_LOG_N == 17
+
+
+def test_epsilon_is_added_up_over_all_uses_of_a_file(vault: Vault) -> None:
+    entry = Entry(sha256=vault.put(DATA), name="trial.csv", size=len(DATA), epsilon=4.0)
+    vault.ledger.added(entry, by="ada")
+    vault.ledger.take("a" * 64, 20, use="twin of another file, which nobody added")
+    for use, taken in (("twin 1", 1.5), ("s1 make/1", 3.0), ("s1 make/1", 3.0)):
+        vault.ledger.take(entry.sha256, 1.5, use=use)
+        assert Vault(vault.folder).ledger.taken(entry.sha256) == taken
+    with pytest.raises(UsageError, match=r"epsilon of 4 .*took 3, and 1\.1 is asked for.*At most 1\."):
+        vault.ledger.take(entry.sha256, 1.1, use="s2 make/1")
+    vault.ledger.take(entry.sha256, 1.0, use="s2 make/1")
+    assert vault.ledger.taken(entry.sha256) == 4.0
+    vault.ledger.added(msgspec.structs.replace(entry, epsilon=5.0), by="ada")
+    vault.ledger.take(entry.sha256, 1.0, use="s3 make/1")
+    vault.ledger.forgotten(entry.sha256, by="ada", reason="consent withdrawn")
+    assert vault.ledger.taken(entry.sha256) == 5.0
+
+
+def test_two_processes_do_not_take_the_same_epsilon(vault: Vault) -> None:
+    entry = Entry(sha256=vault.put(DATA), name="trial.csv", size=len(DATA), epsilon=10.0)
+    vault.ledger.added(entry, by="ada")
+
+    def taken(at: int) -> bool:
+        try:
+            Vault(vault.folder).ledger.take(entry.sha256, 1.0, use=f"set {at}")
+        except UsageError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(taken, range(40))) == 10
+    assert vault.ledger.taken(entry.sha256) == 10.0
 
 
 def test_the_ledger_keeps_terms_and_what_was_forgotten(vault: Vault) -> None:

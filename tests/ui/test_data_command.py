@@ -59,6 +59,23 @@ def test_what_is_added_is_listed_with_its_terms_and_sealed(home: Path) -> None:
     assert not any(trial_csv()[50:90] in path.read_bytes() for path in files)
 
 
+def test_epsilon_of_a_file_is_a_term_that_is_kept_until_it_is_changed(home: Path) -> None:
+    def terms() -> tuple[str, float, float]:
+        (row,) = _listed(home)
+        return _run(data.command, "list", "--home", home).stdout, row["epsilon"], row["epsilon_taken"]
+
+    add = ("add", home.parent / "trial.csv", "--home", home)
+    assert ("epsilon" in terms()[0], *terms()[1:]) == (False, 0.0, 0.0)
+    _run(data.command, *add, "--epsilon", "4")
+    _run(data.command, *add)
+    workplace(home).vault.ledger.take(_listed(home)[0]["sha256"], 1.5, use="twin")
+    assert ("epsilon 1.5 taken of 4" in terms()[0], *terms()[1:]) == (True, 4.0, 1.5)
+    _run(data.command, *add, "--epsilon", "0")
+    assert ("epsilon 1.5 taken" in terms()[0], *terms()[1:]) == (True, 0.0, 1.5)
+    done = CliRunner().invoke(cli, ["data", *map(str, add), "--epsilon", "-1"])
+    assert (done.exit_code, "-1.0 is not in the range x>=0" in done.output) == (2, True)
+
+
 @pytest.mark.canary
 @pytest.mark.parametrize(
     ("name", "head"), [("born 1931-07-19.csv", "a,b"), ("t.csv", "a,MRN 7710884")], ids=["file", "column"]

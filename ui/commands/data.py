@@ -45,6 +45,12 @@ def command() -> None:
 )
 @click.option("--third-party", is_flag=True, help="It may be given to somebody else's machines (E2B).")
 @click.option("--share", is_flag=True, help="The file itself may go into a bundle.")
+@click.option(
+    "--epsilon",
+    type=click.FloatRange(0),
+    help="The most that all its twins and sets with differential privacy may take together; 0 for no limit.  "
+    "[default: as it was, else no limit]",
+)
 @click.option("--source", default="", help="Where it is from, and under which agreement.")
 @click.option("--licence", default="", help="Its licence, an SPDX identifier where there is one.")
 @home_option
@@ -54,6 +60,7 @@ def add(
     exposure: Exposure,
     third_party: bool,
     share: bool,
+    epsilon: float | None,
     source: str,
     licence: str,
     home: Path,
@@ -67,13 +74,18 @@ def add(
     check_names(table)
     Mount(host=file, target=table.name)
     seal_new(place)
+    digest = vault.put(taken.content)
+    known = vault.ledger.entries().get(digest)
+    if epsilon is None:
+        epsilon = known.epsilon if known is not None else 0.0
     entry = Entry(
-        sha256=vault.put(taken.content),
+        sha256=digest,
         name=table.name,
         size=table.size,
         exposure=exposure,
         third_party=third_party,
         share=share,
+        epsilon=epsilon,
         source=source,
         licence=licence,
         original=original.name if original else "",
@@ -95,8 +107,10 @@ def list_(forgotten_too: bool, home: Path, as_json: bool) -> None:
     place = workplace(home)
     entries = [one for one in place.vault.ledger.entries().values() if forgotten_too or not one.forgotten_at]
     say(f"The vault is {vault_state(place)}.")
-    lines = [_line(entry) for entry in entries]
-    emit([msgspec.to_builtins(entry) for entry in entries], "\n".join(lines) or "The vault is empty.", as_json=as_json)
+    taken = {entry.sha256: place.vault.ledger.taken(entry.sha256) for entry in entries}
+    lines = [_line(entry, taken[entry.sha256]) for entry in entries]
+    told = [{**msgspec.to_builtins(entry), "epsilon_taken": taken[entry.sha256]} for entry in entries]
+    emit(told, "\n".join(lines) or "The vault is empty.", as_json=as_json)
 
 
 @command.command()
@@ -213,10 +227,12 @@ def _needing(place: Workplace, entry: Entry) -> list[str]:
     ]
 
 
-def _line(entry: Entry) -> str:
+def _line(entry: Entry, taken: float) -> str:
     terms = [f"exposure {entry.exposure}"]
     terms += ["third parties allowed"] if entry.third_party else []
     terms += ["may be shared"] if entry.share else []
+    terms += [f"epsilon {taken:g} taken of {entry.epsilon:g}"] if entry.epsilon else []
+    terms += [f"epsilon {taken:g} taken"] if taken and not entry.epsilon else []
     terms += [entry.licence] if entry.licence else []
     terms += [f"made from {entry.original}"] if entry.original else []
     terms += [f"forgotten {entry.forgotten_at[:10]}: {entry.reason}"] if entry.forgotten_at else []
