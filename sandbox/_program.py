@@ -31,7 +31,7 @@ import traceback
 import types
 from collections.abc import Iterable, Iterator
 from importlib.machinery import SourceFileLoader
-from typing import Any
+from typing import Any, NoReturn
 
 import confine  # type: ignore[import-not-found]  # they lie beside this file inside the sandbox
 import shim  # type: ignore[import-not-found]
@@ -144,8 +144,11 @@ def become(about: dict[str, Any], handles: tuple[int, int, int, int], pair_fd: i
         kept.extend((about, handles, pair, folders))
         shim.close_others({0, 1, 2, *handles, *opened})
         _environment.update(os.environ)
-        os.chdir(about["cwd"])
-        _limit(about["rlimits"].keys() - _LAYING, about)
+        try:
+            os.chdir(about["cwd"])
+            _limit(about["rlimits"].keys() - _LAYING, about)
+        except (OSError, ValueError) as error:
+            _give_up(frame_fd, error)
         if about["rehearse"]:
             _rehearse(about, folders, [name for name in about["preload"] if name in sys.modules])
         for stream, number in ((out_fd, 1), (err_fd, 2)):
@@ -171,13 +174,18 @@ def _obey(about: dict[str, Any], order: int, frame_fd: int, folders: dict[str, i
         _limit(_LAYING, about)
         shim.send(frame_fd, b"H", b"")
     except (OSError, ValueError) as error:
-        shim.send(frame_fd, b"X", f"{type(error).__name__}: {error}".encode()[:2000])
-        os._exit(71)
+        _give_up(frame_fd, error)
     os.closerange(close_from, _HIGHEST)  # all of the above, and whatever else there were
     _set_environment(plan["env"])
     sys.argv[:] = plan["argv"][-1:]
     sys.orig_argv[:] = plan["argv"]
     return Program(plan, source)
+
+
+def _give_up(frame_fd: int, error: Exception) -> NoReturn:
+    """Say why the program can't be started, and end."""
+    shim.send(frame_fd, b"X", f"{type(error).__name__}: {error}".encode()[:2000])
+    os._exit(71)
 
 
 def _order(line: socket.socket, room: bytearray) -> tuple[dict[str, Any], list[int]]:

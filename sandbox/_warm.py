@@ -3,8 +3,9 @@
 The idea: one request is one fork of each template inside. What comes back are descriptors of the first process and of
 the program's (valid across pid namespaces), and we keep our ends of two lines: to the program's process, which lays its
 files and runs, and to the first, which watches over it. Through each goes one order, with open files in place of paths;
-so a child may have been made long before, with its limits, and its start then costs a message. One child is always kept
-in reserve. To wake it takes longer than to write its order, so it is knocked at first.
+so a child may have been made long before, with most of its limits, and its start then costs a message, or a few for a
+long program. One child is always kept in reserve. To wake it takes longer than to write its order, so it is knocked at
+first.
 
 It does not cover supervision, which is the same as after a cold start, nor what happens inside (`_zygote.py`).
 
@@ -54,9 +55,9 @@ from counterproof.sandbox._watch import Baseline, lineage_of
 from counterproof.sandbox.contract import DATA_DIR, OUT_DIR, PROGRAM_DIR, ExecutionSpec, Limits
 from counterproof.sandbox.errors import SandboxUnavailable
 
-_BOOT_S, _ANSWER_S = 120.0, 20.0
+_BOOT_S, _ANSWER_S, _TAKE_S = 120.0, 20.0, 5.0
 _MESSAGE = 1 << 16
-_PART, _MOST_NAMES = 1 << 15, 1 << 16  # bytes of a program, and of names, in one message
+_PART, _MOST_NAMES, _ROOM = 1 << 15, 1 << 16, 1 << 17  # bytes of a program, and of names, in one message of at most
 _STREAMS = ("out", "err", "frames")
 
 
@@ -151,11 +152,13 @@ class Zygote:
         order = program_plan(spec)
         order |= {"program": (PROGRAM_DIR, spec.program_name), "files": [(file.folder, file.name) for file in files]}
         order |= {"size": len(spec.program), "source": spec.program[:_PART]}
-        with contextlib.suppress(OSError):  # it is dead then; the supervision will find that out, and why
+        # Where one can't be told, it is dead or does not listen; the supervision will find that out, and why.
+        with contextlib.suppress(OSError):
             socket.send_fds(child.asked.order, [marshal.dumps(order, MARSHAL)], [file.handle for file in files])
             for at in range(_PART, len(spec.program), _PART):
                 child.asked.order.send(spec.program[at : at + _PART])
-            watching = watching_plan(spec, [file.name for file in files if file.folder == OUT_DIR])
+        watching = watching_plan(spec, [file.name for file in files if file.folder == OUT_DIR])
+        with contextlib.suppress(OSError):
             child.asked.line.send(marshal.dumps(watching, MARSHAL))
         child.asked.order.close()
         return Launched(
@@ -199,7 +202,8 @@ class Zygote:
 
     def _take(self, limits: Limits) -> _Child:
         with self._lock:
-            awake = [child for child in self._reserve.values() if child.knock()]  # first, for it takes a while
+            waiting = list(self._reserve.values())
+            awake = [child for child in waiting if child.knock()]  # first, for it takes a while
             key = _key(limits)
             try:
                 self._collect(wait_for=key if any(asked == key for asked, _ in self._asked) else "")
@@ -224,6 +228,8 @@ class Zygote:
         request = json.dumps({**json.loads(key), "rehearse": rehearse}).encode()
         line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         order, program = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        order.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _ROOM)
+        order.settimeout(_TAKE_S)
         streams: dict[str, int] = {}
         asked = _Asked(line=line, order=order, streams=streams)
         with ExitStack() as stack, theirs, program:
@@ -365,7 +371,7 @@ def input_files(spec: ExecutionSpec, *, most_files: int, most_bytes: int) -> lis
                     continue
                 total += path.stat().st_size
                 name = target if path == host else f"{target}/{path.relative_to(host)}"
-                names += len(os.fsencode(name))
+                names += len(name.encode("utf-8", "surrogatepass"))
                 if len(found) == most_files or total > most_bytes or names > _MOST_NAMES:
                     close_files(found)
                     return None

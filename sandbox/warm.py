@@ -3,7 +3,8 @@
 The idea: per environment one template (`_warm.py`) is booted on first use and attacked like the cold start; from then
 on a program starts in milliseconds, with the same isolation and the same world to see. Where a template can't be had,
 because the user namespace gives no rights (Ubuntu's AppArmor profile), the environment names no preload list, or the
-inputs are too large to be copied, the program starts cold: slower, not less isolated. The attestation says which.
+inputs (or their names) are too large to be copied, the program starts cold: slower, not less isolated. The attestation
+says which.
 
 It does not cover isolation other than bubblewrap's: there is no fall-back to less.
 
@@ -126,7 +127,8 @@ class WarmSandbox:
             files += inputs or []
             zygote = self._zygote(proven, spec.environment) if inputs is not None else None
             if zygote is None:
-                reason = self._only_cold.get(str(spec.environment.path), "the inputs are too large to be copied")
+                too_large = "the inputs, or their names, are too large to be copied"
+                reason = self._only_cold.get(str(spec.environment.path), too_large)
                 return proven.execute(spec, given, cancel_fd, _told(attestation, "cold", reason))
             launched = self._launch(zygote, proven, spec, files)
         finally:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,12 +27,13 @@ from counterproof.sandbox import (
     Mount,
     SandboxUnavailable,
     WarmSandbox,
+    _warm,
     run_all,
     run_twice,
 )
 from counterproof.sandbox import warm as warm_module
 from counterproof.sandbox._supervise import Supervision
-from counterproof.sandbox._warm import Zygote
+from counterproof.sandbox._warm import Zygote, _Child
 from counterproof.sandbox._watch import processes_of
 
 pytestmark = pytest.mark.abuse
@@ -78,8 +83,11 @@ def _seen(done: Execution) -> tuple[object, ...]:
     return done.stdout.data, done.stderr.data, done.status, done.exit_code, done.signal, done.artifacts, done.rejected
 
 
+_LIMITS = Limits(work_mib=8, scratch_mib=8, shm_mib=8)
+
+
 def _spec(program: bytes, environment: Environment) -> ExecutionSpec:
-    return ExecutionSpec(program=program, environment=environment, limits=Limits(work_mib=8, scratch_mib=8, shm_mib=8))
+    return ExecutionSpec(program=program, environment=environment, limits=_LIMITS)
 
 
 @pytest.mark.parametrize("name", SAME)
@@ -132,6 +140,65 @@ def test_very_long_names_start_cold(warm: WarmSandbox, environment: Environment,
     spec = _spec(b"import os; print(sum(len(names) for *_, names in os.walk('/data')))", environment)
     (done,) = run_all(warm, [replace(spec, inputs=(Mount(host=tmp_path / "data", target="data"),))])
     assert (done.stdout.data, done.attestation.host["tier"]) == (b"60\n", "cold")
+
+
+_REFUSED = """
+import resource, time
+from counterproof.sandbox import ExecutionSpec, Limits, WarmSandbox, find_environment, run_all
+resource.setrlimit(resource.RLIMIT_CPU, (1000, 1000))
+sandbox = WarmSandbox()
+environment = find_environment("python")
+assert run_all(sandbox, [ExecutionSpec(program=b"print(1)", environment=environment)])[0].status == "ok"
+for size in (10, 1 << 20):
+    began_s = time.monotonic()
+    try:
+        spec = ExecutionSpec(program=b"#" * size, environment=environment, limits=Limits(cpu_s=2000))
+        run_all(sandbox, [spec])
+    except Exception as error:
+        print(error, time.monotonic() - began_s < 10)
+"""
+
+
+def test_a_limit_that_the_machine_refuses_is_named_at_once() -> None:
+    done = subprocess.run([sys.executable, "-c", _REFUSED], capture_output=True, text=True, check=True)
+    assert re.findall(r"not allowed to raise maximum limit.* (True|False)", done.stdout) == ["True", "True"], done
+
+
+def _reserved(zygote: Zygote) -> _Child:
+    zygote.drop_reserve()
+    zygote.reserve(_LIMITS)
+    zygote.await_reserve()
+    (child,) = zygote._reserve.values()
+    return child
+
+
+def test_an_order_that_does_not_fit_ends_at_once(warm: WarmSandbox, environment: Environment) -> None:
+    _, zygote = warm.prove(environment)
+    assert zygote is not None
+    _reserved(zygote).asked.order.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    began_s = time.monotonic()
+    with pytest.raises(SandboxUnavailable, match="did not start"):
+        run_all(warm, [_spec(b"#" * 40_000, environment)])
+    assert time.monotonic() - began_s < 10
+    assert run_all(warm, [_spec(b"#" * 40_000, environment)])[0].status == "ok"
+
+
+def test_a_child_that_does_not_listen_holds_nobody_up(
+    warm: WarmSandbox, environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, zygote = warm.prove(environment)
+    assert zygote is not None
+    monkeypatch.setattr(_warm, "_TAKE_S", 0.5)
+    os.kill(_reserved(zygote).program.pid, signal.SIGSTOP)
+
+    async def cancelled() -> Execution:
+        session = await warm.open(_spec(b"#" * (1 << 20), environment))
+        running = asyncio.create_task(session.run())
+        await asyncio.sleep(0.2)
+        await session.cancel()
+        return await asyncio.wait_for(running, 10)
+
+    assert asyncio.run(cancelled()).status == "killed"
 
 
 def test_each_execution_is_watched_by_its_own_processes(warm: WarmSandbox, environment: Environment) -> None:
