@@ -183,15 +183,14 @@ def _payload(
     payload = {blob_name(digest): _body(record, digest) for digest in bodies}
     if profile == "full":
         payload |= {f"inputs/{name}": _input(path, events[0], name) for name, path in inputs.items()}
-    if purpose_of(events[0].data) == "analysis":
-        texts |= readable_files(
-            events,
-            record.blobs,
-            spans=texts.get(SPANS, b""),
-            answers=recorded_answers(events, record.blobs.get),
-            withheld={row["sha256"] for row in withheld},
-        )
-        texts |= _programs(record, events)
+    texts |= readable_files(
+        events,
+        record.blobs,
+        spans=texts.get(SPANS, b""),
+        answers=recorded_answers(events, record.blobs.get),
+        withheld={row["sha256"] for row in withheld},
+    )
+    texts |= _programs(record, events)
     texts |= interop_files(events, record.blobs, service_key=service_key)
     payload |= {name: in_memory(text) for name, text in texts.items()}
     payload |= {name: _body(record, digest) for name, digest in _named(events).items()}

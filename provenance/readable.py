@@ -1,9 +1,11 @@
-"""The files of a bundle that are made for people: the record page and the transparency statement.
+"""The files of a bundle that are made for people: the record page, what the model saw, and the transparency statement.
 
 They are a pure function of the record, its open bodies (a person's answers are one of them) and the spans, so the
 export makes them, and `verify` makes them again and compares every byte. No clock, no chance, no name of a machine: the
 time in the Word file is that of the record's last event. What the export knows and `verify` can't see must not come in
 here.
+
+The bundle of a synthetic set has no transparency statement, which tells a study with results.
 
 It does not cover the crate's own preview, which lists the other files (`page.make_preview`).
 """
@@ -13,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from counterproof.provenance.page.record_page import render
+from counterproof.provenance.permissions import purpose_of
 from counterproof.provenance.record import Event
 from counterproof.provenance.transparency.answers import parse_answers
 from counterproof.provenance.transparency.bodies import Reader
@@ -51,12 +54,14 @@ def readable_files(
         VerificationFailed: a body is missing or changed.
     """
     story = read_story(events, blobs, withheld=withheld)
+    pages = {RECORD_PAGE: render(story, spans=spans), MODEL_SAW: to_json(story)}
+    if purpose_of(events[0].data) != "analysis":
+        return pages
     statement = state(story, parse_answers(answers, source=ANSWERS))
     return {
-        RECORD_PAGE: render(story, spans=spans),
+        **pages,
         f"{STATEMENT}.json": statement.to_json(),
         f"{STATEMENT}.html": to_html(statement, record_page=f"../{RECORD_PAGE}"),
         f"{STATEMENT}.docx": to_docx(statement, made_at=events[-1].ts),
-        MODEL_SAW: to_json(story),
         **({ANSWERS: answers} if answers else {}),
     }

@@ -5,8 +5,8 @@
 
 Everything else is as in the bundle of an analysis (`bundle`). Of a set that was not released there is no file.
 
-It does not cover the record page and the transparency statement, which tell a study with results, nor in-toto and the
-BioCompute Object, which are of programs that were run.
+It does not cover the transparency statement, which tells a study with results, nor in-toto and the BioCompute Object,
+which are of programs that were run.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ The signatures show who signed what, with which key. That a key belongs to a per
 
 | file | what it is |
 |---|---|
+| `record.html` | the whole record, for people: what was released, measures, ratings, decisions, what the model saw |
 | `set/` | the set: rows or texts, its evaluation card, report and summary; `released.json` says what was released |
 | `decisions/` | the signed statements and their signatures, in order |
 | `inputs/` | the marked table that texts were written for; real data only where somebody said that they may be here |
@@ -48,6 +49,7 @@ The signatures show who signed what, with which key. That a key belongs to a per
 | `ro-crate-preview.html` | the list of these files, in a browser |
 | `verify/` | programs that check the bundle without Counterproof, and the schemas of the record's events |
 | `workflow.json`, `prov.json` | the steps; who made what from what, as W3C PROV |
+| `transparency/model-saw.json` | every message that the model was sent |
 | `telemetry/` | the OpenTelemetry spans |
 """
 

@@ -105,6 +105,10 @@ def _ruling(story: Story, ruling: Ruling) -> Html:
 
 def _bytes(story: Story, ruling: Ruling) -> Children:
     there = story.bodies.has(ruling.subject)
+    opened = story.opened.get(ruling.subject, "")
+    if opened:
+        signed = " (opened at the release; what was signed is its commitment "
+        return [blob_link(opened, there=story.bodies.has(opened)), signed, el("code", ruling.subject[:12]), "…)"]
     note = "" if there else " (on the secure side: shown to the reviewer, not in this bundle)"
     return [blob_link(ruling.subject, there=there), note]
 

@@ -8,8 +8,9 @@ from typing import Protocol
 from counterproof.provenance.errors import CounterproofError
 from counterproof.provenance.labels import REVIEWED, mode_notice
 from counterproof.provenance.page.documents import table
+from counterproof.provenance.permissions import purpose_of
 from counterproof.provenance.reviewers import REPLAY_LABEL
-from counterproof.provenance.transparency.counts import count
+from counterproof.provenance.transparency.counts import Counts, count
 from counterproof.provenance.transparency.evidence import Finding, Lacking, NotApplicable
 from counterproof.provenance.transparency.evidence_oversight import binding, lineage, order_of_steps
 from counterproof.provenance.transparency.markup import Children, Html, blob_link, el, join
@@ -17,10 +18,12 @@ from counterproof.provenance.transparency.story import Story
 
 _ENDED = {
     "done": "Done: the report was signed off.",
+    "released": "Done: the set was released.",
     "cannot_conclude": "Can't conclude: the study ended without an answer.",
     "rejected": "Rejected by a reviewer.",
     "withdrawn": "Withdrawn.",
 }
+_GOES_ON = "It goes on, or its end is unknown."
 _TONES = {"ok": "good", "failed": "bad", "not applicable": "", "cannot be checked here": "warn"}
 
 
@@ -77,7 +80,8 @@ def _ended(story: Story) -> Html:
 
 def _facts(story: Story) -> Html:
     made = count(story)
-    ended = _ENDED.get(story.ended, "It goes on, or its end is unknown.")
+    of_set = purpose_of(story.created) != "analysis"
+    ended = _ENDED.get("released" if of_set and story.ended == "done" else story.ended, _GOES_ON)
     rows: list[tuple[str, Children]] = [
         ("Study", el("code", story.study)),
         ("How it ended", [ended, f" {story.reason}" if story.reason else ""]),
@@ -87,11 +91,25 @@ def _facts(story: Story) -> Html:
             f"{made.approved} approved, {made.edited} edited, {made.rejected} rejected, {made.withdrawn} withdrawn",
         ),
         ("Model calls", f"{made.model_calls} ({made.model_calls_failed} failed, {made.model_calls_cut_off} cut off)"),
-        ("Program runs", f"{made.executions_twin} on the twin, {made.executions_real} on the real data"),
-        ("Released", f"{made.released} results, {made.suppressed} items held back"),
+        *(_of_set(story) if of_set else _of_analysis(made)),
         ("Head of the record", el("code", story.events[-1].digest)),
     ]
     return el("dl", [[el("dt", name), el("dd", value)] for name, value in rows], cls="facts")
+
+
+def _of_analysis(made: Counts) -> list[tuple[str, Children]]:
+    return [
+        ("Program runs", f"{made.executions_twin} on the twin, {made.executions_real} on the real data"),
+        ("Released", f"{made.released} results, {made.suppressed} items held back"),
+    ]
+
+
+def _of_set(story: Story) -> list[tuple[str, Children]]:
+    opened, sets = len(story.numbers("gate.opened")), len(story.numbers("set.made"))
+    return [
+        ("Sets made", f"{sets}; the real data were opened {opened} times"),
+        ("Released", "one set" if story.numbers("set.released") else "nothing"),
+    ]
 
 
 def checked(story: Story, steps: Sequence[CheckedStep]) -> Html:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from importlib.resources import files
 
-from counterproof.provenance.page import overview
+from counterproof.provenance.page import overview, sets
 from counterproof.provenance.page.calls import calls, costs
 from counterproof.provenance.page.decisions import decisions, plan
 from counterproof.provenance.page.programs import checks, programs, runs
@@ -20,12 +20,15 @@ from counterproof.provenance.page.results import figures, flow, report, results
 from counterproof.provenance.page.timeline import timeline
 from counterproof.provenance.page.trace import waterfall
 from counterproof.provenance.page.twins import twins
+from counterproof.provenance.permissions import purpose_of
 from counterproof.provenance.record import Event
 from counterproof.provenance.transparency.bodies import Reader
 from counterproof.provenance.transparency.markup import Html, document, el, join
 from counterproof.provenance.transparency.render_html import read_style
 from counterproof.provenance.transparency.story import Story, read_story
 
+_Part = tuple[str, str, Html]
+"""Anchor, title and content."""
 _SCRIPT = """
 "use strict";
 const all = () => document.querySelectorAll("details");
@@ -67,16 +70,7 @@ def make_page(
 def render(story: Story, *, spans: bytes = b"", steps: Sequence[overview.CheckedStep] = ()) -> bytes:
     """Return the page of a story that was read already."""
     parts = [
-        ("results", "Results", results(story)),
-        ("flow", "Participants", flow(story)),
-        ("figures", "Figures and tables", figures(story)),
-        ("report", "Report", report(story)),
-        ("decisions", "Decisions", decisions(story)),
-        ("plan", "Plan", plan(story)),
-        ("programs", "Programs", programs(story)),
-        ("runs", "Runs", runs(story)),
-        ("twins", "Synthetic twins", twins(story)),
-        ("checks", "Checks", checks(story)),
+        *(_of_analysis(story) if purpose_of(story.created) == "analysis" else _of_set(story)),
         ("model", "What the model saw", calls(story)),
         ("costs", "Tokens", costs(story)),
         ("timeline", "Timeline", timeline(story)),
@@ -90,6 +84,32 @@ def render(story: Story, *, spans: bytes = b"", steps: Sequence[overview.Checked
         el("main", [el("section", el("h2", title), part, id=name) for name, title, part in parts]),
     )
     return document(title=f"{story.title}: record", body=body, style=_style(), script=_SCRIPT)
+
+
+def _of_analysis(story: Story) -> list[_Part]:
+    return [
+        ("results", "Results", results(story)),
+        ("flow", "Participants", flow(story)),
+        ("figures", "Figures and tables", figures(story)),
+        ("report", "Report", report(story)),
+        ("decisions", "Decisions", decisions(story)),
+        ("plan", "Plan", plan(story)),
+        ("programs", "Programs", programs(story)),
+        ("runs", "Runs", runs(story)),
+        ("twins", "Synthetic twins", twins(story)),
+        ("checks", "Checks", checks(story)),
+    ]
+
+
+def _of_set(story: Story) -> list[_Part]:
+    return [
+        ("set", "The set", sets.released(story)),
+        ("measures", "Measures", sets.measures(story)),
+        ("ratings", "Ratings", sets.ratings(story)),
+        ("decisions", "Decisions", decisions(story)),
+        ("specification", "Specification", sets.specification(story)),
+        ("twins", "Synthetic twins", twins(story)),
+    ]
 
 
 def _menu(parts: Sequence[tuple[str, str]]) -> Html:

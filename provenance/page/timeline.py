@@ -70,6 +70,10 @@ def _words(event: Event, data: dict[str, Any]) -> Children:
         case "checks.finished":
             verdicts = as_dict(data.get("verdicts"))
             return ", ".join(f"{name} {verdict}" for name, verdict in verdicts.items())
+        case "set.made":
+            return f"round {data.get('round')}"
+        case "set.judged":
+            return f"rated by {data.get('raters')} people, after {data.get('checkpoint')}"
         case "program.written":
             return f"{data.get('role')}, version {data.get('number')}, {data.get('language')}"
         case _:

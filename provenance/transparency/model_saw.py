@@ -30,9 +30,13 @@ Source = Literal[
     "output on the twin",
     "scrubbed error",
     "output on real data",
+    "specification",
+    "row of a synthetic table",
+    "rows of open data",
     "answer of the model",
     "why an answer can't be used",
 ]
+_AGAIN = "Answer again, completely, as one JSON object."
 _SCRUBBED = ("The program failed on the real data", "The program ended on the real data")
 
 
@@ -115,8 +119,10 @@ def _sources(call: Call, number: int, exposure: str) -> tuple[Source, ...]:
     if message.role == "assistant":
         return ("answer of the model",)
     stage = call.key.partition("/")[0]
-    users = [at for at, one in enumerate(call.messages, start=1) if one.role == "user"]
-    if number == users[0]:
+    first_of_user = number == next(at for at, one in enumerate(call.messages, start=1) if one.role == "user")
+    if stage == "synth":
+        return _sources_of_set(call.key, message.text, exposure, first=first_of_user)
+    if first_of_user:
         first: dict[str, tuple[Source, ...]] = {
             "plan": ("question", "codebook", "profile", "comment of a reviewer"),
             "write": ("plan", "profile", "codebook"),
@@ -128,8 +134,17 @@ def _sources(call: Call, number: int, exposure: str) -> tuple[Source, ...]:
             ),
         }
         return first.get(stage, ("instructions",))
-    if stage != "write" or message.text.endswith("Answer again, completely, as one JSON object."):
+    if stage != "write" or message.text.endswith(_AGAIN):
         return ("why an answer can't be used",)
     if message.text.partition("\n\n")[2].removeprefix("| ").startswith(_SCRUBBED):
         return ("scrubbed error",)
     return ("output on the twin", "comment of a reviewer", *(("output on real data",) if exposure == "rows" else ()))
+
+
+def _sources_of_set(key: str, text: str, exposure: str, *, first: bool) -> tuple[Source, ...]:
+    """Return where a message comes from that a set's texts or rows were asked with."""
+    if not first:
+        return ("why an answer can't be used",) if text.endswith(_AGAIN) else ("instructions",)
+    if key.startswith("synth/note/"):
+        return ("specification", "row of a synthetic table", "comment of a reviewer")
+    return ("specification", "profile", *(("rows of open data",) if exposure == "rows" else ()))

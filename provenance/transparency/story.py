@@ -16,7 +16,7 @@ from counterproof.provenance.errors import UsageError
 from counterproof.provenance.labels import review_label
 from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import REPLAY_LABEL, Reviewer
-from counterproof.provenance.transparency.bodies import Bodies, Reader, as_dict
+from counterproof.provenance.transparency.bodies import Bodies, Reader, as_dict, as_list
 from counterproof.provenance.transparency.calls import Call, read_calls
 from counterproof.provenance.transparency.programs import Program, read_programs
 from counterproof.provenance.transparency.runs import Run, read_runs
@@ -96,6 +96,7 @@ class Story:
         programs: every version of a program.
         plan: the locked plan; empty where none was locked.
         released: what was released; empty where nothing was.
+        opened: digests of bodies that the release of a set opened, by the commitments that people signed over.
         report: the last report's document; empty where there is none.
     """
 
@@ -114,6 +115,7 @@ class Story:
     programs: tuple[Program, ...]
     plan: dict[str, Any]
     released: dict[str, Any]
+    opened: dict[str, str]
     report: dict[str, Any]
 
     @property
@@ -173,6 +175,7 @@ def read_story(events: Sequence[Event], blobs: Reader, *, withheld: Collection[s
         programs=read_programs(events, bodies),
         plan=_last(events, bodies, "plan.locked", "plan"),
         released=_last(events, bodies, "results.released", "released"),
+        opened=_opened(events, bodies),
         report=_last(events, bodies, "report.rendered", "report"),
     )
 
@@ -185,6 +188,11 @@ def seconds_between(one: str, two: str) -> float:
 def _last(events: Sequence[Event], bodies: Bodies, type_: str, role: str) -> dict[str, Any]:
     found = [event for event in events if event.type == type_]
     return as_dict(bodies.json(found[-1].ref(role).sha256)) if found else {}
+
+
+def _opened(events: Sequence[Event], bodies: Bodies) -> dict[str, str]:
+    rows = as_list(_last(events, bodies, "set.released", "released").get("opened"))
+    return {str(row.get("commitment")): str(row.get("sha256")) for row in map(as_dict, rows)}
 
 
 def _rulings(events: Sequence[Event], bodies: Bodies) -> tuple[Ruling, ...]:

@@ -19,7 +19,7 @@ from counterproof.provenance.transparency.recorded import STATEMENT, answers_of,
 from counterproof.provenance.verify.copies import check_crate, check_named, shared_inputs, told
 from counterproof.provenance.verify.formats import check_formats
 from counterproof.provenance.verify.reading import Bundle, NotApplicable, fail_if
-from counterproof.provenance.verify.remaking import FOR_PEOPLE, check_readable
+from counterproof.provenance.verify.remaking import check_readable, for_people
 from counterproof.provenance.verify.statements import check_statements
 
 
@@ -74,7 +74,7 @@ def check_marks(bundle: Bundle) -> list[str]:
 def check_copies(bundle: Bundle) -> list[str]:
     """11: the plain-named files are those of the record or made from it, and no other file is there."""
     wanted = _wanted(bundle)
-    check_named(bundle, wanted, beside=FOR_PEOPLE)
+    check_named(bundle, wanted, beside=for_people(bundle))
     spans = _check_spans(bundle) if SPANS in bundle.names() else "none"
     remade = [check_crate(bundle), check_readable(bundle), check_statements(bundle), check_formats(bundle)]
     return told(bundle, f"{len(wanted)} files; spans: {spans}", remade)

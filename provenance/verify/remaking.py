@@ -23,14 +23,15 @@ from counterproof.provenance.errors import CounterproofError, VerificationFailed
 from counterproof.provenance.interop.workflow_crate import PREVIEW
 from counterproof.provenance.page import make_preview
 from counterproof.provenance.page.highlight import without_colours
+from counterproof.provenance.permissions import purpose_of
 from counterproof.provenance.readable import MODEL_SAW, RECORD_PAGE, STATEMENT, readable_files
 from counterproof.provenance.software import versions
 from counterproof.provenance.transparency.recorded import recorded_answers
 from counterproof.provenance.verify.reading import Bundle, fail_if
 from counterproof.provenance.withheld import split_bodies
 
-FOR_PEOPLE = {PREVIEW, RECORD_PAGE, MODEL_SAW, *(f"{STATEMENT}.{ending}" for ending in ("json", "html", "docx"))}
-"""What every bundle holds."""
+_PAGES = {PREVIEW, RECORD_PAGE, MODEL_SAW}
+_STATEMENTS = {f"{STATEMENT}.{ending}" for ending in ("json", "html", "docx")}
 _DECIDES = {f"{STATEMENT}.docx": ("counterproof", "python-docx", "lxml")}
 """The software that decides on the bytes of a file, where it is more than Counterproof."""
 _SHOWN_MAX = 20
@@ -67,6 +68,11 @@ class BundleBlobs:
         self.bundle.check_blob(digest)
 
 
+def for_people(bundle: Bundle) -> set[str]:
+    """Return the files for people that a bundle holds."""
+    return _PAGES | (_STATEMENTS if purpose_of(bundle.events[0].data) == "analysis" else set())
+
+
 def check_readable(bundle: Bundle) -> Remade:
     """Check that each file for people is what the record gives.
 
@@ -75,7 +81,7 @@ def check_readable(bundle: Bundle) -> Remade:
         UsageError: the answers in the bundle are not of their form.
     """
     # Read first: a file whose bytes were hit is named at once, and nothing is made for it.
-    given = {name: bundle.get(name) for name in sorted(FOR_PEOPLE)}
+    given = {name: bundle.get(name) for name in sorted(for_people(bundle))}
     answers = recorded_answers(bundle.events, bundle.blob)
     _check_weight(bundle)
     made = _made(bundle, answers)
@@ -93,20 +99,6 @@ def check_readable(bundle: Bundle) -> Remade:
     colours = given[RECORD_PAGE] != made[RECORD_PAGE] and RECORD_PAGE not in left
     but = " (but for the colours of programs: another Pygments)" if colours else ""
     return Remade(found=f"{len(given) - len(left)} made for people, the same when made again{answered}{but}", left=left)
-
-
-def check_preview(bundle: Bundle) -> Remade:
-    """Check that the crate's preview is what the record gives; for a bundle that has no other page.
-
-    Raises:
-        VerificationFailed: it is missing, is another, or can't be made from this record.
-    """
-    given = bundle.get(PREVIEW)
-    if given == _preview(bundle):
-        return Remade(found="the preview, the same when made again")
-    if explained(bundle, PREVIEW):
-        return Remade(found="", left=(PREVIEW,))
-    raise VerificationFailed(f"The file {PREVIEW} is not what the record gives{other_version(bundle)}.")
 
 
 def explained(bundle: Bundle, name: str) -> bool:

@@ -18,7 +18,6 @@ from typing import Any
 from counterproof.provenance.commitments import commits_to
 from counterproof.provenance.digests import digest_of, sha256_bytes
 from counterproof.provenance.errors import VerificationFailed
-from counterproof.provenance.interop.workflow_crate import PREVIEW
 from counterproof.provenance.marks import check_file
 from counterproof.provenance.permissions import KINDS_OF, CheckpointKind, purpose_of
 from counterproof.provenance.record import Event
@@ -26,7 +25,7 @@ from counterproof.provenance.set_bundle import released_files
 from counterproof.provenance.verify.copies import check_crate, check_named, shared_inputs, told
 from counterproof.provenance.verify.formats import check_formats
 from counterproof.provenance.verify.reading import Bundle, NotApplicable, fail_if
-from counterproof.provenance.verify.remaking import check_preview
+from counterproof.provenance.verify.remaking import check_readable, for_people
 from counterproof.provenance.verify.rules import check_age
 from counterproof.provenance.verify.set_makers import check_made, check_opened
 
@@ -102,8 +101,8 @@ def check_set(bundle: Bundle) -> list[str]:
 def check_set_copies(bundle: Bundle) -> list[str]:
     """11: the plain-named files are those of the record or made from it, and no other file is there."""
     wanted = released_files(bundle.events) | shared_inputs(bundle)
-    check_named(bundle, wanted, beside={PREVIEW})
-    remade = [check_crate(bundle), check_preview(bundle), check_formats(bundle)]
+    check_named(bundle, wanted, beside=for_people(bundle))
+    remade = [check_crate(bundle), check_readable(bundle), check_formats(bundle)]
     return told(bundle, f"{len(wanted)} files, each that of the record", remade)
 
 
