@@ -143,6 +143,14 @@ def test_make_twin_of_few_measurements_is_still_a_number() -> None:
     assert _twin(_read("a,b\n" + "1.5,x\n2.5,y\n")).columns[0].kind == "number"
 
 
+@pytest.mark.parametrize("size", range(1, 22))
+def test_make_twin_of_few_persons_below_zero(size: int) -> None:
+    """Of so few that no bounds may be told, a mean and a deviation are; nothing says where they end below zero."""
+    rows = [f"{at - 7.5},{at - 7},{1940 + at}-03-12" for at in range(size)]
+    twin = _twin(_read("\n".join(["change,score,born", *rows])))
+    assert (twin.rows, [column.kind for column in twin.columns][:1]) == (size, ["number"])
+
+
 def test_make_twin_of_a_wide_table_ends_and_has_every_column() -> None:
     """Relations are looked for among the first columns only; with all of 7,000 it would not end."""
     values = np.random.default_rng(5).normal(size=(40, 7000))

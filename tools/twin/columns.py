@@ -141,7 +141,8 @@ def snapped(values: Floats, *, step: float, low: float, high: float = math.inf) 
     """Put values on the grid, without leaving the bounds."""
     if not step:
         return np.clip(values, low, high)
-    least, most = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) if math.isfinite(high) else high
+    least = math.ceil(low / step - 1e-9) if math.isfinite(low) else low
+    most = math.floor(high / step + 1e-9) if math.isfinite(high) else high
     found: Floats = np.clip(np.rint(values / step), least, max(least, most)) * step
     return found
 
