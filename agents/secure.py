@@ -284,6 +284,7 @@ def _guard(files: SecureFiles, argument: bytes) -> Told:
                 table=table,
                 hidden={found.column for found in one.hidden},
                 open=_exposure(files, asked, table.name) == "rows",
+                k=asked.of(table.name).k,
             )
             for table, one in zip(_tables(files), _looked(files, asked), strict=True)
         ]

@@ -14,6 +14,7 @@ Source: the 18 identifiers of the HIPAA Privacy Rule, 45 CFR 164.514(b)(2).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import PurePath
@@ -50,11 +51,24 @@ _MEANINGFUL = re.compile(r"\d{3}|[@/:]|\b[A-ZÀ-Þ]\w+\W+[A-ZÀ-Þ]|\.\w|\d\D\d"
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A column that may identify a person, and why; the reason never holds a value."""
+    """A column that may identify a person, and why; the reason never holds a value.
+
+    Attributes:
+        column: its name.
+        reason: why.
+        kind: what kind of identifier it looks like.
+        tells_persons_apart: whether it is the one by which persons are counted.
+    """
 
     column: str
     reason: str
     kind: str = "other number"
+    tells_persons_apart: bool = False
+
+
+def subject_among(findings: Iterable[Finding]) -> str:
+    """Return the column by which persons are counted; "" where each row is a person, or nobody said."""
+    return next((one.column for one in findings if one.tells_persons_apart), "")
 
 
 def find_identifiers(table: Table) -> list[Finding]:

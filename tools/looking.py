@@ -12,7 +12,7 @@ It does not cover writing down what a person said (`agents.reviews`).
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from counterproof.provenance.errors import UsageError
@@ -51,7 +51,8 @@ class Looked:
     Attributes:
         found: every column that may identify a person.
         undecided: those of which nobody said what they are.
-        hidden: those of which nothing may be told but the name: found and not cleared, or called so by a person.
+        hidden: those of which nothing may be told but the name: found and not cleared, or called so by a person; and
+            the one that tells persons apart, whatever was said of it.
         subject: the column that tells persons apart; None where each row is a person.
         quasi: the quasi-identifiers, and how far they single out.
     """
@@ -109,6 +110,11 @@ def look(
     ]
     hidden = [one for one in found if one.column not in word or word[one.column].said == "identifier"] + also
     subject = subject_column(table, rules.subject)
+    if subject is not None:
+        known = [one for one in hidden if one.column == subject.name]
+        of_subject = known[0] if known else Finding(column=subject.name, reason="it tells persons apart")
+        hidden = [one for one in hidden if one.column != subject.name]
+        hidden.append(replace(of_subject, tells_persons_apart=True))
     quasi = anonymity(
         table,
         subject=None if subject is None else subject.values,

@@ -124,11 +124,13 @@ class Guarded:
         table: the data.
         hidden: columns that identify persons: each of their values is one of a person.
         open: whether rows may be seen, so that only the hidden columns are guarded.
+        k: how many rows share what is nobody's in particular.
     """
 
     table: Table
     hidden: Collection[str] = ()
     open: bool = False
+    k: int = K
 
 
 class RowGuard:
@@ -256,7 +258,7 @@ class _Index:
         with np.errstate(over="ignore"):
             cells = _AllCells(table, hasher)
             values = self._thinned(
-                self._values(column, cells.parts(at), column.name in guarded.hidden, spared)
+                self._values(column, cells.parts(at), None if column.name in guarded.hidden else guarded.k, spared)
                 for at, column in enumerate(table.columns)
                 if not guarded.open or column.name in guarded.hidden
             )
@@ -377,9 +379,12 @@ class _Index:
                 runs = self._hasher.keyed.windows(values, length)[:: 1 + pairs]
                 yield runs, np.full(len(runs), length, dtype=np.int64)
 
-    def _values(self, column: Column, cells: Iterable[_Cells], hidden: bool, spared: Hashes) -> tuple[Hashes, _Lengths]:
-        """Return the values of a column that are hardly anybody else's."""
-        hashes, lengths = _rare(*_joined(_telling(column, cell, hidden) for cell in cells), below=None if hidden else K)
+    def _values(
+        self, column: Column, cells: Iterable[_Cells], below: int | None, spared: Hashes
+    ) -> tuple[Hashes, _Lengths]:
+        """Return the values of a column that fewer than `below` rows share; None for all, of one that is hidden."""
+        hidden = below is None
+        hashes, lengths = _rare(*_joined(_telling(column, cell, hidden) for cell in cells), below=below)
         if not hidden and len(spared):
             kept = ~np.isin(self._hasher.keyed.finished(hashes, lengths), spared)
             hashes, lengths = hashes[kept], lengths[kept]

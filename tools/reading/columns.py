@@ -2,7 +2,7 @@
 
 A column is of numbers, or of dates, only when every value that is there is one; anything else is text. Numbers are
 plain decimal notation in ASCII: what programs would read in other ways ("1_000", "inf", digits of other scripts)
-is text.
+is text. So are whole numbers beyond 2^53: they are codes and identifiers, and as numbers several would become one.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from counterproof.tools.reading.fixed_point import FixedPoint
 from counterproof.tools.reading.table import MISSING, NUMBER_MAX, Cells, Column, Kind
 
 _DECIMALS_MAX = 17
+_DIGITS_FEW = 15
+EXACT_MAX = 2**53
+"""Up to here each whole number is a floating-point number of its own."""
 _MANY = 2000
 _GONE = pa.array(sorted(MISSING), type=pa.string())
 _INTEGERS = (pa.int8(), pa.int16(), pa.int32())
@@ -34,7 +37,7 @@ def column_of_text(name: str, cells: Cells, **facts: Any) -> Column:
     coded = _coded(cells)
     written = [str(one).strip() for one in coded.dictionary.to_pylist()]
     present = [one for one in written if one not in MISSING]
-    if present and all(map(is_number, present)):
+    if present and all(map(is_number, present)) and not any(map(_is_code, present)):
         numbers = np.array([np.nan if one in MISSING else float(one) for one in written], dtype="float64")
         whole = all(float(one) % 1 == 0 for one in present)
         return Column(
@@ -68,6 +71,8 @@ def column_of_values(name: str, cells: Cells, *, decimals: int | None = None, **
     if pa.types.is_null(kind):
         return Column(name=name, kind="text", values=cells.cast(pa.string()), **facts)
     if pa.types.is_integer(kind):
+        if _largest(cells) > EXACT_MAX:
+            return None
         return Column(name=name, kind="integer", values=narrow(cells), **facts)
     if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return _column_of_numbers(name, cells.cast(pa.float64()), decimals, facts)
@@ -88,6 +93,8 @@ def _column_of_numbers(name: str, cells: Cells, decimals: int | None, facts: Map
     if not np.isfinite(numbers).all() or np.abs(numbers).max() > NUMBER_MAX:
         return None
     kind: Kind = "integer" if bool((numbers == np.floor(numbers)).all()) else "number"
+    if kind == "integer" and not decimals and np.abs(numbers).max() > EXACT_MAX:
+        return None
     found = decimals_of_numbers(numbers, decimals or 0)
     return Column(name=name, kind=kind, values=narrow(cells) if kind == "integer" else cells, decimals=found, **facts)
 
@@ -109,6 +116,16 @@ def narrow(cells: Cells) -> Cells:
         if -limit <= ends["min"] and ends["max"] < limit:
             return cells.cast(kind)
     return cells
+
+
+def _largest(cells: Cells) -> int:
+    ends = pc.min_max(cells).as_py()
+    return max(abs(int(ends["min"] or 0)), abs(int(ends["max"] or 0)))
+
+
+def _is_code(cell: str) -> bool:
+    """Say whether a number is written with more digits than a floating-point number tells apart."""
+    return len(cell) > _DIGITS_FEW and cell.lstrip("+-").isdigit() and abs(int(cell)) > EXACT_MAX
 
 
 def is_number(cell: str) -> bool:
@@ -154,7 +171,7 @@ def written(cells: Iterable[Any]) -> list[str | None]:
 def _written(cell: Any) -> str:
     if isinstance(cell, bool):
         return str(cell)
-    if isinstance(cell, float) and cell == int(cell) and abs(cell) < 1e15:
+    if isinstance(cell, float) and abs(cell) < 1e15 and cell == int(cell):
         return str(int(cell))
     if isinstance(cell, datetime.datetime) and cell.time() == datetime.time():
         return cell.date().isoformat()

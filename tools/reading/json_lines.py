@@ -10,6 +10,7 @@ import pyarrow.json as arrow_json
 
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.mapped import Content, Room, opened
+from counterproof.tools.reading.columns import column_of_text
 from counterproof.tools.reading.parquet import typed_column, typed_columns
 from counterproof.tools.reading.spill import ColumnsOnDisk, Piece, Spill
 from counterproof.tools.reading.table import Column
@@ -30,14 +31,19 @@ def read_json_lines(name: str, data: Content, *, room: Room | None = None) -> li
         # Fields of values of one type each: Arrow refuses others, and programs would read them differently.
         if room is not None and len(data) > room.above:
             return _on_disk(name, data, room.folder)
-        table = arrow_json.read_json(pa.BufferReader(data), read_options=arrow_json.ReadOptions(block_size=_BLOCK))
+        found = _typed(data)
+        texts = _day_like(found.schema)
+        table = _typed(data, texts) if len(texts) else found
     except pa.ArrowException as error:
         raise UsageError(
             f"{name} can't be read as JSON lines: {str(error).partition(chr(10))[0][:200]}.",
             allowed="One JSON object a line; the same field holds values of the same type.",
             advice="Look at that line; a file that ends within a line is cut off.",
         ) from error
-    return typed_columns(name, table)
+    others = typed_columns(name, table.drop_columns(texts.names))
+    made = {column.name: column for column in others}
+    made |= {field: column_of_text(field, table.column(field)) for field in texts.names}
+    return [made[field] for field in found.schema.names]
 
 
 def _on_disk(name: str, data: Content, folder: Path) -> list[Column]:
@@ -46,6 +52,8 @@ def _on_disk(name: str, data: Content, folder: Path) -> list[Column]:
     for block in _blocks(data):
         for field in _read(block).schema:
             types[field.name] = _wider(types.get(field.name, pa.null()), field.type)
+    texts = _day_like(pa.schema(list(types.items())))
+    types |= dict.fromkeys(texts.names, pa.string())
     schema, spill = pa.schema(list(types.items())), Spill(folder)
     pieces: dict[str, list[Piece]] = {column: [] for column in types}
     for block in _blocks(data):
@@ -55,8 +63,22 @@ def _on_disk(name: str, data: Content, folder: Path) -> list[Column]:
     mapped, made = spill.mapped(), ColumnsOnDisk(folder)
     for column, kept in pieces.items():
         chunks = [chunk for piece in kept for chunk in mapped.cells(piece).chunks]
-        made.add(typed_column(name, column, pa.chunked_array(chunks, type=types[column])))
+        cells = pa.chunked_array(chunks, type=types[column])
+        made.add(column_of_text(column, cells) if column in texts.names else typed_column(name, column, cells))
     return made.columns()
+
+
+def _typed(data: Content, texts: pa.Schema | None = None) -> pa.Table:
+    return arrow_json.read_json(
+        pa.BufferReader(data),
+        read_options=arrow_json.ReadOptions(block_size=_BLOCK),
+        parse_options=arrow_json.ParseOptions(explicit_schema=texts),
+    )
+
+
+def _day_like(schema: pa.Schema) -> pa.Schema:
+    """Return the fields that Arrow took for points in time: JSON has none, so they are read as they are written."""
+    return pa.schema([pa.field(one.name, pa.string()) for one in schema if pa.types.is_timestamp(one.type)])
 
 
 def _blocks(data: Content) -> Iterator[bytes]:

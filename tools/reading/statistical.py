@@ -155,7 +155,7 @@ def _float(cell: Any) -> float | None:
 
 
 def _code(code: Any) -> str:
-    return str(int(code)) if isinstance(code, float) and code == int(code) else str(code)
+    return str(int(code)) if isinstance(code, float) and code.is_integer() else str(code)
 
 
 def _user_missing(name: str, meta: Any) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import io
 import tempfile
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as arrow_parquet
 import pyreadstat
 
+from counterproof.tools.reading.columns import EXACT_MAX
 from counterproof.tools.reading.reader import read_table
 from counterproof.tools.reading.table import Column
 
@@ -31,22 +33,25 @@ def _frame(twin: bytes) -> pd.DataFrame:
 
 def _series(column: Column) -> pd.Series:
     if column.kind == "date":
-        return pd.to_datetime(column.values, format="%Y-%m-%d")
+        days = [None if day is None else datetime.date.fromisoformat(day) for day in column.values]
+        return pd.Series(days, dtype="object")
     whole = column.kind == "integer" and not column.decimals and not column.missing
-    return column.values.astype("int64") if whole else column.values
+    return column.values.astype("int64") if whole and column.values.abs().max() <= EXACT_MAX else column.values
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:
-    table = pa.Table.from_pandas(frame, preserve_index=False)
-    days = [pa.field(one.name, pa.date32() if pa.types.is_timestamp(one.type) else one.type) for one in table.schema]
     out = io.BytesIO()
-    arrow_parquet.write_table(table.cast(pa.schema(days), safe=False), out)
+    arrow_parquet.write_table(pa.Table.from_pandas(frame, preserve_index=False), out)
     return out.getvalue()
 
 
 def _json_lines(frame: pd.DataFrame) -> bytes:
-    days = {str(name): frame[name].dt.strftime("%Y-%m-%d") for name in frame if frame[name].dtype.kind == "M"}
+    days = {str(name): frame[name].map(str, na_action="ignore") for name in frame if _holds_days(frame[name])}
     return frame.assign(**days).to_json(orient="records", lines=True).encode()
+
+
+def _holds_days(cells: pd.Series) -> bool:
+    return any(isinstance(cell, datetime.date) for cell in cells)
 
 
 def _by_path(ending: str, write: Callable[[pd.DataFrame, str], object]) -> Callable[[pd.DataFrame], bytes]:

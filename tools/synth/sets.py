@@ -19,7 +19,7 @@ from typing import Any
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import UsageError
 from counterproof.tools.data import Table, read_table
-from counterproof.tools.identifiers import Finding
+from counterproof.tools.identifiers import Finding, subject_among
 from counterproof.tools.synth.evaluation.card import Card
 from counterproof.tools.synth.evaluation.tables import Question, Sides, evaluate_table
 from counterproof.tools.synth.makers import Maker, Order
@@ -75,11 +75,13 @@ def make_set(
     Raises:
         UsageError: the real data are synthetic, or too few, or the question doesn't fit them.
     """
-    sides = split_sides(real, share=share, seed=seed, hidden={finding.column for finding in findings}, blind=blind)
+    hidden, subject = {finding.column for finding in findings}, subject_among(findings)
+    sides = split_sides(real, share=share, seed=seed, hidden=hidden, subject=subject, blind=blind)
     order = Order(findings=findings, rows=rows or sides.train.rows, seed=seed)
     made = make(sides.train, order)
     name = set_name(real.name)
     facts = {**made.facts, "seed": seed, "holdout_share": share, "rows": order.rows, "marks": "in every row"}
+    facts |= {"subject": subject} if subject else {}
     card = evaluate_table(
         sides,
         read_table(name, write_content(made.cells)),
@@ -114,17 +116,20 @@ def judge_file(
         if float(maker.get("holdout_share", 0)) > 0 and holdout is None:
             share, seed = float(maker["holdout_share"]), int(maker["seed"])
             blind = maker.get("epsilon") is not None
-            sides = split_sides(real, share=share, seed=seed, hidden=question.hidden, blind=blind)
+            subject = str(maker.get("subject", ""))
+            sides = split_sides(real, share=share, seed=seed, hidden=question.hidden, subject=subject, blind=blind)
     table = read_table(set_name(name), write_content(unmarked(cells)))
     card = evaluate_table(sides, replace(table, name=name), question, content=content_digest(cells), maker=maker)
     return SyntheticSet(card=card, files=pages(card))
 
 
-def split_sides(real: Table, *, share: float, seed: int, hidden: Collection[str], blind: bool = False) -> Sides:
+def split_sides(
+    real: Table, *, share: float, seed: int, hidden: Collection[str], subject: str = "", blind: bool = False
+) -> Sides:
     """Split the real rows, as `splitting.split` does; the same share, seed and file give the same rows."""
     if share == 0:
         return Sides(train=real, holdout=None, said=_NO_SPLIT)
-    both = split(real, share=share, seed=seed, hidden=hidden, blind=blind)
+    both = split(real, share=share, seed=seed, hidden=hidden, subject=subject, blind=blind)
     said = f"{share:g} of the {'rows' if blind else 'subjects'}, drawn with seed {seed}"
     return Sides(train=both.train, holdout=both.holdout, said=said)
 

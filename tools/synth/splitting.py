@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from counterproof.provenance.errors import UsageError
 from counterproof.tools.data import Column, Table
+from counterproof.tools.twin.subjects import subject_column_of
 
 SHARE = 0.3
 _REPEATED_MIN = 1.5
@@ -30,7 +31,9 @@ class Split:
     holdout: Table
 
 
-def split(table: Table, *, share: float, seed: int, hidden: Collection[str], blind: bool = False) -> Split:
+def split(
+    table: Table, *, share: float, seed: int, hidden: Collection[str], subject: str = "", blind: bool = False
+) -> Split:
     """Split a table.
 
     Args:
@@ -38,12 +41,13 @@ def split(table: Table, *, share: float, seed: int, hidden: Collection[str], bli
         share: of the rows, or subjects, that are held out.
         seed: of the draw.
         hidden: columns that may identify a person; one that repeats tells subjects apart.
+        subject: the column that was named for that; "" to find it among them.
         blind: split by the place of the rows alone, each a subject, whatever they hold.
 
     Raises:
         UsageError: the share leaves a side empty.
     """
-    subjects = np.arange(table.rows) if blind else _subjects(table, hidden)
+    subjects = np.arange(table.rows) if blind else _subjects(table, hidden, subject)
     people = np.unique(subjects)
     held = round(share * len(people))
     if not 0 < held < len(people):
@@ -95,15 +99,9 @@ def take(table: Table, rows: NDArray[np.int64], *, then: Table | None = None) ->
     )
 
 
-def _subjects(table: Table, hidden: Collection[str]) -> NDArray[np.int64]:
+def _subjects(table: Table, hidden: Collection[str], subject: str) -> NDArray[np.int64]:
     """Return a number for each row's subject: by the identifying column that repeats, else each row is one."""
-    found = [
-        (column.distinct(), column)
-        for column in table.columns
-        if column.name in hidden and column.kind in ("text", "integer") and not column.missing
-    ]
-    found = [one for one in found if 2 <= one[0] <= table.rows / _REPEATED_MIN]
-    if not found:
+    column = subject_column_of(table, set(hidden), subject)
+    if column is None:
         return np.arange(table.rows)
-    column = max(found, key=lambda one: one[0])[1]
-    return pd.factorize(column.values)[0].astype(np.int64)
+    return pd.factorize(column.values, use_na_sentinel=False)[0].astype(np.int64)

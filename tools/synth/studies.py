@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from counterproof.tools.data import Table, read_table
-from counterproof.tools.identifiers import Finding
+from counterproof.tools.identifiers import Finding, subject_among
 from counterproof.tools.synth.documents import Document, parse_documents
 from counterproof.tools.synth.exhibits import Exhibit, blinded, of_documents, of_rows
 from counterproof.tools.synth.makers import PRIVATE, Order
@@ -79,6 +79,7 @@ def rows_to_write(
         share=specification.holdout_share,
         seed=specification.seed,
         hidden={finding.column for finding in every},
+        subject=subject_among(every),
         blind=_is_blind(specification),
     )
     order = Order(findings=every, rows=specification.rows or sides.train.rows, seed=specification.seed)

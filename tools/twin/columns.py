@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from counterproof.tools.data import Column
 from counterproof.tools.profile import is_coded
+from counterproof.tools.reading.columns import EXACT_MAX
 
 RARE = "SYNTHETIC-RARE"
 _RARE_NAMES_MAX = 3
@@ -119,14 +120,16 @@ def written(values: Floats, column: Column) -> list[str]:
     """Write numbers as the column writes them."""
     if column.kind == "integer":
         places = min(column.decimals, DECIMALS_MAX)
-        return [f"{round(value):.{places}f}" for value in values.tolist()]
+        return [
+            f"{round(value):.{places}f}" if abs(value) <= EXACT_MAX else f"{value:.15g}" for value in values.tolist()
+        ]
     form = f".{column.decimals}f" if column.decimals <= DECIMALS_MAX else ".15g"
     return [format(value, form) for value in values.tolist()]
 
 
 def day_numbers(column: Column) -> Floats:
     """Return dates as day numbers, NaN for a missing one."""
-    days = pd.to_datetime(column.values, format="%Y-%m-%d").to_numpy().astype("datetime64[D]")
+    days = column.values.to_numpy().astype("datetime64[D]")
     found = days.astype(np.int64).astype(np.float64)
     found[np.isnat(days)] = np.nan
     return found
@@ -177,7 +180,7 @@ def _classes(column: Column, values: pd.Series, persons: Ints | None, *, k: int)
     common = counts[counts >= k]
     rare = counts[counts < k]
     names = [_level(level, column) for level in common.index]
-    if not len(common) and column.kind != "text":
+    if column.kind != "text" and (not len(common) or float(np.abs(counts.index.to_numpy()).max()) > EXACT_MAX):
         return None
     made = min(len(rare), _RARE_NAMES_MAX if len(common) else _RARE_ONLY_MAX)
     return Classes(

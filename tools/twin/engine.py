@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.marks import CARD_COLUMN, MARK
 from counterproof.tools.data import Column, Table
-from counterproof.tools.identifiers import Finding
+from counterproof.tools.identifiers import Finding, subject_among
 from counterproof.tools.profile import K
 from counterproof.tools.twin.awkward import plant
 from counterproof.tools.twin.columns import (
@@ -91,7 +91,8 @@ def build_twin(table: Table, findings: list[Finding], *, k: int = K, seed: int |
 
     Args:
         table: the real data, on the secure side.
-        findings: columns that may identify a person; their twins are made up.
+        findings: columns that may identify a person; their twins are made up. By the one that tells persons apart they
+            are counted; where none does, by one that repeats.
         k: fewest persons behind anything that shows.
         seed: of the draws; None for one that follows from the digest of the table.
 
@@ -100,9 +101,9 @@ def build_twin(table: Table, findings: list[Finding], *, k: int = K, seed: int |
     """
     check_real(table)
     random = np.random.default_rng(int(table.sha256[:16], 16) if seed is None else seed)
-    hidden = {finding.column for finding in findings}
-    some = sampled(table, hidden, random)
-    work = _Work(table=some, k=k, hidden=hidden, random=random)
+    hidden, subject = {finding.column for finding in findings}, subject_among(findings)
+    some = sampled(table, hidden, random, subject=subject)
+    work = _Work(table=some, k=k, hidden=hidden, subject=subject, random=random)
     cells = work.cells()
     if some.rows < table.rows:
         work.how = {name: f"{how}, from a sample of the rows" for name, how in work.how.items()}
@@ -150,6 +151,7 @@ class _Work:
         table: the real data.
         k: fewest persons behind anything that shows.
         hidden: names of the columns that may identify a person.
+        subject: the one by which persons are counted; "" where nobody said.
         random: all chance comes from here.
         how: how each column was made.
         made: what was drawn for each column so far: class numbers or numbers, NaN for a missing one.
@@ -164,6 +166,7 @@ class _Work:
     table: Table
     k: int
     hidden: set[str]
+    subject: str
     random: np.random.Generator
     how: dict[str, str] = field(default_factory=dict)
     made: dict[str, Floats] = field(default_factory=dict)
@@ -181,7 +184,7 @@ class _Work:
 
     def cells(self) -> dict[str, list[str]]:
         """Return the written cells of each column."""
-        self.subjects = subjects_of(self.table, self.hidden, self.random, k=self.k)
+        self.subjects = subjects_of(self.table, self.hidden, self.random, k=self.k, subject=self.subject)
         for name, real, made in self.subjects.predictors():
             self._predict_from(name, real, made)
         moved = self._move()

@@ -19,21 +19,22 @@ CELLS_MAX = 2_000_000
 Ints = NDArray[np.int64]
 
 
-def sampled(table: Table, hidden: set[str], random: np.random.Generator) -> Table:
+def sampled(table: Table, hidden: set[str], random: np.random.Generator, *, subject: str = "") -> Table:
     """Return a table of some of the rows, in memory; the table itself where it is in memory.
 
     Args:
         table: the data.
         hidden: columns that may identify a person.
         random: chooses the rows.
+        subject: the column by which persons are counted; "" where nobody said.
     """
     most = max(1, CELLS_MAX // len(table.columns))
     if not table.on_disk:
         return table
     rows = np.arange(table.rows)
     if table.rows > most:
-        subject = subject_column_of(table, hidden)
-        rows = random.choice(table.rows, most, replace=False) if subject is None else _of_persons(subject, most, random)
+        who = subject_column_of(table, hidden, subject)
+        rows = random.choice(table.rows, most, replace=False) if who is None else _of_persons(who, most, random)
     rows.sort()
     columns = tuple(column.taken(rows) for column in table.columns)
     return replace(table, columns=columns, rows=len(rows), on_disk=False)
@@ -41,7 +42,8 @@ def sampled(table: Table, hidden: set[str], random: np.random.Generator) -> Tabl
 
 def _of_persons(subject: Column, most: int, random: np.random.Generator) -> Ints:
     """Return the rows of some persons: as many of them as have no more rows together, and one at least."""
-    who = np.concatenate([chunk.to_numpy() for chunk in subject.numbered().cells.chunks])
+    numbers = subject.numbered().cells.fill_null(-1)
+    who = np.concatenate([chunk.to_numpy() for chunk in numbers.chunks]) + 1
     sizes = np.bincount(who)
     order = random.permutation(len(sizes))
     chosen = order[: max(1, int(np.searchsorted(np.cumsum(sizes[order]), most, side="right")))]

@@ -110,20 +110,30 @@ class Subjects:
         return ["" if gone else text for text, gone in zip(texts, missing.tolist(), strict=True)]
 
 
-def subjects_of(table: Table, hidden: set[str], random: np.random.Generator, *, k: int) -> Subjects:
+def subjects_of(table: Table, hidden: set[str], random: np.random.Generator, *, k: int, subject: str = "") -> Subjects:
     """Find the column that identifies subjects, and lay out the rows of the twin's subjects."""
     rows = table.rows
-    column = subject_column_of(table, hidden)
+    column = subject_column_of(table, hidden, subject)
     if column is None:
         return Subjects(column=None, real=np.arange(rows), made=np.arange(rows), first=np.arange(rows), k=k)
-    real = pd.factorize(column.values)[0].astype(np.int64)
+    # Rows of nobody known may all be of one person: k then holds all the more.
+    real = pd.factorize(column.values, use_na_sentinel=False)[0].astype(np.int64)
     sizes = np.bincount(real)
     made = np.repeat(np.arange(len(sizes)), _sizes(sizes, random, k=k))
     return Subjects(column=column.name, real=real, made=made, first=np.arange(rows) - _place(made), k=k)
 
 
-def subject_column_of(table: Table, hidden: set[str]) -> Column | None:
-    """Return the column that identifies subjects by repeating itself; None where each row is one."""
+def subject_column_of(table: Table, hidden: set[str], subject: str = "") -> Column | None:
+    """Return the column that identifies subjects by repeating itself; None where each row is one.
+
+    Args:
+        table: the data.
+        hidden: columns that may identify a person.
+        subject: the column that was named for it, however it looks; "" to find it among `hidden`.
+    """
+    if subject:
+        named = next(column for column in table.columns if column.name == subject)
+        return named if named.distinct() < table.rows else None
     found = [
         (column.distinct(), -at, column)
         for at, column in enumerate(table.columns)
