@@ -26,6 +26,7 @@ from counterproof.tools.identifier_words import BEFORE_VALUES, NUMBER_WORD, Kind
 _CERTAIN = 0.95
 """What presidio says of a value whose check digit is right."""
 _NEAR = 40
+_PIECE, _OVERLAP = 2_000, 300
 """Characters before a value in which a word may announce it."""
 _AGE_SHOWN = 89
 
@@ -209,14 +210,28 @@ class Span:
 
 
 def find_in_text(text: str) -> list[Span]:
-    """Return the identifiers in a text, in the order in which they stand; one place has one kind."""
-    found = [*_forms(text), *_phones(text), *_checked(text), *_announced(text), *_persons(text), *_ages(text)]
+    """Return the identifiers in a text, in the order in which they stand; one place has one kind.
+
+    A long text is looked at piece by piece: some patterns take time with the square of its length.
+    """
+    found = [
+        Span(kind=span.kind, start=at + span.start, end=at + span.end)
+        for at in range(0, max(1, len(text) - _OVERLAP), _PIECE - _OVERLAP)
+        for span in _in_piece(text[at : at + _PIECE])
+        # What a cut goes through stands whole in the piece before or behind.
+        if (span.start or not at) and (span.end < _PIECE or at + _PIECE >= len(text))
+    ]
     kept: list[Span] = []
     for span in sorted(found, key=lambda one: (one.start, -one.end)):
         if _is_known_code(text, span) or (kept and span.start < kept[-1].end):
             continue
         kept.append(span)
     return kept
+
+
+def _in_piece(text: str) -> Iterator[Span]:
+    for find in (_forms, _phones, _checked, _announced, _persons, _ages):
+        yield from find(text)
 
 
 def is_clinical_code(text: str) -> bool:

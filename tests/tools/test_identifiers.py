@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
 
 from counterproof.tools.data import read_table
+from counterproof.tools.identifier_text import find_in_text
 from counterproof.tools.identifiers import find_identifiers
 
 
@@ -98,3 +100,23 @@ def test_in_a_file_of_many_columns_with_own_values_only_numbers_as_they_are_give
     table = read_table("d.csv", "\n".join([header, *rows]).encode())
     assert all(column.values.nunique() == 30 for column in table.columns)
     assert [one.column for one in find_identifiers(table)] == (["v"] if found else [])
+
+
+@pytest.mark.parametrize("at", [*range(1650, 2050, 7), 3390, 3399, 3400, 3401, 3690, 3699, 3700, 3701, 5100, 5400])
+def test_in_a_long_text_an_identifier_is_found_wherever_it_stands_and_once(at: int) -> None:
+    said = "mail ada.l@example.org or call +49 431 880-1234."
+    text = ("the heart was normal " * 400)[:at] + f" {said} " + "and so were the lungs " * 100
+    found = [(span.kind, text[span.start : span.end]) for span in find_in_text(text)]
+    assert found == [("email", "ada.l@example.org"), ("phone", "+49 431 880-1234")]
+
+
+@pytest.mark.parametrize("part", ["a.", "a-", "1;2;", "12345", "ACGT", "x", "aGVsbG8/"])
+def test_a_long_text_takes_time_with_its_length_alone(part: str) -> None:
+    """Taken whole, some of these took time with the square of it: 20 s for 32,000 characters."""
+    took = []
+    for size in (16_000, 64_000):
+        text = (part * size)[:size]
+        began_s = time.process_time()
+        find_in_text(text)
+        took.append(time.process_time() - began_s)
+    assert took[1] < 10 * took[0] + 0.5
