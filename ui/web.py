@@ -91,7 +91,7 @@ def start(home: Path, port: int = 8501, *, example: bool = False) -> int:
         app.stop()
 
 
-def launch(home: Path, port: int = 8501, *, wait_s: float = 30) -> WebApp:
+def launch(home: Path, port: int = 8501, *, wait_s: float = 60) -> WebApp:
     """Start the pages of a store and return when they answer.
 
     Args:
@@ -140,10 +140,15 @@ def _passed_on(names: Collection[str]) -> dict[str, str]:
 def _wait_for(app: WebApp, wait_s: float) -> None:
     end = time.monotonic() + wait_s
     while not _answers(app.url):
-        if app.process.poll() is not None or time.monotonic() > end:
+        if app.process.poll() is not None:
             raise MachineTrouble(
                 f"The pages did not come up at {app.url} (exit code {app.process.returncode}).",
                 advice="The lines above say why. Try another --port.",
+            )
+        if time.monotonic() > end:
+            raise MachineTrouble(
+                f"The pages did not come up at {app.url} within {wait_s:g} s.",
+                advice="The machine may be very busy: try again when it is less so.",
             )
         time.sleep(0.05)
 
