@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -430,7 +431,10 @@ def _at_sleeping_code(lab: Lab) -> Target:
 
 def _held_by(pid: int) -> set[Path]:
     """Return the folders in which a process has laid data."""
-    links = [link.readlink() for link in Path(f"/proc/{pid}/fd").iterdir()]
+    links: list[Path] = []
+    for link in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            links.append(link.readlink())
     return {link.parent for link in links if link.name == ".held"}
 
 

@@ -10,6 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,12 @@ def _picture(page: Page, name: str) -> None:
 def _fill_in(page: Page, decision: str, comment: str) -> None:
     page.get_by_text(re.compile(f"^{decision}: ")).click()
     page.get_by_label("Reason (stands").fill(comment)
-    page.get_by_role("button", name="Go to signing").click()
+    page.get_by_label("Reason (stands").blur()
+    for _ in range(3):  # where the page is drawn again between the halves of a click, it is lost; people click again
+        page.get_by_role("button", name="Go to signing").click()
+        with suppress(AssertionError):
+            expect(page.get_by_role("dialog")).to_be_visible(timeout=20_000)
+            return
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
