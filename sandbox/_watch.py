@@ -109,7 +109,10 @@ class Watch:
         # Forks share pages, which counts them several times; and a fork may have given back what it inherited.
         doubtful = shared_kib > 0 and memory_kib + shared_kib > limit_kib and self.samples % _CLOSER_EVERY == 0
         if memory_kib > limit_kib or doubtful:
-            memory_kib = sum(_proportional_kib(pid) for pid in pids)
+            memory_kib = sum(map(_proportional_kib, pids))
+            if memory_kib > limit_kib:
+                # One that ends while the others are looked at leaves its share to them, where it counts once more.
+                memory_kib = min(memory_kib, sum(map(_proportional_kib, processes_of(self.init, self.program))))
         self.peak_kib = max(self.peak_kib, memory_kib)
         if memory_kib > limit_kib:
             return "oom"

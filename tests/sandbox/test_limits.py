@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from counterproof.provenance.errors import UsageError
-from counterproof.sandbox import Limits
+from counterproof.sandbox import Limits, _watch
 
 from .conftest import Run
 
@@ -77,6 +79,20 @@ def test_memory_shared_by_forks_counts_once(run: Run) -> None:
         memory_mib=200,
     )
     assert done.status == "ok"
+
+
+@pytest.mark.parametrize(("second_kib", "reason"), [(100, None), (900, "oom")])
+def test_memory_over_the_limit_is_looked_at_twice(
+    second_kib: int, reason: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Processes that end between two looks leave their share to the others: one sum alone may be too large."""
+    found = iter([900, second_kib])
+    monkeypatch.setattr(_watch, "processes_of", lambda *_roots: [os.getpid()])
+    monkeypatch.setattr(_watch, "_memory_kib", lambda _pid: 1 << 20)
+    monkeypatch.setattr(_watch, "_proportional_kib", lambda _pid: next(found) << 10)
+    watch = _watch.Watch(init=os.getpid(), limits=Limits(memory_mib=256), writable=())
+    assert watch.sample(0.0) == reason
+    assert watch.peak_kib == (900 << 10 if reason else 100 << 10)
 
 
 def test_fork_bomb(run: Run) -> None:
