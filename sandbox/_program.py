@@ -127,7 +127,7 @@ def become(about: dict[str, Any], handles: tuple[int, int, int, int], pair_fd: i
 
     Args:
         about: what `confine.join` needs, whether to `rehearse`, what is `preload`ed, the template's `data_bytes`, the
-            program's `rlimits`, and its `cwd`.
+            program's `rlimits` and `cwd`, and the `env` of most programs.
         handles: where the order comes from, the program's two streams, and where frames go.
         pair_fd: where the first process says that it is confined.
         first: a pidfd of it.

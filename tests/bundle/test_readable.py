@@ -49,7 +49,9 @@ def test_each_link_of_a_page_leads_to_a_file_or_a_place_in_the_bundle(bag: Bag, 
         assert not anchor or anchor in pages[target].ids, link
 
 
-def test_the_preview_names_every_file_but_the_bodies(bag: Bag) -> None:
+@pytest.mark.parametrize("bundle", ["demo", "reviewed", "table_set", "texts_set"])
+def test_the_preview_names_every_file_but_the_bodies(request: pytest.FixtureRequest, bundle: str) -> None:
+    bag = Bag(request.getfixturevalue(bundle))
     text = Page(bag.files["data/ro-crate-preview.html"]).text
     own = {"data/ro-crate-metadata.json", "data/ro-crate-preview.html"}
     names = {name for name in bag.files if name.startswith("data/")} - own

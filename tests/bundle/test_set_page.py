@@ -59,13 +59,6 @@ def test_each_part_is_there_and_each_link_leads_somewhere(bag: Bag) -> None:
     assert "data/set/report.html" in {f"data/{unquote(link)}" for link in page.links}
 
 
-def test_the_preview_names_every_file_but_the_bodies(bag: Bag) -> None:
-    text = Page(bag.files["data/ro-crate-preview.html"]).text
-    own = {"data/ro-crate-metadata.json", "data/ro-crate-preview.html"}
-    names = {name for name in bag.files if name.startswith("data/")} - own
-    assert [name for name in names if "record/blobs/" not in name and name[5:] not in text] == []
-
-
 def test_it_says_what_was_released_and_that_it_is_synthetic(bag: Bag) -> None:
     page, card = _page(bag), json.loads(bag.files["data/set/card.json"])
     files = [name.removeprefix("data/set/") for name in bag.files if name.startswith("data/set/")]
