@@ -20,7 +20,6 @@ from counterproof.tools.data import Column, Table
 from counterproof.tools.twin.subjects import subject_column_of
 
 SHARE = 0.3
-_REPEATED_MIN = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
