@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+import msgspec
 from langchain_core.messages import BaseMessage
 from langchain_openai import ChatOpenAI
 from openai import ContentFilterFinishReasonError, LengthFinishReasonError
@@ -36,7 +37,7 @@ from counterproof.agents.local_models import FolderTransport, folder_of
 from counterproof.agents.models import ModelConfig, is_folder
 from counterproof.agents.secure import Guard
 from counterproof.provenance.conventions import ATTEMPTS, EFFECT, RECORDED, RESPONSE
-from counterproof.provenance.digests import canonical_json, sha256_bytes
+from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import MachineTrouble
 from counterproof.provenance.journal import EffectFailed, Journal, Performed, Response
 from counterproof.provenance.telemetry import describe_call
@@ -243,23 +244,23 @@ class _JournalTransport(httpx2.BaseTransport):
         advice = "Nothing is lost: mend the endpoint or the key, then run the study again."
         try:
             with closing(self._connection(request).handle_request(request)) as coming:
-                answer = self._read(coming, until=began + self._timeout_s)
+                body = self._read(coming, until=began + self._timeout_s)
         except httpx2.RequestError as error:
             call.retry_after = 0.0
             what = f"The model endpoint {host} can't be reached: {type(error).__name__}: {error}."
             raise EffectFailed(what, advice=advice) from error
-        if answer is None:
+        if body is None:
             raise EffectFailed(f"The model endpoint {host} sent more than {ANSWER_MAX:,} bytes.", advice=advice)
         facts: dict[str, Any] = {
-            "status": answer.status_code,
+            "status": coming.status_code,
             "duration_ms": round((time.monotonic() - began) * 1000),
-            "headers": {name: answer.headers[name] for name in _HEADERS if name in answer.headers},
+            "headers": {name: coming.headers[name] for name in _HEADERS if name in coming.headers},
         }
-        envelope = _envelope(answer)
-        if answer.status_code == 200:
+        envelope = _envelope(coming, body)
+        if coming.status_code == 200:
             return Response(body=envelope, data=facts)
-        call.retry_after = _retry_after(answer)
-        what = f"The model endpoint {host} answered {answer.status_code}: {_excerpt(answer)}"
+        call.retry_after = _retry_after(coming)
+        what = f"The model endpoint {host} answered {coming.status_code}: {_excerpt(body)}"
         raise EffectFailed(what, response=envelope, data=facts, advice=advice)
 
     def _connection(self, request: httpx2.Request) -> httpx2.BaseTransport:
@@ -272,8 +273,8 @@ class _JournalTransport(httpx2.BaseTransport):
                 self._inner = httpx2.HTTPTransport(verify=request.url.scheme == "https")
             return self._inner
 
-    def _read(self, answer: httpx2.Response, *, until: float) -> httpx2.Response | None:
-        """Return the answer with its whole body; None where that is too large."""
+    def _read(self, answer: httpx2.Response, *, until: float) -> bytes | None:
+        """Return the whole body of an answer; None where that is too large."""
         body = b""
         for chunk in answer.iter_bytes():
             body += chunk
@@ -281,8 +282,7 @@ class _JournalTransport(httpx2.BaseTransport):
                 return None
             if time.monotonic() > until:
                 raise httpx2.ReadTimeout(f"no whole answer within {self._timeout_s:g} s")
-        headers = [(name, value) for name, value in answer.headers.items() if name != "content-encoding"]
-        return httpx2.Response(answer.status_code, headers=headers, content=body)
+        return body
 
 
 def _retry_after(answer: httpx2.Response) -> float | None:
@@ -298,30 +298,42 @@ def _retry_after(answer: httpx2.Response) -> float | None:
     return wait if math.isfinite(wait) else 0.0
 
 
-def _excerpt(answer: httpx2.Response) -> str:
+def _excerpt(body: bytes) -> str:
     try:
-        raw = json.loads(answer.content)
+        raw = json.loads(body)
         text = str(raw["error"]["message"])
     except (ValueError, KeyError, TypeError):
-        text = answer.content[:300].decode("utf-8", errors="replace")
+        text = body[:300].decode("utf-8", errors="replace")
     return text[:6000].strip() or "nothing"
 
 
-def _envelope(answer: httpx2.Response) -> bytes:
-    """Keep status, type and the exact body in one blob; a body that is no UTF-8 is kept as base64."""
-    kept: dict[str, Any] = {"status": answer.status_code, "type": answer.headers.get("content-type", "")}
+class _Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Status, type and the exact body of an answer in one blob; a body that is no UTF-8 is kept as base64.
+
+    The fields are in the order of their names, and hold no fraction: the blob is canonical JSON.
+    """
+
+    body: str | None = None
+    body_base64: str | None = None
+    status: int
+    type: str
+
+
+_decode = msgspec.json.Decoder(_Envelope).decode
+
+
+def _envelope(answer: httpx2.Response, body: bytes) -> bytes:
+    told: dict[str, Any] = {"status": answer.status_code, "type": answer.headers.get("content-type", "")}
     try:
-        kept["body"] = answer.content.decode("utf-8")
+        return msgspec.json.encode(_Envelope(body=body.decode("utf-8"), **told))
     except UnicodeDecodeError:
-        kept["body_base64"] = base64.b64encode(answer.content).decode()
-    return canonical_json(kept)
+        return msgspec.json.encode(_Envelope(body_base64=base64.b64encode(body).decode(), **told))
 
 
 def _from_envelope(data: bytes) -> httpx2.Response:
-    kept = json.loads(data)
-    body = kept["body"].encode() if "body" in kept else base64.b64decode(kept["body_base64"])
-    headers = {"content-type": kept["type"]} if kept["type"] else {}
-    return httpx2.Response(kept["status"], headers=headers, content=body)
+    kept = _decode(data)
+    body = kept.body.encode() if kept.body is not None else base64.b64decode(kept.body_base64 or "")
+    return httpx2.Response(kept.status, headers={"content-type": kept.type} if kept.type else {}, content=body)
 
 
 def _fault(error: Exception) -> str:

@@ -421,7 +421,8 @@ def _record(workplace: Workplace, study: str) -> Record:
     key = (lambda: keys.make(sha256_bytes(study.encode()))) if keys is not None and keys.are_there else None
     folder = workplace.store.study_folder(study)
     place = f"{workplace.bodies.rstrip('/')}/{study}" if workplace.bodies else ""
-    record = Record(folder / "record", blobs=blobs_at(place, folder / "blobs", secret=secret, key=key))
+    blobs = blobs_at(place, folder / "blobs", secret=secret, key=key)
+    record = Record(folder / "record", blobs=blobs, shared=workplace.store.shared)
     return record
 
 

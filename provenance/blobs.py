@@ -5,6 +5,9 @@ changed file is an error and never an answer. Blobs are written to a temporary n
 a crash leaves either the whole blob or none. The new name reaches the disk with the next flush of the event that names
 the blob, because the common file systems (ext4, XFS) keep changes of folders in order; folders are not flushed.
 
+The bodies of model calls and executions lie in the log of their record (`ahead`) first, and become files when that is
+emptied. Until then they are read from there: `path`, `get` and the others find them wherever they are.
+
 A body on the secure side is stored with its salt before it and named by the SHA-256 of both (`commitments`). Such
 blobs have a folder of their own, which says that a salt has to be taken off; `get` gives the body. Where the store has
 keys for them, they are sealed (`sealing`). So are messages to and from models, in a third folder; those are named by
@@ -21,6 +24,8 @@ import io
 import os
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal, cast, get_args
 
@@ -33,6 +38,17 @@ from counterproof.provenance.sealing import Unsealed, derived_key, is_sealed, pl
 Kind = Literal["sha256", "sealed", "salted"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 """The folders of a store of blobs, in the order in which a blob is looked for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A blob as it lies on the disk: in which folder, under which digest, and the bytes of its file."""
+
+    kind: Kind
+    digest: str
+    content: Content
+
+
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
@@ -43,16 +59,21 @@ class Blobs:
         folder: where the blobs are; made when the first one is written.
         secret: gives the secret of the study, from which salts are made; asked for once, when it is needed first.
         key: gives the key under which messages and blobs with a salt are sealed; None to keep them as they are.
+
+    Attributes:
+        folder: where the blobs are.
+        waiting: gives what is to be in the file of a blob that is not there yet; None where nothing is known of it.
     """
 
     def __init__(
         self, folder: Path, *, secret: Callable[[], bytes] | None = None, key: Callable[[], bytes] | None = None
     ) -> None:
-        self._folder = folder
+        self.folder = folder
         self._find_key = key
         self._key: bytes | None = None
         self._make_secret = secret
         self._secret: bytes | None = None
+        self.waiting: Callable[[Kind, str], bytes | None] = lambda _kind, _digest: None
 
     def path(self, digest: str) -> Path:
         """Return where the blob without a salt that has this digest is, or would be.
@@ -65,7 +86,10 @@ class Blobs:
                 f"{digest[:80]!r} is no digest.",
                 allowed="A blob is named by 64 lower-case hexadecimal digits.",
             )
-        return self._place("sha256", digest)
+        place = self._place("sha256", digest)
+        if not place.exists() and (content := self.waiting("sha256", digest)) is not None:
+            lay(self.folder, Stored(kind="sha256", digest=digest, content=content))
+        return place
 
     def put(self, data: Content, *, sealed: bool = False) -> str:
         """Store `data`, with `sealed` under the key if there is one; storing the same bytes again changes nothing.
@@ -77,7 +101,7 @@ class Blobs:
             MachineTrouble: the disk refused the write.
             UsageError: the keys are locked.
         """
-        return self._store("sealed" if sealed and self._find_key is not None else "sha256", data)
+        return self._store(self._open_kind(sealed=sealed), data)
 
     def commit(self, data: bytes) -> str:
         """Store `data` with its salt and return the commitment; the same bytes give the same one in one study.
@@ -87,6 +111,20 @@ class Blobs:
             UsageError: these blobs are of no study, so there is no secret to make a salt from.
         """
         return self._store("salted", salted(self._study_secret(), data))
+
+    def ready(self, data: bytes, *, secure: bool = False, sealed: bool = False) -> Stored:
+        """Return a blob as `put` would store it, or `commit` with `secure`; nothing is written.
+
+        Raises:
+            UsageError: the keys are locked, or there is no secret to make a salt from.
+        """
+        kind: Kind = "salted" if secure else self._open_kind(sealed=sealed)
+        plain = salted(self._study_secret(), data) if secure else data
+        digest = sha256_bytes(plain)
+        return Stored(kind=kind, digest=digest, content=self._closed(kind, digest, plain))
+
+    def _open_kind(self, *, sealed: bool) -> Kind:
+        return "sealed" if sealed and self._find_key is not None else "sha256"
 
     def salt(self, commitment: str) -> str:
         """Return the salt of a commitment in hexadecimal; with it, others can check the body.
@@ -99,7 +137,7 @@ class Blobs:
     def _study_secret(self) -> bytes:
         if self._make_secret is None:
             raise UsageError(
-                f"The blobs in {self._folder} are of no study, and a body on the secure side was to be stored.",
+                f"The blobs in {self.folder} are of no study, and a body on the secure side was to be stored.",
                 advice="Give `Blobs` the secret of the study.",
             )
         if self._secret is None:
@@ -107,11 +145,11 @@ class Blobs:
         return self._secret
 
     def _place(self, kind: Kind, digest: str) -> Path:
-        return self._folder / kind / digest[:2] / digest[2:]
+        return Path(_place(self.folder, kind, digest))
 
     def _store(self, kind: Kind, data: Content) -> str:
         digest = sha256_bytes(data)
-        target = self._place(kind, digest)
+        target = _place(self.folder, kind, digest)
         if os.path.exists(target):  # noqa: PTH110  # half the time, at each effect
             return digest
         try:
@@ -137,14 +175,16 @@ class Blobs:
         """Return in which folder a blob is; where it is in none, the first."""
         if self.path(digest).exists():
             return "sha256"
-        return next((kind for kind in KINDS if self._place(kind, digest).exists()), "sha256")
+        return next((kind for kind in KINDS if self._is_kept(kind, digest)), "sha256")
+
+    def _is_kept(self, kind: Kind, digest: str) -> bool:
+        place = self._place(kind, digest)
+        # What waits may become a file between two looks.
+        return place.exists() or self.waiting(kind, digest) is not None or place.exists()
 
     def _checked(self, kind: Kind, digest: str) -> bytes:
-        try:
-            data = self._place(kind, digest).read_bytes()
-        except FileNotFoundError as error:
-            raise _missing(digest) from error
-        data = self._opened(kind, digest, data)
+        with self._file(kind, digest) as file:
+            data = self._opened(kind, digest, file.read())
         if sha256_bytes(data) != digest:
             raise _changed(digest, sha256_bytes(data))
         return data
@@ -177,12 +217,21 @@ class Blobs:
         Raises:
             VerificationFailed: the blob is missing, or `digest` is no digest.
         """
-        if self._kind(digest) == "sealed":
-            return self._unsealed(self._place("sealed", digest).open("rb"), digest)
-        try:
-            return self.path(digest).open("rb")
-        except FileNotFoundError as error:
-            raise _missing(digest) from error
+        kind = self._kind(digest)
+        if kind == "sealed":
+            return self._unsealed(self._file(kind, digest), digest)
+        return self._file("sha256", digest)
+
+    def _file(self, kind: Kind, digest: str) -> IO[bytes]:
+        """Open what is stored of a blob."""
+        place = self._place(kind, digest)
+        for _look in range(2):  # what waits may become a file between two looks
+            with suppress(FileNotFoundError):
+                return place.open("rb")
+            content = self.waiting(kind, digest)
+            if content is not None:
+                return io.BytesIO(content)
+        raise _missing(digest)
 
     def size(self, digest: str) -> int:
         """Return the length in bytes of a blob without a salt.
@@ -191,10 +240,8 @@ class Blobs:
             VerificationFailed: the blob is missing, or `digest` is no digest.
         """
         kind = self._kind(digest)
-        try:
-            stored = self._place(kind, digest).stat().st_size
-        except FileNotFoundError as error:
-            raise _missing(digest) from error
+        with self._file(kind, digest) as file:
+            stored = file.seek(0, io.SEEK_END)
         return plain_length(stored) if kind == "sealed" else stored
 
     def _unsealed(self, file: IO[bytes], digest: str) -> IO[bytes]:
@@ -218,7 +265,7 @@ class Blobs:
         Raises:
             VerificationFailed: it is not a digest.
         """
-        return self.path(digest).exists() or any(self._place(kind, digest).exists() for kind in KINDS)
+        return self.path(digest).exists() or any(self._is_kept(kind, digest) for kind in KINDS)
 
 
 def _missing(digest: str) -> VerificationFailed:
@@ -234,21 +281,56 @@ def _changed(digest: str, found: str) -> VerificationFailed:
     )
 
 
-def _write_once(target: Path, data: Content) -> None:
-    folder = os.path.dirname(target)  # noqa: PTH120  # paths as text: this is done at each effect
+def lay(folder: Path, stored: Stored) -> None:
+    """Write the file of a blob and bring it to the disk, unless it is there.
+
+    Args:
+        folder: that of the blobs.
+        stored: the blob.
+
+    Raises:
+        OSError: the disk refused.
+    """
+    if not is_laid(folder, stored):
+        _write_once(_place(folder, stored.kind, stored.digest), stored.content)
+
+
+def is_laid(folder: Path, stored: Stored) -> bool:
+    """Say whether the file of a blob is there."""
+    return os.path.exists(_place(folder, stored.kind, stored.digest))  # noqa: PTH110  # half the time, at each effect
+
+
+def write_all(handle: int, data: Content) -> None:
+    """Write all of `data` into an open file.
+
+    Raises:
+        OSError: the disk refused; a part may have been written.
+    """
+    view = memoryview(data)
+    while view:
+        view = view[os.write(handle, view) :]
+
+
+def _place(folder: Path, kind: Kind, digest: str) -> str:
+    """Return where the file of a blob is; as text, for this is done at each effect."""
+    return f"{folder}/{kind}/{digest[:2]}/{digest[2:]}"
+
+
+def _write_once(target: str, data: Content) -> None:
+    folder = target.rpartition("/")[0]
     temporary = f"{folder}/.new-{secrets.token_hex(8)}"
     try:
         handle = os.open(temporary, _NEW, 0o444)
     except FileNotFoundError:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        Path(folder).mkdir(parents=True, exist_ok=True)
         handle = os.open(temporary, _NEW, 0o444)
     try:
-        with os.fdopen(handle, "wb", buffering=0) as file:
-            view = memoryview(data)
-            while view:
-                view = view[file.write(view) :]
+        try:
+            write_all(handle, data)
             os.fdatasync(handle)
             os.fchmod(handle, 0o444)
+        finally:
+            os.close(handle)
         os.rename(temporary, target)  # noqa: PTH104
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -12,9 +12,8 @@ A *cassette* is another study's record (from a bundle). A model call found there
 answered from it: that is how a stranger replays a study without a model. Executions are never taken from a cassette.
 What was said of the record itself (`noted`) is taken from it too: times and hashes of a replay are others.
 
-Looking a key up costs the same however long the record is. A call flushes four times: the request and the
-`effect.started` event before it happens, the answer and the `effect.finished` event before it is used; a body is on the
-disk before the event that names it, so no two of these can be one.
+Looking a key up costs the same however long the record is. A call flushes twice: the `effect.started` event with the
+request before it happens, the `effect.finished` event with the answer before it is used.
 
 It does not cover what the bytes mean, nor retries: those are the caller's, each under its own key.
 """
@@ -32,7 +31,7 @@ from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.budgets import Ledger
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import CounterproofError, MachineTrouble, ToolFailed
-from counterproof.provenance.record import SYSTEM, Actor, Event, Record, Ref, Side
+from counterproof.provenance.record import SYSTEM, Actor, Body, Event, Record, Ref, Side
 
 EffectKind = Literal["model", "execution", "trial", "making"]
 """A `trial` is an execution outside of any study, on the open data of a comparison: nobody approved it. A `making` is
@@ -170,20 +169,22 @@ class Journal:
             return Performed(body=self._record.blobs.get(done.ref("response").sha256), recorded=True)
         attempt = 1 + known.started
         actor = Actor(kind="agent", id="model") if kind == "model" else SYSTEM
-        asked = self._record.put("request", request, sealed=kind == "model")
         common = {"key": key, "kind": kind, "attempt": attempt}
         source = "cassette" if self._cassette is not None and kind == "model" else "live"
         facts = {**dict(data or {}), **common, "source": source, "after_kill": attempt > 1 and not known.failed}
         with self._record.exclusive():
             if self._budget is not None and source == "live":
                 self._budget.reserve(key, kind, attempt=attempt, size=len(request))
-            self._record.append("effect.started", data=facts, refs=[asked])
+            started = self._record.append(
+                "effect.started", data=facts, refs=[Body(role="request", data=request, sealed=kind == "model")]
+            )
+        asked = started.ref("request")
         try:
             response = self._answer(key, effect, kind=kind, request=request, attempt=attempt)
         except CounterproofError as error:
             self._note_failure(error, actor, common, asked)
             raise
-        body = self._record.put("response", response.body, side=response.side, sealed=kind == "model")
+        body = Body(role="response", data=response.body, side=response.side, sealed=kind == "model")
         self._record.append(
             "effect.finished",
             actor=actor,
@@ -193,11 +194,12 @@ class Journal:
         return Performed(body=response.body, recorded=False)
 
     def _note_failure(self, error: CounterproofError, actor: Actor, common: dict[str, Any], asked: Ref) -> None:
-        refs, data = [asked], {**common, "error": error.what[:2000]}
+        refs: list[Ref | Body] = [asked]
+        data = {**common, "error": error.what[:2000]}
         if isinstance(error, EffectFailed):
             data = {**error.data, **data}
             if error.response:
-                refs.append(self._record.put("response", error.response, sealed=common["kind"] == "model"))
+                refs.append(Body(role="response", data=error.response, sealed=common["kind"] == "model"))
         self._record.append("effect.failed", actor=actor, data=data, refs=refs)
 
     def _answer(

@@ -6,10 +6,13 @@ answers, programs, outputs) are blobs; an event refers to them by digest. `Chain
 in constant memory; whoever keeps the events decides on more.
 
 An append is flushed to the disk before it returns: what a caller does next can rely on it, and an append that fails
-raises before the effect. With `durable=False` it is written, seen by all, and flushed by the next durable append (or
-when the record is let go of). A killed process loses nothing of it; a machine that loses power may lose such events,
-always together with all that came after them. So it is for an event that the same step writes again when it is run
-again, and that is followed by a durable append before that step is done.
+raises before the effect. Bodies that are given to it (`Body`) are on the disk by then too, with the same flush: both
+are written into a log first (`ahead`), from which the next who opens the record puts back what was lost.
+
+With `durable=False` it is written, seen by all, and flushed by the next durable append (or when the record is let go
+of). A killed process loses nothing of it; a machine that loses power may lose such events, always together with all
+that came after them. So it is for an event that the same step writes again when it is run again, and that is followed
+by a durable append before that step is done.
 
 Several processes may append (the worker that runs the study, the terminal in which a person decides): each
 append holds a file lock and first reads what others have added. Reading needs no lock: a line without its end is not
@@ -35,7 +38,8 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Annotated, Any, Literal
@@ -44,7 +48,8 @@ import msgspec
 from msgspec.structs import asdict, force_setattr
 from opentelemetry import trace
 
-from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.ahead import LARGE, Ahead, Entry
+from counterproof.provenance.blobs import Blobs, Stored, is_laid, write_all
 from counterproof.provenance.digests import canonical_json, sha256_bytes
 from counterproof.provenance.errors import MachineTrouble, VerificationFailed
 from counterproof.provenance.merkle import Tree, leaf_hash
@@ -79,6 +84,17 @@ class Ref(_Strict, frozen=True, kw_only=True):
     size: int
     media: str = "application/json"
     side: Side = "open"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Body:
+    """A body that an append stores, in place of the reference to one that is stored; see `Record.put`."""
+
+    role: str
+    data: bytes
+    media: str = "application/json"
+    side: Side = "open"
+    sealed: bool = False
 
 
 class Actor(_Strict, frozen=True, kw_only=True):
@@ -173,6 +189,13 @@ class Chain:
             raise VerificationFailed(self._broken(event))
         return event
 
+    def takes(self, lines: bytes) -> bool:
+        """Say whether whole lines may follow, at least one."""
+        try:
+            return sum(1 for _ in self.copy().read(io.BytesIO(lines))) > 0
+        except VerificationFailed:
+            return False
+
     def add(self, line: bytes, event: Event) -> None:
         """Go on behind a line that was checked."""
         bare = line[:-1]
@@ -206,12 +229,18 @@ class Record:
     Args:
         folder: holds `events.jsonl`; made at the first append.
         blobs: where the bodies are.
+        shared: whether several machines use the folder: then each body is flushed on its own.
     """
 
-    def __init__(self, folder: Path, *, blobs: Blobs) -> None:
+    def __init__(self, folder: Path, *, blobs: Blobs, shared: bool = False) -> None:
         self.folder = folder
         self.blobs = blobs
         self.path = folder / "events.jsonl"
+        self._shared = shared
+        self._ahead = Ahead(folder / "ahead.log", bodies=blobs.folder)
+        blobs.waiting = self._ahead.find
+        self._looked = False
+        self._flushed = -1
         self._lock = threading.RLock()
         self._depth = 0
         self._handle: int | None = None
@@ -239,13 +268,23 @@ class Record:
         digest = self.blobs.commit(data) if side == "secure" else self.blobs.put(data, sealed=sealed)
         return Ref(role=role, sha256=digest, size=len(data), media=media, side=side)
 
+    def _named(self, ref: Ref | Body) -> tuple[Ref, Stored | None]:
+        """Return the reference to a body, and its file where the append is to write it."""
+        if isinstance(ref, Ref):
+            return ref, None
+        if self._shared or len(ref.data) > LARGE:
+            return self.put(ref.role, ref.data, media=ref.media, side=ref.side, sealed=ref.sealed), None
+        ready = self.blobs.ready(ref.data, secure=ref.side == "secure", sealed=ref.sealed)
+        named = Ref(role=ref.role, sha256=ready.digest, size=len(ref.data), media=ref.media, side=ref.side)
+        return named, None if is_laid(self.blobs.folder, ready) else ready
+
     def append(
         self,
         type_: str,
         *,
         actor: Actor = SYSTEM,
         data: dict[str, Any],
-        refs: Sequence[Ref] = (),
+        refs: Sequence[Ref | Body] = (),
         durable: bool = True,
     ) -> Event:
         """Add one event.
@@ -254,33 +293,51 @@ class Record:
             type_: what happened.
             actor: who did it.
             data: the facts.
-            refs: the blobs that it speaks of.
-            durable: flush it, and all before it, to the disk before returning; see above for what may go without.
+            refs: the blobs that it speaks of, and bodies to be stored with it.
+            durable: flush it, and all before it, to the disk before returning; see above for what may go without. With
+                bodies it is flushed always.
 
         Raises:
             MachineTrouble: the disk refused; nothing was added.
             VerificationFailed: the file on disk is no longer the chain that was read before, or this is no event.
         """
+        named = [self._named(ref) for ref in refs]
+        files = [stored for _ref, stored in named if stored is not None]
         with self.exclusive() as handle:
             if self._guard is not None:
                 self._guard()
-            line = _encode(self._chain, type_, actor, data, refs) + b"\n"
+            line = _encode(self._chain, type_, actor, data, [ref for ref, _stored in named]) + b"\n"
             event = self._chain.check(line)
             try:
-                _write_all(handle, line)
-                if durable:
-                    os.fdatasync(handle)
+                self._write(handle, line, files, durable=durable)
             except OSError as error:
-                # Without this, a line that was written whole but not flushed would be read back as an event.
-                with suppress(OSError):
-                    os.ftruncate(handle, self._chain.length)
-                raise MachineTrouble(
-                    f"The record {self.path.name} can't be written: {error}.",
-                    advice="The study stops before the effect. Make room on the disk, then run again.",
-                ) from error
+                raise self._refused(error) from error
             self._chain.add(line, event)
             self._events.append(event)
+            if durable or files:
+                self._flushed = self._chain.length
+            if self._ahead.is_full:
+                with suppress(OSError):  # the event is there, and so is the log
+                    self._ahead.empty(handle)
             return event
+
+    def _write(self, handle: int, line: bytes, files: Sequence[Stored], *, durable: bool) -> None:
+        """Write a line and the files of its bodies; on an error there is no line."""
+        length = self._chain.length
+        if files:
+            before = os.pread(handle, length - self._flushed, self._flushed)
+            self._ahead.write(Entry(at=self._flushed, lines=before + line, bodies=tuple(files)))
+        try:
+            write_all(handle, line)
+            if durable and not files:
+                os.fdatasync(handle)
+        except OSError:
+            # Without this, a line that was written whole but not flushed would be read back as an event.
+            with suppress(OSError):
+                os.ftruncate(handle, length)
+            if files:
+                self._ahead.take_back()
+            raise
 
     def events(self) -> list[Event]:
         """Return all complete events, oldest first; a torn last line is not one of them.
@@ -314,7 +371,7 @@ class Record:
         with self._lock:
             if self._handle is None:
                 self._handle = self._open()
-                weakref.finalize(self, _flush_and_close, self._handle)
+                weakref.finalize(self, _let_go, self._handle, self._ahead)
             if self._depth == 0:
                 fcntl.flock(self._handle, fcntl.LOCK_EX)
             self._depth += 1
@@ -330,11 +387,7 @@ class Record:
     def _open(self) -> int:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            if os.fstat(handle).st_size:
-                # A killed process may have left lines unflushed, and what is done from here on rests on them.
-                os.fdatasync(handle)
-            return handle
+            return os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise MachineTrouble(
                 f"The record {self.path.name} can't be opened: {error}.",
@@ -342,12 +395,53 @@ class Record:
             ) from error
 
     def _settle(self, handle: int) -> None:
-        """Read what others have added, and cut a torn line off; the lock is held."""
+        """Read what others have added, put back what was lost, and cut a torn line off; the lock is held."""
         held = os.fstat(handle)
         self._same_file(held)
-        if held.st_size != self._chain.length:
-            self._catch_up()
-            self._mend(handle)
+        self._looked = True
+        try:
+            lost = self._put_back(handle) if self._ahead.is_news() else 0
+            if lost or held.st_size != self._chain.length:
+                self._catch_up()
+                self._mend(handle)
+            if self._flushed < 0:
+                # A killed process may have left lines unflushed, and what is done from here on rests on them.
+                if self._chain.length:
+                    os.fdatasync(handle)
+                self._flushed = self._chain.length
+        except OSError as error:
+            raise self._refused(error) from error
+        if lost:
+            self.append("record.restored", data={"events": lost})
+
+    def _put_back(self, handle: int) -> int:
+        """Put back what stands in the log alone; return how many events a loss of power had taken."""
+        here, entries = self._ahead.read()
+        self._read_on(soundly=True)
+        events = sum(self._restored(handle, entry, here=here) for entry in entries)
+        if here:
+            return 0
+        self._ahead.empty(handle)
+        return events
+
+    def _restored(self, handle: int, entry: Entry, *, here: bool) -> int:
+        """Write the lines of an entry that the record lacks, where they follow; return how many these are."""
+        length = self._chain.length
+        lines = entry.lines[length - entry.at :] if entry.at <= length < entry.end else b""
+        behind = os.pread(handle, os.fstat(handle).st_size - length, length)
+        if not self._chain.takes(lines) or (here and b"\n" in behind):
+            return 0
+        with self.path.open("r+b") as file:
+            file.seek(length)
+            file.write(lines)
+        self._read_on(soundly=True)
+        return lines.count(b"\n")
+
+    def _refused(self, error: OSError) -> MachineTrouble:
+        return MachineTrouble(
+            f"The record {self.path.name} can't be written: {error}.",
+            advice="The study stops before the effect. Make room on the disk, then run again.",
+        )
 
     def _same_file(self, held: os.stat_result) -> None:
         """Refuse to append to a file that nobody finds any more: the event would be acknowledged and lost."""
@@ -362,6 +456,11 @@ class Record:
             )
 
     def _catch_up(self) -> None:
+        if not self._looked:
+            self._looked = True
+            if self._ahead.elsewhere():
+                with suppress(MachineTrouble), self.exclusive():  # who may only read reads what stands there
+                    pass
         try:
             size = os.stat(self.path).st_size  # noqa: PTH116  # twice as fast, at each look
         except FileNotFoundError:
@@ -381,11 +480,14 @@ class Record:
                         raise
                     self._read_on()
 
-    def _read_on(self) -> None:
-        grown = self._chain.copy()
+    def _read_on(self, *, soundly: bool = False) -> None:
+        """Read the lines that were added; with `soundly` up to the first that doesn't follow."""
+        grown, new = self._chain.copy(), list[Event]()
         with self.path.open("rb") as file:
             file.seek(grown.length)
-            new = list(grown.read(_complete(file)))
+            with suppress(VerificationFailed) if soundly else nullcontext():
+                for event in grown.read(_complete(file)):
+                    new.append(event)
         self._events += new
         self._chain = grown
 
@@ -438,13 +540,11 @@ def _complete(lines: Iterable[bytes]) -> Iterator[bytes]:
     return itertools.takewhile(lambda line: line.endswith(b"\n"), lines)
 
 
-def _write_all(handle: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(handle, view) :]
-
-
-def _flush_and_close(handle: int) -> None:
+def _let_go(handle: int, ahead: Ahead) -> None:
     with suppress(OSError):
         os.fdatasync(handle)
+        if ahead.wrote:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # who holds it empties the log some day
+            ahead.empty(handle)
+    ahead.close()
     os.close(handle)

@@ -12,7 +12,13 @@ from counterproof.provenance.transparency.evidence import counted
 from counterproof.provenance.transparency.markup import Children, Html, blob_link, el, join
 from counterproof.provenance.transparency.story import Story
 
-_TONES = {"effect.failed": "bad", "gate.refused": "bad", "study.stopped": "bad", "record.repaired": "warn"}
+_TONES = {
+    "effect.failed": "bad",
+    "gate.refused": "bad",
+    "study.stopped": "bad",
+    "record.repaired": "warn",
+    "record.restored": "warn",
+}
 _ACTORS = {"human": "person", "agent": "model", "system": "system"}
 
 

@@ -49,7 +49,11 @@ def gaps(story: Story) -> Finding:
         ),
         shown(f"Contents withheld from this copy: {made.withheld}.", _withheld(story) or [0]),
     ]
-    for type_, text in (("tracing.degraded", "Tracing was degraded"), ("redaction.made", "Contents were redacted")):
+    for type_, text in (
+        ("tracing.degraded", "Tracing was degraded"),
+        ("redaction.made", "Contents were redacted"),
+        ("record.restored", "Events were put back after a loss of power"),
+    ):
         if seqs := story.numbers(type_):
             found.append(shown(f"{text}: {counted(len(seqs), 'event')}.", seqs))
     backwards = [two.seq for one, two in zip(story.events, story.events[1:], strict=False) if two.ts < one.ts]

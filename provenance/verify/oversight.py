@@ -19,7 +19,7 @@ from counterproof.provenance.verify.rules import check_age, check_rules
 
 _SIGNED_WITHIN = timedelta(minutes=5)
 """A decision is recorded as soon as it is signed."""
-_AFTER_THE_END = frozenset({"study.stopped", "record.repaired", "decision.refused"})
+_AFTER_THE_END = frozenset({"study.stopped", "record.repaired", "record.restored", "decision.refused"})
 """Events that change nothing."""
 _ENDS_WITH: dict[Purpose, tuple[tuple[str, str, str], ...]] = {
     "analysis": (

@@ -27,7 +27,7 @@ How each cost grows:
     sandbox_kill_overshoot_ms        with the number of processes
     sandbox_private_memory_mib       with the pages that starting touches; not with the stack
     sandbox_no_survivor_ms           with the number and memory of the processes
-    tap_added_us_p50                 with the size of request and answer, and with four flushes of the disk a call;
+    tap_added_us_p50                 with the size of request and answer, and with two flushes of the disk a call;
                                      without the guard
     tap_guard_ms_p50                 with the size of the request (here 54 kB), as guard_check_ms
     guard_check_ms                   with the size of the request, times the lengths of runs looked for; not with
@@ -58,6 +58,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -112,6 +113,7 @@ from counterproof.ui import environment
 
 from ..agents.stepping import step_in_file
 from . import engine_figures, guard_figures, intake_figures, sandbox_figures, synth_figures, twin_figures
+from .answering import answering
 
 _KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
 SCRIPT = Path(sys.executable).with_name("counterproof")
@@ -375,20 +377,20 @@ _TAP_CALLS = 112
 
 def tap() -> list[Figure]:
     """What is added to a model call: journal, two blobs, two events, and the spans of it; the guard's look apart."""
-    turns = [_numbered(*_recorded_turn(), number) for number in range(3 * _TAP_CALLS)]
+    request, response = _recorded_turn()
     guard = RowGuard([read_file(path)[1] for path in load_scenario("lung-survival").data_paths])
     with (
         tempfile.TemporaryDirectory(prefix="counterproof-bench-") as folder,
-        TurnServer(turns) as server,
+        answering(response) as base_url,
         start_tracing(Path(folder, "spans"), study="bench"),
     ):
-        config = ModelConfig(model="authored-turns", base_url=server.base_url, api_key_env="")
+        config = ModelConfig(model="authored-turns", base_url=base_url, api_key_env="")
         journal = Journal(Record(Path(folder, "record"), blobs=Blobs(Path(folder, "blobs"))))
         chats = {
             name: Chat(config, api_key="none", journal=journal, guard=looks)
             for name, looks in (("recorded", RowGuard([])), ("guarded", guard))
         }
-        plain, asked = _client(server.base_url), iter(turns)
+        plain, asked = _client(base_url), (_numbered(request, number) for number in itertools.count())
         bare, taken = list[float](), {name: list[float]() for name in chats}
         for burst in range(_TAP_CALLS // 8):
             bare += [_timed(_ask(plain.invoke, next(asked))) for _ in range(8)][2:]
@@ -403,15 +405,14 @@ def tap() -> list[Figure]:
     ]
 
 
-def _numbered(request: dict[str, Any], response: dict[str, Any], number: int) -> Turn:
-    """Return the exchange with bytes of its own: what is in the store already would not be written again."""
+def _numbered(request: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return the request with bytes of its own: what is in the store already would not be written again."""
     *before, last = request["messages"]
-    asked = {**request, "messages": [*before, {**last, "content": f"{last['content']}\n({number})"}]}
-    return Turn(request=asked, response={**response, "id": f"chatcmpl-{number}"}, origin={})
+    return {**request, "messages": [*before, {**last, "content": f"{last['content']}\n({number})"}]}
 
 
-def _ask(call: Callable[..., Any], turn: Turn) -> Callable[[], Any]:
-    return partial(call, _messages(turn.request), response_format=turn.request.get("response_format"))
+def _ask(call: Callable[..., Any], request: dict[str, Any]) -> Callable[[], Any]:
+    return partial(call, _messages(request), response_format=request.get("response_format"))
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from counterproof.provenance.digests import canonical_json, digest_of
 from counterproof.provenance.errors import CounterproofError
 from counterproof.provenance.extensions import Extensions
 from counterproof.provenance.journal import Cassette, EffectFailed, Journal, Response
-from counterproof.provenance.record import Record, read_chain
+from counterproof.provenance.record import Body, Record, read_chain
 from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.store import Status
 from counterproof.provenance.study_policy import recorded_policy
@@ -166,7 +166,20 @@ def _rare(lab: Lab, reviewed: Path) -> list[Line]:
     lab.workplace.vault.ledger.forgotten(entry.sha256, by="the test", reason="A patient asked for it.")
     ledger = next(path for path in lab.home.rglob("events.jsonl") if b'"data.forgotten"' in path.read_bytes())
     paths = (ctx.record.path, *guarded, lab.home / "registry" / "events.jsonl", ledger, answered)
-    return [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
+    lines = [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
+    return [*lines, _after_a_loss_of_power(lab.home.parent / "power")]
+
+
+def _after_a_loss_of_power(folder: Path) -> Line:
+    """Return the event by which a record says that its last events were put back from its log."""
+    record = Record(folder, blobs=Blobs(folder / "blobs"))
+    record.append("note", data={}, refs=[Body(role="request", data=b"{}")])
+    log = folder / "ahead.log"
+    name, rest = log.read_bytes().split(b" ", 1)
+    log.write_bytes(name + b" another-run-of-the-" + rest)
+    record.path.write_bytes(b"")
+    assert len(Record(folder, blobs=Blobs(folder / "blobs")).events()) == 2
+    return dict(json.loads(record.path.read_bytes().splitlines()[-1]))
 
 
 def _guarded(lab: Lab) -> list[Path]:

@@ -487,8 +487,8 @@ for number in range(25):
     def effect(attempt):
         print("began", number, flush=True)
         time.sleep(0.003)
-        return Response(body=b"answer")
-    journal.perform(f"{who}/{number}", effect, kind="model", request=b"ask")
+        return Response(body=f"answer {who} {number}".encode() * 500)
+    journal.perform(f"{who}/{number}", effect, kind="model", request=f"ask {who}/{number}".encode() * 2000)
     print("ended", number, flush=True)
     event = record.append("decided", data={"who": who, "number": number})
     print("flushed", event.digest, flush=True)
@@ -503,6 +503,8 @@ record, before, looks = Record(folder, blobs=Blobs(folder / "blobs")), [], 0
 while not (folder / "over").exists():
     events = record.events()
     assert [event.digest for event in events[: len(before)]] == before
+    for ref in [ref for event in events[len(before):] for ref in event.refs]:
+        assert len(record.blobs.get(ref.sha256)) == ref.size
     whole = record.path.read_bytes() if record.path.exists() else b""
     anew = [event.digest for event in read_chain(whole[: whole.rfind(b"\\n") + 1])]
     before, looks = [event.digest for event in events], looks + 1
@@ -539,6 +541,7 @@ def test_a_kill_loses_nothing_acknowledged_and_leaves_open_effects_known_as_open
     acknowledged = {line[1] for line in told + survived if line[0] in ("note", "flushed")}
     assert acknowledged <= digests
     assert len(survived) == 100
+    assert all(len(record.blobs.get(ref.sha256)) == ref.size for event in events for ref in event.refs)
     numbers = [event.data["number"] for event in events if event.data.get("who") == "a" and event.type == "note"]
     assert numbers == list(range(len(numbers)))
     began = {int(line[1]) for line in told if line[0] == "began"}
@@ -556,7 +559,7 @@ def test_a_kill_loses_nothing_acknowledged_and_leaves_open_effects_known_as_open
             seen.append(attempt)
             return Response(body=b"answer")
 
-        Journal(record).perform(key, effect, kind="model", request=b"ask")
+        Journal(record).perform(key, effect, kind="model", request=f"ask {key}".encode() * 2000)
         assert attempts == [2]
         assert record.of_type("effect.started")[-1].data["after_kill"] is True
     record.append("after", data={})

@@ -581,7 +581,7 @@ def check_end(bundle: Bundle) -> None:
         raise Failed("the record holds %d ends of the study" % len(ends))
     seq, said = ends[0]["seq"], ends[0]["data"]
     if any(
-        event["type"] not in ("study.stopped", "record.repaired", "decision.refused")
+        event["type"] not in ("study.stopped", "record.repaired", "record.restored", "decision.refused")
         for event in bundle.events[seq + 1 :]
     ):
         raise Failed("the study goes on after its end (event %d)" % seq)

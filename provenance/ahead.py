@@ -1,0 +1,314 @@
+"""One flush for an event and its bodies: the log `ahead.log` beside a record.
+
+An event and the bodies that it names must be on the disk together before anything rests on them. They are several
+files, and each would need a flush of its own, and each new file takes time. So their bytes are written into this log
+first, one entry an append, and the log is flushed; then the line is appended to the record, and the system takes its
+time to bring it to the disk. The bodies become files when the log is emptied: when the record is let go of, or the log
+is long. Until then they are read from here (`Blobs`).
+
+A log says in which run of which machine, and in which file, it was written: there the record can lack nothing but the
+last entry, whose writer was killed. Anywhere else (after a loss of power, in a copy of the disk) it may lack any of it.
+Who opens the record then puts back what is missing (`Record`).
+
+An entry is a line of JSON with lengths and digests, then the lines of the record, then the files of the bodies, in the
+form in which they are stored: what is sealed on the disk is sealed here. Zeros, or an entry that was not written whole,
+end the log: nobody was told that it is there. The first line has a random part, which tells a log that was emptied and
+filled again from what it was.
+
+It does not cover folders that several machines share: there the files are flushed one by one.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from itertools import accumulate, pairwise
+from pathlib import Path
+from typing import Annotated, Literal, overload
+
+import msgspec
+
+from counterproof.provenance.blobs import Kind, Stored, lay, write_all
+from counterproof.provenance.digests import sha256_bytes
+
+LARGE = 1 << 20
+"""A body of more bytes becomes a file at once: writing it twice would take longer."""
+_FULL = 8 << 20
+"""From this length on the log is emptied."""
+_STEP = 1 << 20
+"""The file grows by so many bytes, with zeros at its end: a flush is quicker where it does not grow."""
+_FIRST = 200
+"""No first line has more bytes."""
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
+
+
+_Size = Annotated[int, msgspec.Meta(ge=0)]
+_Sha = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+
+class _Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The first line of an entry: where its lines begin in the record, and how long what follows is, and its SHA-256.
+
+    A body has the folder it is in, its name, and length and SHA-256 of its file.
+    """
+
+    at: _Size
+    lines: tuple[_Size, _Sha]
+    bodies: tuple[tuple[Kind, _Sha, _Size, _Sha], ...]
+
+
+_decode = msgspec.json.Decoder(_Head).decode
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """What one append wrote.
+
+    Attributes:
+        at: where its lines begin in the record, in bytes.
+        lines: the lines, each with its newline.
+        bodies: the files of its bodies.
+    """
+
+    at: int
+    lines: bytes
+    bodies: tuple[Stored, ...]
+
+    @property
+    def end(self) -> int:
+        """Where its lines end in the record."""
+        return self.at + len(self.lines)
+
+
+class Ahead:
+    """The log of one record. Whoever calls holds the record's lock, but for `elsewhere`.
+
+    Args:
+        path: where it is; made with the first entry.
+        bodies: the folder of the bodies (`Blobs`).
+    """
+
+    def __init__(self, path: Path, *, bodies: Path) -> None:
+        self._path = path
+        self._bodies = bodies
+        self._handle: int | None = None
+        self._first = b""
+        self._before = self._end = 0
+        self._writer = 0
+        self._found = _Index()
+        self._finding = threading.Lock()
+
+    @property
+    def wrote(self) -> bool:
+        """Whether this process has written an entry since the log was emptied last; a fork of it has not."""
+        return self._writer == os.getpid()
+
+    def elsewhere(self) -> bool:
+        """Say whether it holds what was written in another run of the machine, or into another file."""
+        try:
+            with self._path.open("rb") as file:
+                first = file.readline(_FIRST)
+                return bool(first) and not first.startswith(_origin(file.fileno()))
+        except OSError:
+            return False
+
+    def is_news(self) -> bool:
+        """Say whether others have written to it since it was read, or have emptied it."""
+        handle = self._opened()
+        if handle is None:
+            return False
+        begins = os.pread(handle, _FIRST, 0)
+        if not self._first or not begins.startswith(self._first):
+            return bool(self._first or begins)
+        return os.pread(handle, 1, self._end) not in (b"", b"\0")
+
+    def read(self) -> tuple[bool, list[Entry]]:
+        """Return whether it was written here (not `elsewhere`), and its whole entries."""
+        handle = self._opened()
+        if handle is None:
+            return True, []
+        data = os.pread(handle, os.fstat(handle).st_size, 0)
+        begin = data.find(b"\n") + 1
+        placed = list(_entries(data, begin))
+        self._first, self._end = data[:begin], placed[-1].ends[-1] if placed else begin
+        return not data or self._first.startswith(_origin(handle)), [one.entry(data) for one in placed]
+
+    def find(self, kind: Kind, digest: str) -> bytes | None:
+        """Return what is to be in the file of a body, or None where the log doesn't hold it; needs no lock.
+
+        Each entry is looked at once, however many bodies are asked for.
+        """
+        try:
+            with self._path.open("rb", buffering=0) as file, self._finding:
+                return self._found.find(file.fileno(), kind, digest)
+        except OSError:
+            return None
+
+    def write(self, entry: Entry) -> None:
+        """Add an entry and flush it; what was written before has been read.
+
+        Raises:
+            OSError: the disk refused; the entry is not there.
+        """
+        handle = self._opened(make=True)
+        first = self._first or b"%s%s\n" % (_origin(handle), secrets.token_hex(8).encode())
+        data = _encoded(entry) if self._first else first + _encoded(entry)
+        begin, end = self._end, self._end + len(data)
+        if end > os.fstat(handle).st_size:
+            data += bytes(-end % _STEP)
+        self._before, self._first, self._end = begin, first, end
+        try:
+            os.lseek(handle, begin, os.SEEK_SET)
+            write_all(handle, data)
+            os.fdatasync(handle)
+        except OSError:
+            self.take_back()
+            raise
+        self._writer = os.getpid()
+
+    def take_back(self) -> None:
+        """Take the entry back that was written last: its append failed."""
+        handle = self._opened(make=True)
+        with suppress(OSError):
+            if self._before:
+                os.lseek(handle, self._before, os.SEEK_SET)
+                write_all(handle, bytes(self._end - self._before))
+            else:
+                os.ftruncate(handle, 0)
+        self._first, self._end = self._first if self._before else b"", self._before
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it should be emptied."""
+        return self._end >= _FULL
+
+    def empty(self, record: int) -> None:
+        """Make files of the bodies in it, flush all that its entries speak of, and begin anew.
+
+        Args:
+            record: the record's file, open.
+
+        Raises:
+            OSError: the disk refused; the log stays as it is.
+        """
+        for entry in self.read()[1]:
+            for body in entry.bodies:
+                lay(self._bodies, body)
+        os.fdatasync(record)
+        os.ftruncate(self._opened(make=True), 0)
+        self._first, self._end, self._writer = b"", 0, 0
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    @overload
+    def _opened(self) -> int | None: ...
+
+    @overload
+    def _opened(self, *, make: Literal[True]) -> int: ...
+
+    def _opened(self, *, make: bool = False) -> int | None:
+        if self._handle is None:
+            if not make and not os.access(self._path, os.F_OK):  # at each append to a record without a log
+                return None
+            self._handle = os.open(self._path, os.O_RDWR | os.O_CLOEXEC | os.O_CREAT, 0o600)
+        return self._handle
+
+
+def _origin(handle: int) -> bytes:
+    """Return how a log begins that is written now into this file."""
+    held = os.fstat(handle)
+    return f"counterproof-ahead-1 {_boot()} {held.st_dev} {held.st_ino} ".encode()
+
+
+@cache
+def _boot() -> str:
+    """Return the name of this run of the machine; another one each time where the system gives none."""
+    try:
+        return _BOOT.read_text().strip()
+    except OSError:
+        return os.urandom(16).hex()
+
+
+def _encoded(entry: Entry) -> bytes:
+    head = _Head(
+        at=entry.at,
+        lines=(len(entry.lines), sha256_bytes(entry.lines)),
+        bodies=tuple((one.kind, one.digest, len(one.content), _digest(one)) for one in entry.bodies),
+    )
+    return b"".join((msgspec.json.encode(head), b"\n", entry.lines, *(one.content for one in entry.bodies)))
+
+
+def _digest(body: Stored) -> str:
+    """Return the SHA-256 of a file; that of an open body is its name."""
+    return body.digest if body.kind == "sha256" else sha256_bytes(body.content)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Placed:
+    """A whole entry, and where its pieces begin and end in the log: the lines, then each body."""
+
+    head: _Head
+    ends: list[int]
+
+    def pieces(self, data: bytes) -> Iterator[memoryview]:
+        return (memoryview(data)[begin:end] for begin, end in pairwise(self.ends))
+
+    def entry(self, data: bytes) -> Entry:
+        lines, *files = self.pieces(data)
+        told = zip(self.head.bodies, files, strict=True)
+        bodies = tuple(Stored(kind=kind, digest=digest, content=file) for (kind, digest, _, _), file in told)
+        return Entry(at=self.head.at, lines=bytes(lines), bodies=bodies)
+
+
+def _entries(data: bytes, start: int) -> Iterator[_Placed]:
+    """Yield the entries from a place on, up to the first that is not whole."""
+    while (end := data.find(b"\n", start)) >= 0:
+        try:
+            head = _decode(memoryview(data)[start:end])
+        except ValueError:
+            return
+        sizes = [head.lines[0], *(size for _, _, size, _ in head.bodies)]
+        placed = _Placed(head=head, ends=list(accumulate(sizes, initial=end + 1)))
+        told = [head.lines[1], *(sha256 for *_, sha256 in head.bodies)]
+        if [sha256_bytes(piece) for piece in placed.pieces(data)] != told:
+            return
+        yield placed
+        start = placed.ends[-1]
+
+
+class _Index:
+    """Where the bodies in a log are."""
+
+    def __init__(self) -> None:
+        self._first = b""
+        self._end = 0
+        self._places: dict[tuple[Kind, str], tuple[int, int]] = {}
+
+    def find(self, log: int, kind: Kind, digest: str) -> bytes | None:
+        begins = os.pread(log, _FIRST, 0)
+        first = begins[: begins.find(b"\n") + 1]
+        if first != self._first:
+            self._first, self._end, self._places = first, len(first), {}
+        if (kind, digest) not in self._places:
+            self._read_on(log)
+        begin, end = self._places.get((kind, digest), (0, 0))
+        found = os.pread(log, end - begin, begin)
+        if not found or os.pread(log, len(first), 0) != first:  # it may have been emptied meanwhile
+            return None
+        return found
+
+    def _read_on(self, log: int) -> None:
+        base = self._end
+        for placed in _entries(os.pread(log, os.fstat(log).st_size - base, base), 0):
+            self._end = base + placed.ends[-1]
+            for (kind, digest, *_), (begin, end) in zip(placed.head.bodies, pairwise(placed.ends[1:]), strict=True):
+                self._places[kind, digest] = (base + begin, base + end)

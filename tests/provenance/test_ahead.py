@@ -1,0 +1,346 @@
+"""The log beside a record: one flush for an event and its bodies, and nothing lost where the power goes."""
+
+from __future__ import annotations
+
+import gc
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from counterproof.provenance import ahead, record
+from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.digests import sha256_bytes
+from counterproof.provenance.errors import MachineTrouble, VerificationFailed
+from counterproof.provenance.record import Body, Event, Record, read_chain
+
+_KEY = bytes(range(32))
+
+
+def _record(folder: Path, *, key: bool = False, shared: bool = False) -> Record:
+    blobs = Blobs(folder / "blobs", secret=lambda: _KEY, key=(lambda: _KEY) if key else None)
+    return Record(folder, blobs=blobs, shared=shared)
+
+
+def _log(folder: Path) -> Path:
+    return folder / "ahead.log"
+
+
+def _files(folder: Path) -> list[Path]:
+    return [path for path in (folder / "blobs").rglob("*") if path.is_file()]
+
+
+def _append(kept: Record, number: int, **options: Any) -> Event:
+    data = f"body {number} ".encode() * 200
+    return kept.append("note", data={"number": number}, refs=[Body(role="request", data=data, **options)])
+
+
+def _body(kept: Record, event: Event) -> bytes:
+    return kept.blobs.get(event.refs[0].sha256)
+
+
+def _power_lost(folder: Path) -> None:
+    """Make the log one of another run of the machine."""
+    data = _log(folder).read_bytes()
+    first, _, rest = data.partition(b"\n")
+    name, _boot, *others = first.split()
+    _log(folder).write_bytes(b" ".join((name, b"another-boot", *others)) + b"\n" + rest)
+
+
+@pytest.mark.parametrize("options", [{}, {"sealed": True}, {"side": "secure"}], ids=["open", "sealed", "secure"])
+def test_a_body_is_read_the_same_before_and_after_it_is_a_file(tmp_path: Path, options: dict[str, Any]) -> None:
+    kept = _record(tmp_path, key=True)
+    events = [_append(kept, number, **options) for number in range(3)]
+    assert _files(tmp_path) == []
+    for reader in (kept, _record(tmp_path)):
+        assert reader.events() == events
+    bodies = [f"body {number} ".encode() * 200 for number in range(3)]
+    assert [_body(kept, event) for event in events] == bodies
+    assert [_body(_record(tmp_path, key=True), event) for event in events] == bodies
+    assert (b"body 1 body 1" in _log(tmp_path).read_bytes()) is not bool(options)
+    for event in events:
+        digest = event.refs[0].sha256
+        assert kept.blobs.has(digest)
+        if not options.get("side"):
+            assert kept.blobs.size(digest) == len(bodies[0])
+            kept.blobs.check(digest)
+    del kept
+    gc.collect()
+    assert _log(tmp_path).read_bytes() == b""
+    assert len(_files(tmp_path)) == 3
+    assert [_body(_record(tmp_path, key=True), event) for event in events] == bodies
+
+
+def test_a_program_gets_the_file_of_a_body_that_waits(tmp_path: Path) -> None:
+    kept = _record(tmp_path)
+    event = _append(kept, 1)
+    assert kept.blobs.path(event.refs[0].sha256).read_bytes() == b"body 1 " * 200
+
+
+def test_what_is_there_already_is_not_written_again(tmp_path: Path) -> None:
+    kept = _record(tmp_path)
+    kept.put("request", b"body 1 " * 200)
+    event = _append(kept, 1)
+    assert not _log(tmp_path).exists()
+    assert _body(kept, event) == b"body 1 " * 200
+
+
+def test_a_large_body_is_a_file_at_once(tmp_path: Path) -> None:
+    kept = _record(tmp_path)
+    event = kept.append("note", data={}, refs=[Body(role="request", data=bytes(ahead.LARGE + 1))])
+    assert len(_files(tmp_path)) == 1
+    assert not _log(tmp_path).exists()
+    assert _body(kept, event) == bytes(ahead.LARGE + 1)
+
+
+def test_where_machines_share_a_folder_there_is_no_log(tmp_path: Path) -> None:
+    kept = _record(tmp_path, shared=True)
+    event = _append(kept, 1)
+    assert len(_files(tmp_path)) == 1
+    assert not _log(tmp_path).exists()
+    assert _body(kept, event) == b"body 1 " * 200
+
+
+def test_nobody_else_may_read_the_log(tmp_path: Path) -> None:
+    _append(_record(tmp_path), 1)
+    assert _log(tmp_path).stat().st_mode & 0o777 == 0o600
+
+
+def test_a_long_log_is_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "_FULL", 10_000)
+    kept = _record(tmp_path)
+    events = [_append(kept, number) for number in range(23)]
+    assert 0 < len(_files(tmp_path)) < 23
+    assert _log(tmp_path).stat().st_size <= ahead._STEP
+    assert [_body(kept, event)[:7].strip() for event in events] == [f"body {at}".encode()[:7] for at in range(23)]
+
+
+def test_two_writers_and_a_reader_see_each_others_bodies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "_FULL", 12_000)
+    one, two, reader = _record(tmp_path), _record(tmp_path), _record(tmp_path)
+    for number in range(40):
+        event = _append((one, two)[number // 3 % 2], number)
+        assert reader.events()[-1] == event
+        for kept in (one, two, reader):
+            assert _body(kept, event) == f"body {number} ".encode() * 200
+        if number == 20:
+            del two
+            gc.collect()
+            two = _record(tmp_path)
+    assert [event.data["number"] for event in reader.events()] == list(range(40))
+
+
+# A writer that is killed between the log and the record
+
+
+def _killed_while_appending(kept: Record, number: int, monkeypatch: pytest.MonkeyPatch, *, written: int) -> None:
+    """Append, and die when so many bytes of the line are in the record."""
+
+    def die(handle: int, data: bytes) -> None:
+        os.write(handle, data[:written])
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(record, "write_all", die)
+        with pytest.raises(KeyboardInterrupt):
+            _append(kept, number)
+
+
+@pytest.mark.parametrize("written", [0, 1, 100])
+def test_the_next_writer_ends_what_a_killed_one_began(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
+) -> None:
+    kept = _record(tmp_path)
+    _append(kept, 0)
+    _killed_while_appending(kept, 1, monkeypatch, written=written)
+    assert len(_record(tmp_path).events()) == 1
+    after = _record(tmp_path)
+    _append(after, 2)
+    assert [event.data.get("number") for event in after.events()] == [0, 1, 2]
+    assert [event.type for event in after.events()] == ["note"] * 3
+    assert [_body(after, event)[:6] for event in after.events()] == [b"body 0", b"body 1", b"body 2"]
+
+
+def test_a_writer_that_was_open_already_ends_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, other = _record(tmp_path), _record(tmp_path)
+    _append(kept, 0)
+    other.append("note", data={"number": 1})
+    _killed_while_appending(kept, 2, monkeypatch, written=3)
+    other.append("note", data={"number": 3})
+    assert [event.data.get("number") for event in _record(tmp_path).events()] == [0, 1, 2, 3]
+
+
+# A disk that refuses
+
+
+@pytest.mark.parametrize("place", ["log", "record"])
+def test_an_append_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    def refuse(*_given: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    kept = _record(tmp_path)
+    for number in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(*((os, "fdatasync") if place == "log" else (record, "write_all")), refuse)
+            with pytest.raises(MachineTrouble, match=r"No space left.*Make room"):
+                _append(kept, 10 + number)
+        _append(kept, number)
+    events = kept.events()
+    assert [event.data["number"] for event in events] == [0, 1]
+    _power_lost(tmp_path)
+    kept.path.write_bytes(kept.path.read_bytes()[:50])
+    assert [event.data.get("number") for event in _record(tmp_path).events()][:2] == [0, 1]
+
+
+def test_a_log_that_cannot_be_made_is_machine_trouble(tmp_path: Path) -> None:
+    kept = _record(tmp_path)
+    kept.append("note", data={"number": 0})
+    _log(tmp_path).mkdir()
+    with pytest.raises(MachineTrouble, match="can't be written"):
+        _append(kept, 1)
+    _log(tmp_path).rmdir()
+    _append(kept, 1)
+    assert [event.data["number"] for event in _record(tmp_path).events()] == [0, 1]
+
+
+# Power that goes: the record may lack anything since its last flush
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(plan=st.lists(st.sampled_from("bln"), min_size=1, max_size=8), data=st.data())
+def test_a_loss_of_power_takes_nothing_acknowledged(
+    tmp_path_factory: pytest.TempPathFactory, plan: list[str], data: st.DataObject
+) -> None:
+    """Of appends with a body (b), flushed without (n), and late (l): the record keeps what was flushed itself."""
+    folder = tmp_path_factory.mktemp("power")
+    kept, safe, acknowledged = _record(folder), 0, 0
+    for number, kind in enumerate(plan):
+        if kind == "b":
+            _append(kept, number)
+        else:
+            kept.append("note", data={"number": number}, durable=kind == "n")
+        length = kept.path.stat().st_size
+        safe = length if kind == "n" else safe
+        acknowledged = number + 1 if kind in "bn" else acknowledged
+    if not _log(folder).exists():
+        return
+    whole = kept.path.read_bytes()
+    _power_lost(folder)
+    cut = data.draw(st.integers(safe, len(whole)), label="cut")
+    tail = data.draw(st.sampled_from([b"", bytes(len(whole) - cut)]), label="tail")
+    kept.path.write_bytes(whole[:cut] + tail)
+    after = _record(folder)
+    events = after.events()
+    assert [event.data["number"] for event in events if event.type == "note"][:acknowledged] == list(
+        range(acknowledged)
+    )
+    assert {event.type for event in events} <= {"note", "record.restored", "record.repaired"}
+    for event in events:
+        for ref in event.refs:
+            assert len(after.blobs.get(ref.sha256)) == ref.size
+    assert _log(folder).read_bytes() == b""
+    assert list(read_chain(after.path.read_bytes())) == events
+    _append(after, 99)
+    assert _record(folder).events()[-1].data == {"number": 99}
+
+
+def test_a_loss_of_power_is_told(tmp_path: Path) -> None:
+    kept = _record(tmp_path)
+    events = [_append(kept, number) for number in range(3)]
+    _power_lost(tmp_path)
+    kept.path.write_bytes(kept.path.read_bytes().splitlines(keepends=True)[0])
+    after = _record(tmp_path).events()
+    assert after[:3] == events
+    assert (after[3].type, after[3].data) == ("record.restored", {"events": 2})
+
+
+def test_a_copy_of_the_folder_lacks_nothing_and_says_nothing(tmp_path: Path) -> None:
+    kept = _record(tmp_path / "one")
+    events = [_append(kept, number) for number in range(3)]
+    (tmp_path / "one").rename(tmp_path / "two")
+    (tmp_path / "one").mkdir()
+    for name in ("events.jsonl", "ahead.log"):
+        (tmp_path / "one" / name).write_bytes((tmp_path / "two" / name).read_bytes())
+    copied = _record(tmp_path / "one")
+    assert copied.events() == events
+    assert len(_files(tmp_path / "one")) == 3
+
+
+@pytest.mark.parametrize("torn", range(0, 1600, 97))
+def test_an_entry_that_is_not_whole_ends_the_log(tmp_path: Path, torn: int) -> None:
+    kept = _record(tmp_path)
+    first = _append(kept, 0)
+    length = kept.path.stat().st_size
+    data = _log(tmp_path).read_bytes()
+    begin = len(data.rstrip(b"\0"))
+    _append(kept, 1)
+    whole = _log(tmp_path).read_bytes().rstrip(b"\0")
+    _log(tmp_path).write_bytes(whole[: begin + torn])
+    _power_lost(tmp_path)
+    kept.path.write_bytes(kept.path.read_bytes()[:length])
+    after = _record(tmp_path)
+    assert after.events() == [first]
+    assert _body(after, first) == b"body 0 " * 200
+
+
+def test_a_changed_line_of_a_record_is_refused_and_not_mended_from_the_log(tmp_path: Path) -> None:
+    kept = _record(tmp_path)
+    for number in range(3):
+        _append(kept, number)
+    kept.path.write_bytes(kept.path.read_bytes().replace(b'"number":1', b'"number":7'))
+    with pytest.raises(VerificationFailed, match=r"Event 2 .*doesn't follow"):
+        _record(tmp_path).events()
+    with pytest.raises(VerificationFailed, match=r"Event 2 .*doesn't follow"):
+        _record(tmp_path).append("note", data={})
+
+
+def test_a_changed_body_in_the_log_is_no_body(tmp_path: Path) -> None:
+    kept = _record(tmp_path)
+    event = _append(kept, 1)
+    _log(tmp_path).write_bytes(_log(tmp_path).read_bytes().replace(b"body 1 body", b"body 7 body"))
+    for reader in (kept, _record(tmp_path)):
+        with pytest.raises(VerificationFailed, match=f"Blob {event.refs[0].sha256}"):
+            _body(reader, event)
+
+
+def test_who_may_only_read_reads_what_stands_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = _record(tmp_path)
+    events = [_append(kept, number) for number in range(2)]
+    _power_lost(tmp_path)
+
+    def refuse(_self: Record) -> int:
+        raise MachineTrouble("may not")
+
+    monkeypatch.setattr(Record, "_open", refuse)
+    reader = _record(tmp_path)
+    assert reader.events() == events
+    assert _body(reader, events[0]) == b"body 0 " * 200
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [b"{}\n", b'{"at":-1}\n', b"\xff\xfe\n", b'{"at":0,"lines":[9999,"00"],"bodies":[]}\n', b"[" * 5000 + b"\n"],
+)
+def test_rubbish_in_a_log_is_passed_over(tmp_path: Path, rest: bytes) -> None:
+    kept = _record(tmp_path)
+    event = _append(kept, 1)
+    data = _log(tmp_path).read_bytes().rstrip(b"\0")
+    _log(tmp_path).write_bytes(data + rest)
+    after = _record(tmp_path)
+    assert _body(after, event) == b"body 1 " * 200
+    later = _append(after, 2)
+    assert _body(_record(tmp_path), later) == b"body 2 " * 200
+    assert _record(tmp_path).events() == [event, later]
+
+
+def test_no_name_in_a_log_is_a_path(tmp_path: Path) -> None:
+    kept = _record(tmp_path)
+    _append(kept, 1)
+    digest = sha256_bytes(b"body 1 " * 200).encode()
+    _log(tmp_path).write_bytes(_log(tmp_path).read_bytes().replace(digest, b"../../../" + digest[9:]))
+    _power_lost(tmp_path)
+    _record(tmp_path).events()
+    assert _files(tmp_path) == []
