@@ -42,8 +42,8 @@ _FULL = 8 << 20
 """From this length on the log is emptied."""
 _STEP = 1 << 20
 """The file grows by so many bytes, with zeros at its end: a flush is quicker where it does not grow."""
-_FIRST = 200
-"""No first line has more bytes."""
+_HEAD = 1 << 14
+"""No first line of a log or of an entry has more bytes."""
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -86,7 +86,7 @@ class Entry:
 
 
 class Ahead:
-    """The log of one record. Whoever calls holds the record's lock, but for `elsewhere`.
+    """The log of one record. Whoever calls holds the record's lock, but for `holds_more` and `find`.
 
     Args:
         path: where it is; made with the first entry.
@@ -108,12 +108,13 @@ class Ahead:
         """Whether this process has written an entry since the log was emptied last; a fork of it has not."""
         return self._writer == os.getpid()
 
-    def elsewhere(self) -> bool:
-        """Say whether it holds what was written in another run of the machine, or into another file."""
+    def holds_more(self, length: int) -> bool:
+        """Say whether a record of this length may lack what is in here; needs no lock, and reads no bodies."""
         try:
-            with self._path.open("rb") as file:
-                first = file.readline(_FIRST)
-                return bool(first) and not first.startswith(_origin(file.fileno()))
+            with self._path.open("rb", buffering=0) as file:
+                log = file.fileno()
+                first = _line(log, 0)
+                return bool(first) and (not first.startswith(_origin(log)) or _last_line(log, len(first)) > length)
         except OSError:
             return False
 
@@ -122,13 +123,13 @@ class Ahead:
         handle = self._opened()
         if handle is None:
             return False
-        begins = os.pread(handle, _FIRST, 0)
+        begins = os.pread(handle, len(self._first) or 1, 0)
         if not self._first or not begins.startswith(self._first):
             return bool(self._first or begins)
         return os.pread(handle, 1, self._end) not in (b"", b"\0")
 
     def read(self) -> tuple[bool, list[Entry]]:
-        """Return whether it was written here (not `elsewhere`), and its whole entries."""
+        """Return whether it was written in this run of the machine and into this file, and its whole entries."""
         handle = self._opened()
         if handle is None:
             return True, []
@@ -229,6 +230,25 @@ def _origin(handle: int) -> bytes:
     return f"counterproof-ahead-1 {_boot()} {held.st_dev} {held.st_ino} ".encode()
 
 
+def _line(log: int, at: int) -> bytes:
+    """Return the line that begins at a place, with its newline; b"" where there is none."""
+    data = os.pread(log, _HEAD, at)
+    return data[: data.find(b"\n") + 1]
+
+
+def _last_line(log: int, at: int) -> int:
+    """Return where the lines of the last entry end in the record, going from head to head."""
+    end = 0
+    while line := _line(log, at):
+        try:
+            head = _decode(line)
+        except ValueError:
+            break
+        end = head.at + head.lines[0]
+        at += len(line) + head.lines[0] + sum(size for _, _, size, _ in head.bodies)
+    return end
+
+
 @cache
 def _boot() -> str:
     """Return the name of this run of the machine; another one each time where the system gives none."""
@@ -294,8 +314,7 @@ class _Index:
         self._places: dict[tuple[Kind, str], tuple[int, int]] = {}
 
     def find(self, log: int, kind: Kind, digest: str) -> bytes | None:
-        begins = os.pread(log, _FIRST, 0)
-        first = begins[: begins.find(b"\n") + 1]
+        first = _line(log, 0)
         if first != self._first:
             self._first, self._end, self._places = first, len(first), {}
         if (kind, digest) not in self._places:

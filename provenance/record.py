@@ -418,11 +418,11 @@ class Record:
         """Put back what stands in the log alone; return how many events a loss of power had taken."""
         here, entries = self._ahead.read()
         self._read_on(soundly=True)
-        events = sum(self._restored(handle, entry, here=here) for entry in entries)
-        if here:
-            return 0
-        self._ahead.empty(handle)
-        return events
+        restored = [count for entry in entries if (count := self._restored(handle, entry, here=here))]
+        if not here:
+            self._ahead.empty(handle)
+        # A writer that was killed had one entry on the way, and nobody was told of it.
+        return sum(restored) if not here or len(restored) > 1 else 0
 
     def _restored(self, handle: int, entry: Entry, *, here: bool) -> int:
         """Write the lines of an entry that the record lacks, where they follow; return how many these are."""
@@ -458,7 +458,7 @@ class Record:
     def _catch_up(self) -> None:
         if not self._looked:
             self._looked = True
-            if self._ahead.elsewhere():
+            if self._ahead.holds_more(self.path.stat().st_size if self.path.exists() else 0):
                 with suppress(MachineTrouble), self.exclusive():  # who may only read reads what stands there
                     pass
         try:

@@ -13,7 +13,7 @@ The folder of a store:
     keys/                 the service key, and reviewers' keys that were made here
     vault/                real data, by digest; only the gate's side opens it
     body-keys/            the keys under which secure bodies of studies are sealed
-    studies/<id>/         record/, blobs/, telemetry/, graph.sqlite, run.lock
+    studies/<id>/         record/ (with its log), blobs/, telemetry/, graph.sqlite, run.lock
 
 Word for a worker (`ask_run`) stands until a run begins: `begin_run` takes it away in the transaction that says that the
 study runs, so a kill between loses no click.
