@@ -98,7 +98,8 @@ class Ahead:
         self._bodies = bodies
         self._handle: int | None = None
         self._first = b""
-        self._before = self._end = 0
+        self._end = 0
+        self._taking: tuple[bytes, int, int] | None = None
         self._writer = 0
         self._found = _Index()
         self._finding = threading.Lock()
@@ -154,7 +155,7 @@ class Ahead:
         """Add an entry and flush it; what was written before has been read.
 
         Raises:
-            OSError: the disk refused; the entry is not there.
+            OSError: the disk refused; the entry has to be taken back.
         """
         handle = self._opened(make=True)
         first = self._first or b"%s%s\n" % (_origin(handle), secrets.token_hex(8).encode())
@@ -162,26 +163,29 @@ class Ahead:
         begin, end = self._end, self._end + len(data)
         if end > os.fstat(handle).st_size:
             data += bytes(-end % _STEP)
-        self._before, self._first, self._end = begin, first, end
-        try:
-            os.lseek(handle, begin, os.SEEK_SET)
-            write_all(handle, data)
-            os.fdatasync(handle)
-        except OSError:
-            self.take_back()
-            raise
+        self._taking = (self._first, begin, end)
+        self._first, self._end = first, end
+        os.lseek(handle, begin, os.SEEK_SET)
+        write_all(handle, data)
+        os.fdatasync(handle)
         self._writer = os.getpid()
 
+    def keep(self) -> None:
+        """Leave the entries that were written so far where they are: their appends are done."""
+        self._taking = None
+
     def take_back(self) -> None:
-        """Take the entry back that was written last: its append failed."""
-        handle = self._opened(make=True)
+        """Take the entry back that was written last and not kept: its append failed."""
+        if self._taking is None:
+            return
+        handle, (self._first, begin, end) = self._opened(make=True), self._taking
+        self._end, self._taking = begin, None
         with suppress(OSError):
-            if self._before:
-                os.lseek(handle, self._before, os.SEEK_SET)
-                write_all(handle, bytes(self._end - self._before))
+            if begin:
+                os.lseek(handle, begin, os.SEEK_SET)
+                write_all(handle, bytes(end - begin))
             else:
                 os.ftruncate(handle, 0)
-        self._first, self._end = self._first if self._before else b"", self._before
 
     @property
     def is_full(self) -> bool:

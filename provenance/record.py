@@ -294,8 +294,7 @@ class Record:
             actor: who did it.
             data: the facts.
             refs: the blobs that it speaks of, and bodies to be stored with it.
-            durable: flush it, and all before it, to the disk before returning; see above for what may go without. With
-                bodies it is flushed always.
+            durable: flush it, and all before it, to the disk before returning; see above for what may go without.
 
         Raises:
             MachineTrouble: the disk refused; nothing was added.
@@ -322,21 +321,21 @@ class Record:
             return event
 
     def _write(self, handle: int, line: bytes, files: Sequence[Stored], *, durable: bool) -> None:
-        """Write a line and the files of its bodies; on an error there is no line."""
+        """Write a line, and before it the log where it has bodies; on an error there is neither."""
         length = self._chain.length
-        if files:
-            before = os.pread(handle, length - self._flushed, self._flushed)
-            self._ahead.write(Entry(at=self._flushed, lines=before + line, bodies=tuple(files)))
+        self._ahead.keep()
         try:
+            if files:
+                before = os.pread(handle, length - self._flushed, self._flushed)
+                self._ahead.write(Entry(at=self._flushed, lines=before + line, bodies=tuple(files)))
             write_all(handle, line)
             if durable and not files:
                 os.fdatasync(handle)
-        except OSError:
+        except BaseException:
             # Without this, a line that was written whole but not flushed would be read back as an event.
             with suppress(OSError):
                 os.ftruncate(handle, length)
-            if files:
-                self._ahead.take_back()
+            self._ahead.take_back()
             raise
 
     def events(self) -> list[Event]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -136,26 +137,25 @@ def test_two_writers_and_a_reader_see_each_others_bodies(tmp_path: Path, monkeyp
 # A writer that is killed between the log and the record
 
 
-def _killed_while_appending(kept: Record, number: int, monkeypatch: pytest.MonkeyPatch, *, written: int) -> None:
-    """Append, and die when so many bytes of the line are in the record."""
+def _killed_while_appending(folder: Path, number: int, *, written: int) -> None:
+    """Append in a process that dies when so many bytes of the line are in the record."""
+    child = os.fork()
+    if not child:
 
-    def die(handle: int, data: bytes) -> None:
-        os.write(handle, data[:written])
-        raise KeyboardInterrupt
+        def die(handle: int, data: bytes) -> None:
+            os.write(handle, data[:written])
+            os.kill(os.getpid(), signal.SIGKILL)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(record, "write_all", die)
-        with pytest.raises(KeyboardInterrupt):
-            _append(kept, number)
+        record.write_all = die  # type: ignore[assignment, attr-defined]  # in this process alone
+        _append(_record(folder), number)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
 
 
 @pytest.mark.parametrize("written", [0, 1, 100])
-def test_the_next_writer_ends_what_a_killed_one_began(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: int
-) -> None:
+def test_the_next_writer_ends_what_a_killed_one_began(tmp_path: Path, written: int) -> None:
     kept = _record(tmp_path)
     _append(kept, 0)
-    _killed_while_appending(kept, 1, monkeypatch, written=written)
+    _killed_while_appending(tmp_path, 1, written=written)
     after = _record(tmp_path)
     _append(after, 2)
     assert [event.data.get("number") for event in after.events()] == [0, 1, 2]
@@ -163,11 +163,11 @@ def test_the_next_writer_ends_what_a_killed_one_began(
     assert [_body(after, event)[:6] for event in after.events()] == [b"body 0", b"body 1", b"body 2"]
 
 
-def test_a_writer_that_was_open_already_ends_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_that_was_open_already_ends_it_too(tmp_path: Path) -> None:
     kept, other = _record(tmp_path), _record(tmp_path)
     _append(kept, 0)
     other.append("note", data={"number": 1})
-    _killed_while_appending(kept, 2, monkeypatch, written=3)
+    _killed_while_appending(tmp_path, 2, written=3)
     other.append("note", data={"number": 3})
     assert [event.data.get("number") for event in _record(tmp_path).events()] == [0, 1, 2, 3]
 
@@ -176,15 +176,18 @@ def test_a_writer_that_was_open_already_ends_it_too(tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("place", ["log", "record"])
-def test_an_append_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+@pytest.mark.parametrize("fault", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full", "ctrl-c"])
+def test_an_append_that_fails_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str, fault: BaseException
+) -> None:
     def refuse(*_given: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise fault
 
     kept = _record(tmp_path)
     for number in range(2):
         with monkeypatch.context() as patch:
             patch.setattr(*((os, "fdatasync") if place == "log" else (record, "write_all")), refuse)
-            with pytest.raises(MachineTrouble, match=r"No space left.*Make room"):
+            with pytest.raises((MachineTrouble, KeyboardInterrupt), match=r"No space left.*Make room|^$"):
                 _append(kept, 10 + number)
         _append(kept, number)
     events = kept.events()
@@ -192,6 +195,19 @@ def test_an_append_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest
     _power_lost(tmp_path)
     kept.path.write_bytes(kept.path.read_bytes()[:50])
     assert [event.data.get("number") for event in _record(tmp_path).events()][:2] == [0, 1]
+
+
+def test_a_later_failure_takes_nothing_back_that_was_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = _record(tmp_path)
+    event = _append(kept, 0)
+
+    def refuse(*_given: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(record, "write_all", refuse)
+    with pytest.raises(MachineTrouble):
+        kept.append("note", data={})
+    assert _body(_record(tmp_path), event) == b"body 0 " * 200
 
 
 def test_a_log_that_cannot_be_made_is_machine_trouble(tmp_path: Path) -> None:
