@@ -76,19 +76,16 @@ class Blobs:
         self.waiting: Callable[[Kind, str], bytes | None] = lambda _kind, _digest: None
 
     def path(self, digest: str) -> Path:
-        """Return where the blob without a salt that has this digest is, or would be.
+        """Return where the blob without a salt that has this digest is, or would be; one that waits becomes a file.
 
         Raises:
-            VerificationFailed: it is not a digest; a bundle from a stranger may name a path outside instead.
+            VerificationFailed: it is not a digest.
+            MachineTrouble: the disk refused the write.
         """
-        if not is_digest(digest):
-            raise VerificationFailed(
-                f"{digest[:80]!r} is no digest.",
-                allowed="A blob is named by 64 lower-case hexadecimal digits.",
-            )
+        require_digest(digest)
         place = self._place("sha256", digest)
         if not place.exists() and (content := self.waiting("sha256", digest)) is not None:
-            lay(self.folder, Stored(kind="sha256", digest=digest, content=content))
+            self._write("sha256", digest, content)
         return place
 
     def put(self, data: Content, *, sealed: bool = False) -> str:
@@ -149,17 +146,19 @@ class Blobs:
 
     def _store(self, kind: Kind, data: Content) -> str:
         digest = sha256_bytes(data)
-        target = _place(self.folder, kind, digest)
-        if os.path.exists(target):  # noqa: PTH110  # half the time, at each effect
+        if os.path.exists(_place(self.folder, kind, digest)):  # noqa: PTH110  # half the time, at each effect
             return digest
+        self._write(kind, digest, self._closed(kind, digest, data))
+        return digest
+
+    def _write(self, kind: Kind, digest: str, content: Content) -> None:
         try:
-            _write_once(target, self._closed(kind, digest, data))
+            lay(self.folder, Stored(kind=kind, digest=digest, content=content))
         except OSError as error:
             raise MachineTrouble(
-                f"Blob {digest[:12]}… ({len(data)} bytes) can't be written: {error}.",
+                f"Blob {digest[:12]}… ({len(content)} bytes) can't be written: {error}.",
                 advice="Make room or mend the permissions, then run again; nothing was lost.",
             ) from error
-        return digest
 
     def get(self, digest: str) -> bytes:
         """Return the bytes of a blob, without its salt where it has one.
@@ -173,8 +172,7 @@ class Blobs:
 
     def _kind(self, digest: str) -> Kind:
         """Return in which folder a blob is; where it is in none, the first."""
-        if self.path(digest).exists():
-            return "sha256"
+        require_digest(digest)
         return next((kind for kind in KINDS if self._is_kept(kind, digest)), "sha256")
 
     def _is_kept(self, kind: Kind, digest: str) -> bool:
@@ -265,7 +263,20 @@ class Blobs:
         Raises:
             VerificationFailed: it is not a digest.
         """
-        return self.path(digest).exists() or any(self._is_kept(kind, digest) for kind in KINDS)
+        require_digest(digest)
+        return any(self._is_kept(kind, digest) for kind in KINDS)
+
+
+def require_digest(digest: str) -> None:
+    """Refuse what is no digest: a bundle from a stranger may name a path outside instead.
+
+    Raises:
+        VerificationFailed: it is none.
+    """
+    if not is_digest(digest):
+        raise VerificationFailed(
+            f"{digest[:80]!r} is no digest.", allowed="A blob is named by 64 lower-case hexadecimal digits."
+        )
 
 
 def _missing(digest: str) -> VerificationFailed:

@@ -17,9 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from counterproof.provenance.blobs import KINDS, Blobs, Kind
+from counterproof.provenance.blobs import KINDS, Blobs, Kind, require_digest
 from counterproof.provenance.commitments import SALT_BYTES
-from counterproof.provenance.digests import is_digest, sha256_bytes
+from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import MachineTrouble, UsageError, VerificationFailed
 from counterproof.provenance.mapped import Content
 from counterproof.provenance.sealing import plain_length
@@ -133,10 +133,7 @@ class RemoteBlobs(Blobs):
         return next((kind for kind in KINDS if self._size(kind, digest) is not None), "sha256")
 
     def _where(self, kind: Kind, digest: str) -> str:
-        if not is_digest(digest):
-            raise VerificationFailed(
-                f"{digest[:80]!r} is no digest.", allowed="A blob is named by 64 lower-case hexadecimal digits."
-            )
+        require_digest(digest)
         return f"{self._top}/{kind}/{digest[:2]}/{digest[2:]}"
 
     def _size(self, kind: Kind, digest: str) -> int | None:

@@ -68,6 +68,7 @@ def test_a_body_is_read_the_same_before_and_after_it_is_a_file(tmp_path: Path, o
         if not options.get("side"):
             assert kept.blobs.size(digest) == len(bodies[0])
             kept.blobs.check(digest)
+    assert _files(tmp_path) == []
     del kept
     gc.collect()
     assert _log(tmp_path).read_bytes() == b""
