@@ -130,15 +130,16 @@ class Ahead:
         return os.pread(handle, 1, self._end) not in (b"", b"\0")
 
     def read(self) -> tuple[bool, list[Entry]]:
-        """Return whether it was written in this run of the machine and into this file, and its whole entries."""
+        """Return whether it was written in this run of the machine and into this file, and what was not read before."""
         handle = self._opened()
         if handle is None:
             return True, []
-        data = os.pread(handle, os.fstat(handle).st_size, 0)
-        begin = data.find(b"\n") + 1
-        placed = list(_entries(data, begin))
-        self._first, self._end = data[:begin], placed[-1].ends[-1] if placed else begin
-        return not data or self._first.startswith(_origin(handle)), [one.entry(data) for one in placed]
+        first = _line(handle, 0)
+        begin = self._end if first == self._first else len(first)
+        data = os.pread(handle, os.fstat(handle).st_size - begin, begin)
+        placed = list(_entries(data, 0))
+        self._first, self._end = first, begin + (placed[-1].ends[-1] if placed else 0)
+        return not first or first.startswith(_origin(handle)), [one.entry(data) for one in placed]
 
     def find(self, kind: Kind, digest: str) -> bytes | None:
         """Return what is to be in the file of a body, or None where the log doesn't hold it; needs no lock.
@@ -201,11 +202,13 @@ class Ahead:
         Raises:
             OSError: the disk refused; the log stays as it is.
         """
-        for entry in self.read()[1]:
-            for body in entry.bodies:
+        handle = self._opened(make=True)
+        data = os.pread(handle, os.fstat(handle).st_size, 0)
+        for placed in _entries(data, len(_line(handle, 0))):
+            for body in placed.entry(data).bodies:
                 lay(self._bodies, body)
         os.fdatasync(record)
-        os.ftruncate(self._opened(make=True), 0)
+        os.ftruncate(handle, 0)
         self._first, self._end, self._writer = b"", 0, 0
 
     def close(self) -> None:

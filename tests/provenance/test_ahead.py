@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,21 @@ def test_two_writers_and_a_reader_see_each_others_bodies(tmp_path: Path, monkeyp
             gc.collect()
             two = _record(tmp_path)
     assert [event.data["number"] for event in reader.events()] == list(range(40))
+
+
+def test_writers_in_turn_look_at_each_entry_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen, entries = list[int](), ahead._entries
+
+    def counted(data: bytes, start: int) -> Iterator[Any]:
+        for placed in entries(data, start):
+            seen.append(placed.head.at)
+            yield placed
+
+    monkeypatch.setattr(ahead, "_entries", counted)
+    writers = [_record(tmp_path), _record(tmp_path)]
+    for number in range(40):
+        _append(writers[number % 2], number)
+    assert len(seen) == 39
 
 
 # A writer that is killed between the log and the record
