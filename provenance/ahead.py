@@ -20,6 +20,7 @@ It does not cover folders that several machines share: there the files are flush
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import threading
@@ -42,6 +43,8 @@ _FULL = 8 << 20
 """From this length on the log is emptied."""
 _STEP = 1 << 20
 """The file grows by so many bytes, with zeros at its end: a flush is quicker where it does not grow."""
+_MANY = 256
+"""With so many entries it is emptied too: each body becomes a file of its own."""
 _HEAD = 1 << 14
 """No first line of a log or of an entry has more bytes."""
 _BOOT = Path("/proc/sys/kernel/random/boot_id")
@@ -100,6 +103,7 @@ class Ahead:
         self._first = b""
         self._end = 0
         self._taking: tuple[bytes, int, int] | None = None
+        self._count = 0
         self._writer = 0
         self._found = _Index()
         self._finding = threading.Lock()
@@ -118,6 +122,19 @@ class Ahead:
                 return bool(first) and (not first.startswith(_origin(log)) or _last_line(log, len(first)) > length)
         except OSError:
             return False
+
+    def forget(self) -> None:
+        """Read it anew from its beginning the next time: what was read could not be used."""
+        self._first, self._end = b"", 0
+
+    def is_gone(self) -> bool:
+        """Say whether the file that is open is no longer the one that others find."""
+        if self._handle is None:
+            return False
+        try:
+            return not os.path.samestat(os.fstat(self._handle), os.stat(self._path))  # noqa: PTH116  # at each append
+        except FileNotFoundError:
+            return True
 
     def is_news(self) -> bool:
         """Say whether others have written to it since it was read, or have emptied it."""
@@ -159,7 +176,7 @@ class Ahead:
             OSError: the disk refused; the entry has to be taken back.
         """
         handle = self._opened(make=True)
-        first = self._first or b"%s%s\n" % (_origin(handle), secrets.token_hex(8).encode())
+        first = self._first or _first_line(handle)
         data = _encoded(entry) if self._first else first + _encoded(entry)
         begin, end = self._end, self._end + len(data)
         if end > os.fstat(handle).st_size:
@@ -170,28 +187,41 @@ class Ahead:
         write_all(handle, data)
         os.fdatasync(handle)
         self._writer = os.getpid()
+        self._count += 1
 
     def keep(self) -> None:
         """Leave the entries that were written so far where they are: their appends are done."""
         self._taking = None
 
     def take_back(self) -> None:
-        """Take the entry back that was written last and not kept: its append failed."""
+        """Take the entry back that was written last and not kept: its append failed.
+
+        Whoever has read it reads the log anew, for its first line is another one.
+        """
         if self._taking is None:
             return
-        handle, (self._first, begin, end) = self._opened(make=True), self._taking
-        self._end, self._taking = begin, None
+        handle, (first, begin, end) = self._opened(make=True), self._taking
+        self._first, self._end, self._taking = first, begin, None
         with suppress(OSError):
             if begin:
+                os.pwrite(handle, b"\0", begin)
+                self._first = _first_line(handle)
+                os.pwrite(handle, self._first, 0)
                 os.lseek(handle, begin, os.SEEK_SET)
                 write_all(handle, bytes(end - begin))
             else:
                 os.ftruncate(handle, 0)
+            os.fdatasync(handle)
 
     @property
     def is_full(self) -> bool:
         """Whether it should be emptied."""
-        return self._end >= _FULL
+        return self._end >= _FULL or self._count >= _MANY
+
+    @property
+    def is_overfull(self) -> bool:
+        """Whether it must be emptied before anything is added."""
+        return self._end >= 4 * _FULL
 
     def empty(self, record: int) -> None:
         """Make files of the bodies in it, flush all that its entries speak of, and begin anew.
@@ -200,22 +230,27 @@ class Ahead:
             record: the record's file, open.
 
         Raises:
-            OSError: the disk refused; the log stays as it is.
+            OSError: the disk refused, or the log is damaged; it stays as it is.
         """
         handle = self._opened(make=True)
         data = os.pread(handle, os.fstat(handle).st_size, 0)
-        for placed in _entries(data, len(_line(handle, 0))):
+        reached = len(_line(handle, 0))
+        for placed in _entries(data, reached):
+            reached = placed.ends[-1]
             for body in placed.entry(data).bodies:
                 lay(self._bodies, body)
+        if reached < self._end:
+            raise OSError(errno.EIO, f"the log of the record is damaged at byte {reached}")
         os.fdatasync(record)
         os.ftruncate(handle, 0)
-        self._first, self._end, self._writer = b"", 0, 0
+        self._first, self._end, self._writer, self._count = b"", 0, 0, 0
 
     def close(self) -> None:
         """Let go of the file."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
+        self.forget()
 
     @overload
     def _opened(self) -> int | None: ...
@@ -235,6 +270,11 @@ def _origin(handle: int) -> bytes:
     """Return how a log begins that is written now into this file."""
     held = os.fstat(handle)
     return f"counterproof-ahead-1 {_boot()} {held.st_dev} {held.st_ino} ".encode()
+
+
+def _first_line(handle: int) -> bytes:
+    """Return a first line for a log that is written now into this file, unlike any other."""
+    return b"%s%s\n" % (_origin(handle), secrets.token_hex(8).encode())
 
 
 def _line(log: int, at: int) -> bytes:
@@ -281,44 +321,58 @@ def _digest(body: Stored) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class _Placed:
-    """A whole entry, and where its pieces begin and end in the log: the lines, then each body."""
+    """An entry that was written whole, and where its pieces begin and end in the log: the lines, then each body.
+
+    A piece that was damaged since is left out.
+    """
 
     head: _Head
     ends: list[int]
-
-    def pieces(self, data: bytes) -> Iterator[memoryview]:
-        return (memoryview(data)[begin:end] for begin, end in pairwise(self.ends))
+    sound: list[bool]
 
     def entry(self, data: bytes) -> Entry:
-        lines, *files = self.pieces(data)
-        told = zip(self.head.bodies, files, strict=True)
-        bodies = tuple(Stored(kind=kind, digest=digest, content=file) for (kind, digest, _, _), file in told)
-        return Entry(at=self.head.at, lines=bytes(lines), bodies=bodies)
+        lines, *files = (memoryview(data)[begin:end] for begin, end in pairwise(self.ends))
+        told = zip(self.head.bodies, files, self.sound[1:], strict=True)
+        return Entry(
+            at=self.head.at,
+            lines=bytes(lines) if self.sound[0] else b"",
+            bodies=tuple(
+                Stored(kind=kind, digest=digest, content=file) for (kind, digest, _, _), file, sound in told if sound
+            ),
+        )
 
 
 def _entries(data: bytes, start: int) -> Iterator[_Placed]:
-    """Yield the entries from a place on, up to the first that is not whole."""
-    while (end := data.find(b"\n", start)) >= 0:
-        try:
-            head = _decode(memoryview(data)[start:end])
-        except ValueError:
-            return
-        sizes = [head.lines[0], *(size for _, _, size, _ in head.bodies)]
-        placed = _Placed(head=head, ends=list(accumulate(sizes, initial=end + 1)))
+    """Yield the entries from a place on, up to the first that was not written whole."""
+    head = _head(data, start)
+    while head is not None:
+        begin = data.index(b"\n", start) + 1
+        ends = list(accumulate([head.lines[0], *(size for _, _, size, _ in head.bodies)], initial=begin))
         told = [head.lines[1], *(sha256 for *_, sha256 in head.bodies)]
-        if [sha256_bytes(piece) for piece in placed.pieces(data)] != told:
+        found = [sha256_bytes(memoryview(data)[one:two]) for one, two in pairwise(ends)]
+        placed = _Placed(head=head, ends=ends, sound=[one == two for one, two in zip(found, told, strict=True)])
+        start = ends[-1]
+        head = _head(data, start)
+        if head is None and not all(placed.sound):  # nothing came after it: it was cut off while it was written
             return
         yield placed
-        start = placed.ends[-1]
+
+
+def _head(data: bytes, start: int) -> _Head | None:
+    end = data.find(b"\n", start)
+    try:
+        return _decode(memoryview(data)[start:end]) if end >= 0 else None
+    except ValueError:
+        return None
 
 
 class _Index:
-    """Where the bodies in a log are."""
+    """Where the bodies in a log are, and the SHA-256 of their files."""
 
     def __init__(self) -> None:
         self._first = b""
         self._end = 0
-        self._places: dict[tuple[Kind, str], tuple[int, int]] = {}
+        self._places: dict[tuple[Kind, str], tuple[int, int, str]] = {}
 
     def find(self, log: int, kind: Kind, digest: str) -> bytes | None:
         first = _line(log, 0)
@@ -326,15 +380,20 @@ class _Index:
             self._first, self._end, self._places = first, len(first), {}
         if (kind, digest) not in self._places:
             self._read_on(log)
-        begin, end = self._places.get((kind, digest), (0, 0))
-        found = os.pread(log, end - begin, begin)
-        if not found or os.pread(log, len(first), 0) != first:  # it may have been emptied meanwhile
+        place = self._places.get((kind, digest))
+        if place is None:
             return None
-        return found
+        begin, end, sha256 = place
+        found = os.pread(log, end - begin, begin)
+        return found if sha256_bytes(found) == sha256 else None  # it may have been emptied meanwhile
 
     def _read_on(self, log: int) -> None:
         base = self._end
+        if os.pread(log, 1, base) in (b"", b"\0"):
+            return
         for placed in _entries(os.pread(log, os.fstat(log).st_size - base, base), 0):
             self._end = base + placed.ends[-1]
-            for (kind, digest, *_), (begin, end) in zip(placed.head.bodies, pairwise(placed.ends[1:]), strict=True):
-                self._places[kind, digest] = (base + begin, base + end)
+            places = zip(placed.head.bodies, pairwise(placed.ends[1:]), placed.sound[1:], strict=True)
+            for (kind, digest, _, sha256), (begin, end), sound in places:
+                if sound:
+                    self._places[kind, digest] = (base + begin, base + end, sha256)

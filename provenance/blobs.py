@@ -62,6 +62,7 @@ class Blobs:
 
     Attributes:
         folder: where the blobs are.
+        named: whether files were made whose names are not on the disk yet; the record's next flush brings them there.
         waiting: gives what is to be in the file of a blob that is not there yet; None where nothing is known of it.
     """
 
@@ -73,6 +74,7 @@ class Blobs:
         self._key: bytes | None = None
         self._make_secret = secret
         self._secret: bytes | None = None
+        self.named = False
         self.waiting: Callable[[Kind, str], bytes | None] = lambda _kind, _digest: None
 
     def path(self, digest: str) -> Path:
@@ -152,6 +154,7 @@ class Blobs:
         return digest
 
     def _write(self, kind: Kind, digest: str, content: Content) -> None:
+        self.named = True
         try:
             lay(self.folder, Stored(kind=kind, digest=digest, content=content))
         except OSError as error:

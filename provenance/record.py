@@ -30,6 +30,7 @@ with its last value, as in Python's `json`; `append` never writes one.
 from __future__ import annotations
 
 import copy
+import errno
 import fcntl
 import io
 import itertools
@@ -60,6 +61,7 @@ _PATIENCE_S = 2.0
 Side = Literal["open", "secure"]
 Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
 """The digest of a blob: a bundle from a stranger may name a path outside instead."""
+_MAY_NOT = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _Made = Annotated[str, msgspec.Meta(pattern=r"(?!)")]
 """What no line can hold: nothing matches."""
 
@@ -229,7 +231,7 @@ class Record:
     Args:
         folder: holds `events.jsonl`; made at the first append.
         blobs: where the bodies are.
-        shared: whether several machines use the folder: then each body is flushed on its own.
+        shared: whether several machines may use the folder: then each body is flushed on its own.
     """
 
     def __init__(self, folder: Path, *, blobs: Blobs, shared: bool = False) -> None:
@@ -276,7 +278,10 @@ class Record:
             return self.put(ref.role, ref.data, media=ref.media, side=ref.side, sealed=ref.sealed), None
         ready = self.blobs.ready(ref.data, secure=ref.side == "secure", sealed=ref.sealed)
         named = Ref(role=ref.role, sha256=ready.digest, size=len(ref.data), media=ref.media, side=ref.side)
-        return named, None if is_laid(self.blobs.folder, ready) else ready
+        if is_laid(self.blobs.folder, ready):
+            self.blobs.named = True
+            return named, None
+        return named, ready
 
     def append(
         self,
@@ -325,12 +330,19 @@ class Record:
         length = self._chain.length
         self._ahead.keep()
         try:
+            if files and self._ahead.is_overfull:
+                self._ahead.empty(handle)
+            if files and length - self._flushed > LARGE:
+                os.fdatasync(handle)
+                self._flushed = length
             if files:
                 before = os.pread(handle, length - self._flushed, self._flushed)
                 self._ahead.write(Entry(at=self._flushed, lines=before + line, bodies=tuple(files)))
             write_all(handle, line)
-            if durable and not files:
+            if (durable or files) and (self.blobs.named or not files):
+                # The names of new files reach the disk with the record, not with its log.
                 os.fdatasync(handle)
+                self.blobs.named = False
         except BaseException:
             # Without this, a line that was written whole but not flushed would be read back as an event.
             with suppress(OSError):
@@ -397,9 +409,12 @@ class Record:
         """Read what others have added, put back what was lost, and cut a torn line off; the lock is held."""
         held = os.fstat(handle)
         self._same_file(held)
-        self._looked = True
         try:
+            if self._ahead.is_gone():
+                self._ahead.empty(handle)
+                self._ahead.close()
             lost = self._put_back(handle) if self._ahead.is_news() else 0
+            self._looked = True
             if lost or held.st_size != self._chain.length:
                 self._catch_up()
                 self._mend(handle)
@@ -415,26 +430,38 @@ class Record:
 
     def _put_back(self, handle: int) -> int:
         """Put back what stands in the log alone; return how many events a loss of power had taken."""
-        here, entries = self._ahead.read()
-        self._read_on(soundly=True)
-        restored = [count for entry in entries if (count := self._restored(handle, entry, here=here))]
-        if not here:
-            self._ahead.empty(handle)
+        try:
+            here, entries = self._ahead.read()
+            self._read_on(soundly=True)
+            restored = [count for entry in entries if (count := self._restored(handle, entry))]
+            if not here and b"\n" not in self._behind(handle):
+                self._ahead.empty(handle)
+        except BaseException:
+            self._ahead.forget()
+            raise
         # A writer that was killed had one entry on the way, and nobody was told of it.
         return sum(restored) if not here or len(restored) > 1 else 0
 
-    def _restored(self, handle: int, entry: Entry, *, here: bool) -> int:
-        """Write the lines of an entry that the record lacks, where they follow; return how many these are."""
+    def _restored(self, handle: int, entry: Entry) -> int:
+        """Write the lines of an entry that the record lacks, where they follow; return how many these are.
+
+        What stands there may be a part of them or zeros. Anything else was written by somebody, and is left to be
+        refused.
+        """
         length = self._chain.length
         lines = entry.lines[length - entry.at :] if entry.at <= length < entry.end else b""
-        behind = os.pread(handle, os.fstat(handle).st_size - length, length)
-        if not self._chain.takes(lines) or (here and b"\n" in behind):
+        lacking = all(there in (0, wanted) for there, wanted in zip(self._behind(handle), lines, strict=False))
+        if not lacking or not self._chain.takes(lines):
             return 0
         with self.path.open("r+b") as file:
             file.seek(length)
             file.write(lines)
         self._read_on(soundly=True)
         return lines.count(b"\n")
+
+    def _behind(self, handle: int) -> bytes:
+        """Return what stands behind the lines that were read."""
+        return os.pread(handle, os.fstat(handle).st_size - self._chain.length, self._chain.length)
 
     def _refused(self, error: OSError) -> MachineTrouble:
         return MachineTrouble(
@@ -456,10 +483,7 @@ class Record:
 
     def _catch_up(self) -> None:
         if not self._looked:
-            self._looked = True
-            if self._ahead.holds_more(self.path.stat().st_size if self.path.exists() else 0):
-                with suppress(MachineTrouble), self.exclusive():  # who may only read reads what stands there
-                    pass
+            self._look()
         try:
             size = os.stat(self.path).st_size  # noqa: PTH116  # twice as fast, at each look
         except FileNotFoundError:
@@ -478,6 +502,25 @@ class Record:
                     if self._depth or not _nobody_writes(held):
                         raise
                     self._read_on()
+
+    def _look(self) -> None:
+        """See before the first reading whether something has to be put back.
+
+        Who may only read, or finds a writer that does not end, reads what stands there.
+        """
+        exists = self.path.exists()
+        if self._ahead.holds_more(self.path.stat().st_size if exists else 0):
+            if exists:
+                with self.path.open("rb") as held:
+                    if not _nobody_writes(held):
+                        return
+            try:
+                with self.exclusive():
+                    pass
+            except MachineTrouble as error:
+                if getattr(error.__cause__, "errno", None) not in _MAY_NOT:
+                    raise
+        self._looked = True
 
     def _read_on(self, *, soundly: bool = False) -> None:
         """Read the lines that were added; with `soundly` up to the first that doesn't follow."""
@@ -544,6 +587,9 @@ def _let_go(handle: int, ahead: Ahead) -> None:
         os.fdatasync(handle)
         if ahead.wrote:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # who holds it empties the log some day
-            ahead.empty(handle)
+            try:
+                ahead.empty(handle)
+            finally:
+                fcntl.flock(handle, fcntl.LOCK_UN)
     ahead.close()
     os.close(handle)

@@ -37,7 +37,7 @@ class CampaignPlace:
     @property
     def record(self) -> Record:
         """The campaign's own record."""
-        return Record(self.folder / "record", blobs=Blobs(self.folder / "blobs"))
+        return Record(self.folder / "record", blobs=Blobs(self.folder / "blobs"), shared=True)
 
     def cell(self, key: str) -> CellPlace:
         """Return the place of a cell."""
@@ -57,7 +57,7 @@ class CellPlace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.record = Record(folder / "record", blobs=Blobs(folder / "blobs"))
+        self.record = Record(folder / "record", blobs=Blobs(folder / "blobs"), shared=True)
 
     @property
     def bundle(self) -> Path:

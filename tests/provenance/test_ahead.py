@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import gc
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -320,15 +323,158 @@ def test_an_entry_that_is_not_whole_ends_the_log(tmp_path: Path, torn: int) -> N
     assert _body(after, first) == b"body 0 " * 200
 
 
-def test_a_changed_line_of_a_record_is_refused_and_not_mended_from_the_log(tmp_path: Path) -> None:
+@pytest.mark.parametrize("same_run", [True, False])
+@pytest.mark.parametrize("change", ["altered", "swapped", "dropped"])
+def test_a_changed_record_is_refused_and_not_mended_from_the_log(
+    tmp_path: Path, change: str, *, same_run: bool
+) -> None:
     kept = _record(tmp_path)
     for number in range(3):
         _append(kept, number)
-    kept.path.write_bytes(kept.path.read_bytes().replace(b'"number":1', b'"number":7'))
-    with pytest.raises(VerificationFailed, match=r"Event 2 .*doesn't follow"):
-        _record(tmp_path).events()
-    with pytest.raises(VerificationFailed, match=r"Event 2 .*doesn't follow"):
-        _record(tmp_path).append("note", data={})
+    kept.append("note", data={"number": 3})
+    lines = kept.path.read_bytes().splitlines(keepends=True)
+    changed = {
+        "altered": [lines[0], lines[1].replace(b'"number":1', b'"number":7'), *lines[2:]],
+        "swapped": [lines[0], lines[2], lines[1], lines[3]],
+        "dropped": [lines[0], *lines[2:]],
+    }[change]
+    kept.path.write_bytes(b"".join(changed))
+    if not same_run:
+        _power_lost(tmp_path)
+    log = _log(tmp_path).read_bytes()
+    for _look in range(2):
+        with pytest.raises(VerificationFailed, match=r"Event [12] .*(doesn't follow|out of order)"):
+            _record(tmp_path).events()
+        with pytest.raises(VerificationFailed, match=r"Event [12] .*(doesn't follow|out of order)"):
+            _record(tmp_path).append("note", data={})
+    assert kept.path.read_bytes() == b"".join(changed)
+    assert _log(tmp_path).read_bytes() == log
+
+
+def test_what_could_not_be_put_back_is_put_back_the_next_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = _record(tmp_path)
+    events = [_append(kept, number) for number in range(3)]
+    _power_lost(tmp_path)
+    kept.path.write_bytes(kept.path.read_bytes().splitlines(keepends=True)[0])
+
+    def refuse(*_given: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    after = _record(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Record, "_restored", refuse)
+        for use in (after.events, partial(after.append, "note", data={})):
+            with pytest.raises(MachineTrouble, match="No space left"):
+                use()
+    after.append("note", data={"number": 3})
+    assert after.events()[:3] == events
+    assert [event.type for event in after.events()] == ["note"] * 3 + ["record.restored", "note"]
+
+
+def test_after_a_refused_append_the_next_bodies_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, reader = _record(tmp_path), _record(tmp_path)
+    _append(kept, 0)
+    refused = Body(role="request", data=b"refused" * 300)
+    digest = sha256_bytes(refused.data)
+
+    def looked_for(*_given: object) -> None:
+        assert reader.blobs.has(digest)
+        assert kept.blobs.has(digest)
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(record, "write_all", looked_for)
+        with pytest.raises(MachineTrouble):
+            kept.append("note", data={}, refs=[refused])
+    event = _append(kept, 1)
+    for one in (kept, reader):
+        assert not one.blobs.has(digest)
+        assert not one.blobs.path(digest).exists()
+        assert _body(one, event) == b"body 1 " * 200
+    again = kept.append("note", data={}, refs=[refused])
+    assert _body(reader, again) == refused.data
+
+
+def test_a_damaged_body_costs_that_body_alone(tmp_path: Path) -> None:
+    kept = _record(tmp_path)
+    events = [_append(kept, number) for number in range(4)]
+    _log(tmp_path).write_bytes(_log(tmp_path).read_bytes().replace(b"body 1 body", b"body 7 body"))
+
+    def look() -> None:
+        for event in (events[0], *events[2:]):
+            assert _body(_record(tmp_path), event).startswith(b"body")
+        with pytest.raises(VerificationFailed, match="is missing"):
+            _body(_record(tmp_path), events[1])
+
+    look()
+    del kept
+    gc.collect()
+    assert len(_files(tmp_path)) == 3
+    look()
+
+
+def test_an_empty_body_is_a_body(tmp_path: Path) -> None:
+    kept = _record(tmp_path)
+    event = kept.append("note", data={}, refs=[Body(role="request", data=b"")])
+    assert kept.blobs.has(event.refs[0].sha256)
+    assert _body(_record(tmp_path), event) == b""
+
+
+def test_a_log_that_was_removed_costs_nothing(tmp_path: Path) -> None:
+    kept = _record(tmp_path)
+    first = _append(kept, 0)
+    _log(tmp_path).unlink()
+    second = _append(kept, 1)
+    assert [_body(_record(tmp_path), event)[:6] for event in (first, second)] == [b"body 0", b"body 1"]
+
+
+def test_a_fork_that_lives_on_keeps_nobody_out(tmp_path: Path) -> None:
+    kept = _record(tmp_path)
+    _append(kept, 0)
+    child = os.fork()
+    if not child:
+        signal.pause()
+    try:
+        del kept
+        gc.collect()
+        with (tmp_path / "events.jsonl").open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_a_reader_does_not_wait_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = _record(tmp_path)
+    events = [_append(kept, number) for number in range(2)]
+    _power_lost(tmp_path)
+    monkeypatch.setattr(record, "_PATIENCE_S", 0.05)
+    with kept.path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        reader = _record(tmp_path)
+        assert reader.events() == events
+        assert _log(tmp_path).stat().st_size > 0
+    reader.events()
+    assert _log(tmp_path).stat().st_size == 0
+
+
+def test_many_small_bodies_do_not_wait_for_one_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ahead, "_MANY", 5)
+    kept = _record(tmp_path)
+    for number in range(7):
+        _append(kept, number)
+    assert len(_files(tmp_path)) == 5
+
+
+def test_where_bodies_cannot_become_files_the_log_does_not_grow_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ahead, "_FULL", 3_000)
+    (tmp_path / "blobs").write_text("in the way")
+    kept = _record(tmp_path)
+    with pytest.raises(MachineTrouble, match="can't be written"):
+        list(map(partial(_append, kept), range(40)))
+    assert 2 < len(kept.events()) < 20
 
 
 def test_a_changed_body_in_the_log_is_no_body(tmp_path: Path) -> None:
@@ -346,7 +492,7 @@ def test_who_may_only_read_reads_what_stands_there(tmp_path: Path, monkeypatch: 
     _power_lost(tmp_path)
 
     def refuse(_self: Record) -> int:
-        raise MachineTrouble("may not")
+        raise MachineTrouble("may not") from PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(Record, "_open", refuse)
     reader = _record(tmp_path)

@@ -36,7 +36,8 @@ record = Record(folder, blobs=Blobs(folder / "blobs"))
 journal = Journal(record)
 for number in range(300):
     if number % 7 == 3:
-        record.append("note", data={"key": number}, durable=False)
+        program = record.put("program", f"program {number}".encode() * 200)
+        record.append("note", data={"key": number}, refs=[program], durable=False)
     def effect(attempt):
         print("effect.started", number, flush=True)
         return Response(body=f"answer {number}".encode() * 500)
