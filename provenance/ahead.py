@@ -8,14 +8,14 @@ is long. Until then they are read from here (`Blobs`).
 
 A log says in which run of which machine, and in which file, it was written: there the record can lack nothing but the
 last entry, whose writer was killed. Anywhere else (after a loss of power, in a copy of the disk) it may lack any of it.
-Who opens the record then puts back what is missing (`Record`).
+Who opens the record then puts back what is missing (`Record`); what was changed is left as it is, and is refused.
 
 An entry is a line of JSON with lengths and digests, then the lines of the record, then the files of the bodies, in the
 form in which they are stored: what is sealed on the disk is sealed here. Zeros, or an entry that was not written whole,
 end the log: nobody was told that it is there. The first line has a random part, which tells a log that was emptied and
 filled again from what it was.
 
-It does not cover folders that several machines share: there the files are flushed one by one.
+It does not cover folders that several machines may share: there the files are flushed one by one.
 """
 
 from __future__ import annotations
