@@ -8,13 +8,14 @@ import string
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from counterproof.tools.data import Table, read_file, read_table
 from counterproof.tools.identifiers import find_identifiers
 from counterproof.tools.profile import K, is_coded, make_profile, shown_range
 from counterproof.tools.twin import build_twin, make_twin
+from counterproof.tools.twin.columns import SENTINELS
 
 LUNG = Path(__file__).parents[2] / "scenarios" / "lung-survival" / "data" / "lung.csv"
 PLANTED = {
@@ -125,6 +126,7 @@ def test_canary_extreme_of_any_table_is_not_told(seed: int, size: int, extreme: 
 
 
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=120))
+@example([0] * 18 + [1, 4 * 88])
 @settings(max_examples=60, deadline=None)
 def test_canary_no_end_of_a_range_or_twin_lies_beyond_k_rows(values: list[int]) -> None:
     """Also where the extremes are round numbers close to the rest, so that rounding could give them away."""
@@ -136,6 +138,8 @@ def test_canary_no_end_of_a_range_or_twin_lies_beyond_k_rows(values: list[int]) 
         return
     made = build_twin(table, findings)
     twin = read_table("d.csv", made.data).columns[0].values.dropna()
+    # Where a code for "missing" stands alone, the twin has another such code, which is nobody's.
+    twin = twin[~twin.isin([SENTINELS[value] for value in column.values if value in SENTINELS])]
     # Where no K rows stand behind two ends, values are drawn around a rounded mean: they come from no row.
     if {"how": "rounded mean and spread", "columns": ["v"]} not in made.facts["made"]:
         assert (column.values <= twin.min()).sum() >= K
