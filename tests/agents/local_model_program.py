@@ -97,8 +97,8 @@ def ask(folder: Path, home: Path, **config: Any) -> dict[str, Any]:
     for key in ("first", "first", "second"):
         answer = chat.complete(key, messages, response_format=None)
         out.setdefault("answers", []).append([answer.text, answer.fault, answer.recorded])
-    with_bodies = [json.loads(blob.read_bytes()) for blob in sorted((home / "blobs").rglob("*")) if _is_answer(blob)]
-    out["bodies"] = [json.loads(blob["body"]) for blob in with_bodies]
+    answered = [event.ref("response").sha256 for event in record.of_type("effect.finished")]
+    out["bodies"] = [json.loads(json.loads(record.blobs.get(digest))["body"]) for digest in answered]
     return out
 
 
@@ -141,10 +141,6 @@ def main(work: Path) -> dict[str, Any]:
         "broken": refused(work / "broken", work / "8"),
         "ran": (work / "ran").exists(),
     }
-
-
-def _is_answer(blob: Path) -> bool:
-    return blob.is_file() and blob.read_bytes().startswith(b'{"body":') and b"chat.completion" in blob.read_bytes()
 
 
 if __name__ == "__main__":
