@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
@@ -148,6 +148,7 @@ _POLICIES = st.builds(
 
 
 @given(_POLICIES)
+@settings(deadline=None)
 def test_any_policy_is_written_and_read_back_and_loosens_nothing_of_its_own(policy: Policy) -> None:
     data = write_policy(policy)
     assert read_policy(data, source="it") == policy
@@ -156,6 +157,7 @@ def test_any_policy_is_written_and_read_back_and_loosens_nothing_of_its_own(poli
 
 
 @given(_POLICIES, _POLICIES, _POLICIES)
+@settings(deadline=None)
 def test_what_is_not_looser_than_what_is_not_looser_is_not_looser(one: Policy, two: Policy, three: Policy) -> None:
     if not loosened(one, two) and not loosened(two, three):
         assert loosened(one, three) == []
