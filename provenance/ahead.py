@@ -25,7 +25,7 @@ import os
 import secrets
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate, pairwise
@@ -36,6 +36,7 @@ import msgspec
 
 from counterproof.provenance.blobs import Kind, Stored, lay, write_all
 from counterproof.provenance.digests import sha256_bytes
+from counterproof.provenance.errors import MachineTrouble
 
 LARGE = 1 << 20
 """A body of more bytes becomes a file at once: writing it twice would take longer."""
@@ -114,14 +115,31 @@ class Ahead:
         return self._writer == os.getpid()
 
     def holds_more(self, length: int) -> bool:
-        """Say whether a record of this length may lack what is in here; needs no lock, and reads no bodies."""
+        """Say whether a record of this length may lack what is in here; needs no lock, and reads no bodies.
+
+        Raises:
+            MachineTrouble: it can't be read.
+        """
+        with self._reading() as log:
+            first = _line(log, 0) if log is not None else b""
+            if log is None or not first:
+                return False
+            return not first.startswith(_origin(log)) or _last_line(log, len(first)) > length
+
+    @contextmanager
+    def _reading(self) -> Iterator[int | None]:
+        """Open it for a look; gives None where there is none."""
         try:
-            with self._path.open("rb", buffering=0) as file:
-                log = file.fileno()
-                first = _line(log, 0)
-                return bool(first) and (not first.startswith(_origin(log)) or _last_line(log, len(first)) > length)
-        except OSError:
-            return False
+            with ExitStack() as stack:
+                log = None
+                with suppress(FileNotFoundError):
+                    log = stack.enter_context(self._path.open("rb", buffering=0)).fileno()
+                yield log
+        except OSError as error:
+            raise MachineTrouble(
+                f"The log {self._path.name} beside the record can't be read: {error}.",
+                advice="Mend the permissions or the disk, then try again; bodies of the study are in it.",
+            ) from error
 
     def forget(self) -> None:
         """Read it anew from its beginning the next time: what was read could not be used."""
@@ -162,12 +180,12 @@ class Ahead:
         """Return what is to be in the file of a body, or None where the log doesn't hold it; needs no lock.
 
         Each entry is looked at once, however many bodies are asked for.
+
+        Raises:
+            MachineTrouble: it can't be read.
         """
-        try:
-            with self._path.open("rb", buffering=0) as file, self._finding:
-                return self._found.find(file.fileno(), kind, digest)
-        except OSError:
-            return None
+        with self._reading() as log, self._finding:
+            return self._found.find(log, kind, digest) if log is not None else None
 
     def write(self, entry: Entry) -> None:
         """Add an entry and flush it; what was written before has been read.
@@ -239,7 +257,7 @@ class Ahead:
             reached = placed.ends[-1]
             for body in placed.entry(data).bodies:
                 lay(self._bodies, body)
-        if reached < self._end:
+        if _line(handle, 0) == self._first and reached < self._end:
             raise OSError(errno.EIO, f"the log of the record is damaged at byte {reached}")
         os.fdatasync(record)
         os.ftruncate(handle, 0)
@@ -391,8 +409,11 @@ class _Index:
         base = self._end
         if os.pread(log, 1, base) in (b"", b"\0"):
             return
-        for placed in _entries(os.pread(log, os.fstat(log).st_size - base, base), 0):
-            self._end = base + placed.ends[-1]
+        whole = True
+        for placed in _entries(os.pread(log, max(os.fstat(log).st_size - base, 0), base), 0):
+            whole = whole and all(placed.sound)
+            if whole:  # else it may have been read while it was written, and is read again
+                self._end = base + placed.ends[-1]
             places = zip(placed.head.bodies, pairwise(placed.ends[1:]), placed.sound[1:], strict=True)
             for (kind, digest, _, sha256), (begin, end), sound in places:
                 if sound:

@@ -2,8 +2,8 @@
 
 A blob is named by the SHA-256 of its bytes, written once, and checked again whenever it is read, so a
 changed file is an error and never an answer. Blobs are written to a temporary name, flushed, and renamed:
-a crash leaves either the whole blob or none. The new name reaches the disk with the next flush of the event that names
-the blob, because the common file systems (ext4, XFS) keep changes of folders in order; folders are not flushed.
+a crash leaves either the whole blob or none. The new name reaches the disk before, or with, the event that names the
+blob, because the common file systems (ext4, XFS) keep changes of folders in order; folders are not flushed.
 
 The bodies of model calls and executions lie in the log of their record (`ahead`) first, and become files when that is
 emptied. Until then they are read from there: `path`, `get` and the others find them wherever they are.
@@ -149,12 +149,12 @@ class Blobs:
     def _store(self, kind: Kind, data: Content) -> str:
         digest = sha256_bytes(data)
         if os.path.exists(_place(self.folder, kind, digest)):  # noqa: PTH110  # half the time, at each effect
+            self.named = True  # another process may have made it just now
             return digest
         self._write(kind, digest, self._closed(kind, digest, data))
         return digest
 
     def _write(self, kind: Kind, digest: str, content: Content) -> None:
-        self.named = True
         try:
             lay(self.folder, Stored(kind=kind, digest=digest, content=content))
         except OSError as error:
@@ -162,6 +162,7 @@ class Blobs:
                 f"Blob {digest[:12]}… ({len(content)} bytes) can't be written: {error}.",
                 advice="Make room or mend the permissions, then run again; nothing was lost.",
             ) from error
+        self.named = True
 
     def get(self, digest: str) -> bytes:
         """Return the bytes of a blob, without its salt where it has one.

@@ -332,22 +332,32 @@ class Record:
         try:
             if files and self._ahead.is_overfull:
                 self._ahead.empty(handle)
-            if files and length - self._flushed > LARGE:
-                os.fdatasync(handle)
+            if files and (self.blobs.named or length - self._flushed > LARGE):
+                # First, for what is put back from the log may name files whose names are not on the disk yet. Those go
+                # there with whatever is changed after them, so something is.
+                os.utime(handle)
+                self._flush(handle, os.fsync)
                 self._flushed = length
             if files:
                 before = os.pread(handle, length - self._flushed, self._flushed)
                 self._ahead.write(Entry(at=self._flushed, lines=before + line, bodies=tuple(files)))
             write_all(handle, line)
-            if (durable or files) and (self.blobs.named or not files):
-                # The names of new files reach the disk with the record, not with its log.
-                os.fdatasync(handle)
-                self.blobs.named = False
+            if durable and not files:
+                self._flush(handle, os.fdatasync)
         except BaseException:
             # Without this, a line that was written whole but not flushed would be read back as an event.
             with suppress(OSError):
                 os.ftruncate(handle, length)
             self._ahead.take_back()
+            raise
+
+    def _flush(self, handle: int, how: Callable[[int], None]) -> None:
+        """Bring the record to the disk, and with it the names of files that were made up to now."""
+        names, self.blobs.named = self.blobs.named, False  # first: another thread may make the next one meanwhile
+        try:
+            how(handle)
+        except BaseException:
+            self.blobs.named |= names
             raise
 
     def events(self) -> list[Event]:
@@ -382,7 +392,7 @@ class Record:
         with self._lock:
             if self._handle is None:
                 self._handle = self._open()
-                weakref.finalize(self, _let_go, self._handle, self._ahead)
+                weakref.finalize(self, _let_go, self._handle, self.path, self._ahead)
             if self._depth == 0:
                 fcntl.flock(self._handle, fcntl.LOCK_EX)
             self._depth += 1
@@ -582,10 +592,12 @@ def _complete(lines: Iterable[bytes]) -> Iterator[bytes]:
     return itertools.takewhile(lambda line: line.endswith(b"\n"), lines)
 
 
-def _let_go(handle: int, ahead: Ahead) -> None:
+def _let_go(handle: int, path: Path, ahead: Ahead) -> None:
     with suppress(OSError):
         os.fdatasync(handle)
-        if ahead.wrote:
+        # This may run in any thread, and one that starts a sandbox sees other folders meanwhile: files of bodies that
+        # were made in those would be lost.
+        if ahead.wrote and path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # who holds it empties the log some day
             try:
                 ahead.empty(handle)

@@ -6,6 +6,9 @@ own meanwhile, binds each needed path below a small private tmpfs, and copies in
 tmpfs. What is started there keeps the namespace; the thread goes back. The tmpfs goes away with the last process of
 the sandbox; no copy of an input touches a disk.
 
+Python may finalize anybody's garbage in any thread, and what is written there below the covered folder would go with
+the tmpfs: measured, a record that was let go of there lost its bodies. So no garbage is looked for meanwhile.
+
 It does not cover giving up root, which whoever starts a process here must do, nor isolation, which is bubblewrap's.
 
 Source: unshare(2) and setns(2): namespaces, and folder and mask for new files beside them, belong to a thread.
@@ -14,8 +17,10 @@ Source: unshare(2) and setns(2): namespaces, and folder and mask for new files b
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import stat
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -25,6 +30,31 @@ _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1000, 0x4000, 1 << 18
 _MS_NOSUID, _MS_NODEV = 2, 4
 _HERE = "/proc/thread-self/ns/mnt"
 _LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class _NoCollection:
+    """No garbage is looked for, in no thread, while at least one thread is in here."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._was_on = False
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._was_on = gc.isenabled()
+                gc.disable()
+            self._inside += 1
+
+    def __exit__(self, *_error: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._was_on:
+                gc.enable()
+
+
+_NO_COLLECTION = _NoCollection()
 
 
 @contextmanager
@@ -39,7 +69,7 @@ def staged(binds: Mapping[str, Path], inputs: Mapping[str, Path], *, at: str) ->
     Raises:
         OSError: this process may not do that, or a path is not there.
     """
-    with ExitStack() as stack:
+    with _NO_COLLECTION, ExitStack() as stack:
         home, root, folder = (_opened(path, os.O_RDONLY, stack) for path in (_HERE, "/", "."))
         _go_back(home, root, folder)  # whoever may not go back may not go
         stack.callback(_go_back, home, root, folder)

@@ -413,6 +413,46 @@ def test_a_damaged_body_costs_that_body_alone(tmp_path: Path) -> None:
     look()
 
 
+def test_an_entry_that_was_read_while_it_was_written_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, reader = _record(tmp_path), _record(tmp_path)
+    events = [_append(kept, number) for number in range(3)]
+    read = os.pread
+
+    def torn(handle: int, size: int, at: int) -> bytes:
+        return read(handle, size, at).replace(b"body 1 body", bytes(11))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pread", torn)
+        assert [reader.blobs.has(event.refs[0].sha256) for event in events] == [True, False, True]
+    assert [_body(reader, event)[:6] for event in events] == [b"body 0", b"body 1", b"body 2"]
+
+
+def test_a_log_that_cannot_be_read_is_named_and_no_body_is_called_missing(tmp_path: Path) -> None:
+    kept = _record(tmp_path)
+    event = _append(kept, 0)
+    _log(tmp_path).unlink()
+    _log(tmp_path).mkdir()
+    for use in (lambda: _body(kept, event), _record(tmp_path).events):
+        with pytest.raises(MachineTrouble, match=r"The log ahead.log beside the record can't be read: .*directory"):
+            use()
+
+
+def test_a_log_that_others_emptied_and_filled_again_is_emptied(tmp_path: Path) -> None:
+    one, two = _record(tmp_path), _record(tmp_path)
+    events = [_append(one, number) for number in range(3)]
+    _append(two, 3)
+    del two
+    gc.collect()
+    events.append(_append(three := _record(tmp_path), 4))
+    del one
+    gc.collect()
+    assert _log(tmp_path).read_bytes() == b""
+    assert [three.blobs.path(event.refs[0].sha256).is_file() for event in events] == [True] * 4
+    assert len(_files(tmp_path)) == 5
+
+
 def test_an_empty_body_is_a_body(tmp_path: Path) -> None:
     kept = _record(tmp_path)
     event = kept.append("note", data={}, refs=[Body(role="request", data=b"")])

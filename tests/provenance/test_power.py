@@ -48,6 +48,28 @@ for number in range(300):
         print("decided", number, flush=True)
 """
 
+_STOPS_BEHIND_THE_LOG = """
+import os, signal, sys
+from pathlib import Path
+from counterproof.provenance.ahead import Ahead
+from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.record import Body, Record
+folder = Path(sys.argv[1])
+record = Record(folder, blobs=Blobs(folder / "blobs"))
+record.append("note", data={"key": 0}, refs=[Body(role="request", data=b"before" * 200)])  # the log has its length
+program = record.put("program", b"program" * 200)
+if sys.argv[2] == "earlier":
+    record.append("note", data={"key": 1}, refs=[program], durable=False)
+write = Ahead.write
+def stopping(log, entry):
+    write(log, entry)
+    print("written", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+Ahead.write = stopping
+own = [program] if sys.argv[2] == "same" else []
+record.append("note", data={"key": 2}, refs=[*own, Body(role="request", data=b"ask" * 200)])
+"""
+
 
 def _run(*command: object) -> None:
     subprocess.run([str(word) for word in command], check=True, capture_output=True)
@@ -119,3 +141,24 @@ def test_what_was_acknowledged_is_on_the_disk(tmp_path: Path, disk: Path, after_
         assert all(len(record.blobs.get(ref.sha256)) == ref.size for event in events for ref in event.refs)
         record.append("after", data={})
         assert list(read_chain(record.path.read_bytes())) == _open(after / "study").events()
+
+
+@pytest.mark.crash
+@pytest.mark.parametrize("event", ["earlier", "same"])
+def test_what_is_put_back_names_no_file_that_is_not_there(tmp_path: Path, disk: Path, event: str) -> None:
+    """A file that was made on its own is named by an event in the log; the power goes before anything else happens."""
+    with _mounted(disk, tmp_path / "running") as running:
+        command = [sys.executable, "-P", "-c", _STOPS_BEHIND_THE_LOG, str(running / "study"), event]
+        writer = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "written\n"
+        copy = _copied(disk)
+        writer.kill()
+        writer.communicate()
+    with _mounted(copy, tmp_path / "after") as after:
+        record = _open(after / "study")
+        events = record.events()
+        assert [one.data.get("key") for one in events if one.type == "note"] == (
+            [0, 1, 2] if event == "earlier" else [0, 2]
+        )
+        assert all(len(record.blobs.get(ref.sha256)) == ref.size for one in events for ref in one.refs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.record import Body, Record
 from counterproof.sandbox._stage import staged
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root needs a stage")
@@ -69,6 +72,69 @@ def test_a_thread_that_begins_there_does_not_hold_it_back(tmp_path: Path) -> Non
         thread.start()
     assert tmp_path.is_dir()
     thread.join()
+
+
+def test_nobodys_garbage_is_finalized_there(tmp_path: Path) -> None:
+    class Kept:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            (tmp_path / "finalized").mkdir(parents=True)
+
+    others, go, gone, done = list[list[int]](), threading.Event(), threading.Event(), threading.Event()
+
+    def other() -> None:
+        go.wait()
+        with staged({}, {}, at="/tmp"):
+            gone.set()
+            done.wait()
+
+    before = gc.get_threshold()
+    gc.set_threshold(1)
+    thread = threading.Thread(target=other)
+    try:
+        Kept().itself = None  # type: ignore[assignment]
+        (tmp_path / "finalized").rmdir()
+        thread.start()
+        with staged({}, {}, at="/tmp"):
+            go.set()
+            gone.wait()
+            Kept()
+            others.extend([number] for number in range(5000))
+        assert not (tmp_path / "finalized").exists(), "the other thread is on its stage still"
+        assert not gc.isenabled()
+        done.set()
+        thread.join()
+        assert gc.isenabled()
+        others.extend([number] for number in range(5000))
+    finally:
+        go.set()
+        done.set()
+        gc.set_threshold(*before)
+    assert (tmp_path / "finalized").is_dir()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_collection_is_on_again_where_it_was_on(*, enabled: bool) -> None:
+    was = gc.isenabled()
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with pytest.raises(FileNotFoundError), staged({"x": Path("/missing")}, {}, at="/tmp"):
+            pass
+        assert gc.isenabled() is enabled
+    finally:
+        (gc.enable if was else gc.disable)()
+
+
+def test_a_record_that_is_let_go_of_there_loses_nothing(tmp_path: Path) -> None:
+    record = Record(tmp_path / "record", blobs=Blobs(tmp_path / "blobs"))
+    event = record.append("note", data={}, refs=[Body(role="request", data=b"of the study")])
+    with staged({}, {}, at="/tmp"):
+        del record
+        gc.collect()
+    again = Record(tmp_path / "record", blobs=Blobs(tmp_path / "blobs"))
+    assert again.blobs.get(event.refs[0].sha256) == b"of the study"
 
 
 def test_folder_and_mask_are_those_of_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
