@@ -121,18 +121,18 @@ class Runner:
             try:
                 status, detail = self._advance(study, decide, lease)
             except BudgetSpent as error:
-                self._set(study, lease, Status.OVER_BUDGET, str(error))
+                self._rest(study, lease, Status.OVER_BUDGET, str(error))
                 return Status.OVER_BUDGET
             except LeaseLost:
                 raise  # Another process runs it or will: where it stands is not for this one to say.
             except CounterproofError as error:
-                self._set(study, lease, Status.STOPPED, str(error))
+                self._rest(study, lease, Status.STOPPED, str(error))
                 study.record.append("study.stopped", data={"error": error.what[:2000], "kind": type(error).__name__})
                 raise
             except Exception as error:
-                self._set(study, lease, Status.STOPPED, f"A fault of Counterproof: {type(error).__name__}.")
+                self._rest(study, lease, Status.STOPPED, f"A fault of Counterproof: {type(error).__name__}.")
                 raise
-            self._set(study, lease, status, detail)
+            self._rest(study, lease, status, detail)
             if status is Status.WAITING:
                 self.notify(study.record, study.checkpoints.get(detail))
             return status
@@ -179,8 +179,10 @@ class Runner:
             )
         return Status(ended[-1].data["ended"]), ended[-1].data["reason"]
 
-    def _set(self, study: OpenStudy, lease: Lease, status: Status, detail: str) -> None:
+    def _rest(self, study: OpenStudy, lease: Lease, status: Status, detail: str) -> None:
+        """Write down where the study stands, and leave its record as files."""
         self.workplace.store.set_status(study.id, status, detail[:2000], lease=lease)
+        study.record.rest()
 
     def _context(self, study: OpenStudy) -> StudyContext:
         settings = study.settings

@@ -386,6 +386,12 @@ class Record:
             self._catch_up()
             return [event for event in self._events if event.type in types]
 
+    def rest(self) -> None:
+        """Make files of the bodies in the log, for nothing is appended for a while; if the disk refuses, they wait."""
+        with self.exclusive() as handle, suppress(OSError):
+            if self._ahead.wrote:
+                self._ahead.empty(handle)
+
     @contextmanager
     def exclusive(self) -> Iterator[int]:
         """Hold the record's lock, so that reading and then appending is one step; may be nested."""

@@ -453,6 +453,22 @@ def test_a_log_that_others_emptied_and_filled_again_is_emptied(tmp_path: Path) -
     assert len(_files(tmp_path)) == 5
 
 
+def test_a_record_that_rests_is_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = _record(tmp_path)
+    events = [_append(kept, number) for number in range(3)]
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "ftruncate", lambda *_given: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        kept.rest()
+    assert [_body(kept, event)[:6] for event in events] == [b"body 0", b"body 1", b"body 2"]
+    _record(tmp_path).rest()  # wrote nothing
+    assert _log(tmp_path).stat().st_size > 0
+    kept.rest()
+    assert _log(tmp_path).read_bytes() == b""
+    assert len(_files(tmp_path)) == 3
+    events.append(_append(kept, 3))
+    assert [_body(_record(tmp_path), event)[:6] for event in events] == [b"body 0", b"body 1", b"body 2", b"body 3"]
+
+
 def test_an_empty_body_is_a_body(tmp_path: Path) -> None:
     kept = _record(tmp_path)
     event = kept.append("note", data={}, refs=[Body(role="request", data=b"")])
