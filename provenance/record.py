@@ -601,8 +601,8 @@ def _complete(lines: Iterable[bytes]) -> Iterator[bytes]:
 def _let_go(handle: int, path: Path, ahead: Ahead) -> None:
     with suppress(OSError):
         os.fdatasync(handle)
-        # This may run in any thread, and one that starts a sandbox sees other folders meanwhile: files of bodies that
-        # were made in those would be lost.
+        # The folder may have been removed. And this may run in any thread, also in one that starts a sandbox and sees
+        # other folders meanwhile: files of bodies that were made in those would be lost.
         if ahead.wrote and path.exists() and os.path.samestat(os.fstat(handle), path.stat()):
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # who holds it empties the log some day
             try:

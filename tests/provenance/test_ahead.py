@@ -6,6 +6,7 @@ import errno
 import fcntl
 import gc
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from functools import partial
@@ -467,6 +468,15 @@ def test_a_record_that_rests_is_files(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(_files(tmp_path)) == 3
     events.append(_append(kept, 3))
     assert [_body(_record(tmp_path), event)[:6] for event in events] == [b"body 0", b"body 1", b"body 2", b"body 3"]
+
+
+def test_a_folder_that_was_removed_does_not_come_back_with_the_bodies(tmp_path: Path) -> None:
+    kept = _record(tmp_path / "study")
+    _append(kept, 0)
+    shutil.rmtree(tmp_path / "study")
+    del kept
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_empty_body_is_a_body(tmp_path: Path) -> None:
