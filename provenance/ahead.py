@@ -114,6 +114,11 @@ class Ahead:
         """Whether this process has written an entry since the log was emptied last; a fork of it has not."""
         return self._writer == os.getpid()
 
+    @property
+    def is_filled(self) -> bool:
+        """Whether it held entries, by whomever, when it was read or written last."""
+        return self._end > 0
+
     def holds_more(self, length: int) -> bool:
         """Say whether a record of this length may lack what is in here; needs no lock, and reads no bodies.
 

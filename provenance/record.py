@@ -388,8 +388,8 @@ class Record:
 
     def rest(self) -> None:
         """Make files of the bodies in the log, for nothing is appended for a while; if the disk refuses, they wait."""
-        with self.exclusive() as handle, suppress(OSError):
-            if self._ahead.wrote:
+        with suppress(OSError, MachineTrouble), self.exclusive() as handle:
+            if self._ahead.is_filled:
                 self._ahead.empty(handle)
 
     @contextmanager
