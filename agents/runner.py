@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, closing, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -180,9 +180,10 @@ class Runner:
         return Status(ended[-1].data["ended"]), ended[-1].data["reason"]
 
     def _rest(self, study: OpenStudy, lease: Lease, status: Status, detail: str) -> None:
-        """Write down where the study stands, and leave its record as files."""
+        """Write down where the study stands, and leave its record as files; what hinders that hinders the next run."""
         self.workplace.store.set_status(study.id, status, detail[:2000], lease=lease)
-        study.record.rest()
+        with suppress(CounterproofError):
+            study.record.rest()
 
     def _context(self, study: OpenStudy) -> StudyContext:
         settings = study.settings

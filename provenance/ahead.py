@@ -34,7 +34,7 @@ from typing import Annotated, Literal, overload
 
 import msgspec
 
-from counterproof.provenance.blobs import Kind, Stored, lay, write_all
+from counterproof.provenance.blobs import Kind, Stored, is_laid, lay, write_all
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import MachineTrouble
 
@@ -106,6 +106,7 @@ class Ahead:
         self._taking: tuple[bytes, int, int] | None = None
         self._count = 0
         self._writer = 0
+        self._refused = False
         self._found = _Index()
         self._finding = threading.Lock()
 
@@ -133,12 +134,13 @@ class Ahead:
 
     @contextmanager
     def _reading(self) -> Iterator[int | None]:
-        """Open it for a look; gives None where there is none."""
+        """Open it for a look; gives None where there is none, or it is empty."""
         try:
             with ExitStack() as stack:
                 log = None
                 with suppress(FileNotFoundError):
-                    log = stack.enter_context(self._path.open("rb", buffering=0)).fileno()
+                    if self._path.stat().st_size:
+                        log = stack.enter_context(self._path.open("rb", buffering=0)).fileno()
                 yield log
         except OSError as error:
             raise MachineTrouble(
@@ -202,12 +204,14 @@ class Ahead:
         first = self._first or _first_line(handle)
         data = _encoded(entry) if self._first else first + _encoded(entry)
         begin, end = self._end, self._end + len(data)
-        if end > os.fstat(handle).st_size:
-            data += bytes(-end % _STEP)
+        grows = end > os.fstat(handle).st_size
         self._taking = (self._first, begin, end)
         self._first, self._end = first, end
         os.lseek(handle, begin, os.SEEK_SET)
         write_all(handle, data)
+        if grows:
+            with suppress(OSError):  # a disk that is nearly full takes the entry without
+                write_all(handle, bytes(-end % _STEP))
         os.fdatasync(handle)
         self._writer = os.getpid()
         self._count += 1
@@ -253,18 +257,23 @@ class Ahead:
             record: the record's file, open.
 
         Raises:
-            OSError: the disk refused, or the log is damaged; it stays as it is.
+            OSError: the disk refused, or did so before, or the log is damaged; it stays as it is.
         """
+        if self._refused:
+            raise OSError(errno.EIO, "the disk refused to flush the record before, and may have forgotten what of it")
         handle = self._opened(make=True)
         data = os.pread(handle, os.fstat(handle).st_size, 0)
-        reached = len(_line(handle, 0))
+        reached, damaged = len(_line(handle, 0)), False
         for placed in _entries(data, reached):
             reached = placed.ends[-1]
             for body in placed.entry(data).bodies:
                 lay(self._bodies, body)
-        if _line(handle, 0) == self._first and reached < self._end:
-            raise OSError(errno.EIO, f"the log of the record is damaged at byte {reached}")
+            damaged = damaged or not all(is_laid(self._bodies, kind, digest) for kind, digest, *_ in placed.head.bodies)
+        if damaged or (_line(handle, 0) == self._first and reached < self._end):
+            raise OSError(errno.EIO, f"the log of the record is damaged before byte {max(reached, self._end)}")
+        self._refused = True
         os.fdatasync(record)
+        self._refused = False
         os.ftruncate(handle, 0)
         self._first, self._end, self._writer, self._count = b"", 0, 0, 0
 

@@ -148,7 +148,7 @@ class Blobs:
 
     def _store(self, kind: Kind, data: Content) -> str:
         digest = sha256_bytes(data)
-        if os.path.exists(_place(self.folder, kind, digest)):  # noqa: PTH110  # half the time, at each effect
+        if is_laid(self.folder, kind, digest):
             self.named = True  # another process may have made it just now
             return digest
         self._write(kind, digest, self._closed(kind, digest, data))
@@ -177,12 +177,18 @@ class Blobs:
     def _kind(self, digest: str) -> Kind:
         """Return in which folder a blob is; where it is in none, the first."""
         require_digest(digest)
-        return next((kind for kind in KINDS if self._is_kept(kind, digest)), "sha256")
+        return self._kept(digest) or "sha256"
 
-    def _is_kept(self, kind: Kind, digest: str) -> bool:
-        place = self._place(kind, digest)
-        # What waits may become a file between two looks.
-        return place.exists() or self.waiting(kind, digest) is not None or place.exists()
+    def _kept(self, digest: str) -> Kind | None:
+        """Return in which folder a blob is, or will be when it waits."""
+
+        def laid() -> Kind | None:
+            return next((kind for kind in KINDS if self._place(kind, digest).exists()), None)
+
+        def waits() -> Kind | None:
+            return next((kind for kind in KINDS if self.waiting(kind, digest) is not None), None)
+
+        return laid() or waits() or laid()  # what waits may become a file between two looks
 
     def _checked(self, kind: Kind, digest: str) -> bytes:
         with self._file(kind, digest) as file:
@@ -268,7 +274,7 @@ class Blobs:
             VerificationFailed: it is not a digest.
         """
         require_digest(digest)
-        return any(self._is_kept(kind, digest) for kind in KINDS)
+        return self._kept(digest) is not None
 
 
 def require_digest(digest: str) -> None:
@@ -306,13 +312,13 @@ def lay(folder: Path, stored: Stored) -> None:
     Raises:
         OSError: the disk refused.
     """
-    if not is_laid(folder, stored):
+    if not is_laid(folder, stored.kind, stored.digest):
         _write_once(_place(folder, stored.kind, stored.digest), stored.content)
 
 
-def is_laid(folder: Path, stored: Stored) -> bool:
+def is_laid(folder: Path, kind: Kind, digest: str) -> bool:
     """Say whether the file of a blob is there."""
-    return os.path.exists(_place(folder, stored.kind, stored.digest))  # noqa: PTH110  # half the time, at each effect
+    return os.path.exists(_place(folder, kind, digest))  # noqa: PTH110  # half the time, at each effect
 
 
 def write_all(handle: int, data: Content) -> None:

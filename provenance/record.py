@@ -278,7 +278,7 @@ class Record:
             return self.put(ref.role, ref.data, media=ref.media, side=ref.side, sealed=ref.sealed), None
         ready = self.blobs.ready(ref.data, secure=ref.side == "secure", sealed=ref.sealed)
         named = Ref(role=ref.role, sha256=ready.digest, size=len(ref.data), media=ref.media, side=ref.side)
-        if is_laid(self.blobs.folder, ready):
+        if is_laid(self.blobs.folder, ready.kind, ready.digest):
             self.blobs.named = True
             return named, None
         return named, ready
@@ -348,6 +348,7 @@ class Record:
             # Without this, a line that was written whole but not flushed would be read back as an event.
             with suppress(OSError):
                 os.ftruncate(handle, length)
+            self.blobs.named = True  # the next entry of the log must not reach the disk before this cut
             self._ahead.take_back()
             raise
 
@@ -388,7 +389,7 @@ class Record:
 
     def rest(self) -> None:
         """Make files of the bodies in the log, for nothing is appended for a while; if the disk refuses, they wait."""
-        with suppress(OSError, MachineTrouble), self.exclusive() as handle:
+        with self.exclusive() as handle, suppress(OSError):
             if self._ahead.is_filled:
                 self._ahead.empty(handle)
 
@@ -398,7 +399,7 @@ class Record:
         with self._lock:
             if self._handle is None:
                 self._handle = self._open()
-                weakref.finalize(self, _let_go, self._handle, self.path, self._ahead)
+                weakref.finalize(self, _let_go, self._lock, self._handle, self.path, self._ahead)
             if self._depth == 0:
                 fcntl.flock(self._handle, fcntl.LOCK_EX)
             self._depth += 1
@@ -451,6 +452,7 @@ class Record:
             self._read_on(soundly=True)
             restored = [count for entry in entries if (count := self._restored(handle, entry))]
             if not here and b"\n" not in self._behind(handle):
+                self._require_the_same(handle, entries)
                 self._ahead.empty(handle)
         except BaseException:
             self._ahead.forget()
@@ -461,12 +463,12 @@ class Record:
     def _restored(self, handle: int, entry: Entry) -> int:
         """Write the lines of an entry that the record lacks, where they follow; return how many these are.
 
-        What stands there may be a part of them or zeros. Anything else was written by somebody, and is left to be
-        refused.
+        What stands there may be a torn line, or a part of them with zeros in it. Anything else was written by somebody,
+        and is left to be refused.
         """
-        length = self._chain.length
+        length, behind = self._chain.length, self._behind(handle)
         lines = entry.lines[length - entry.at :] if entry.at <= length < entry.end else b""
-        lacking = all(there in (0, wanted) for there, wanted in zip(self._behind(handle), lines, strict=False))
+        lacking = b"\n" not in behind or all(there in (0, wanted) for there, wanted in zip(behind, lines, strict=False))
         if not lacking or not self._chain.takes(lines):
             return 0
         with self.path.open("r+b") as file:
@@ -474,6 +476,16 @@ class Record:
             file.write(lines)
         self._read_on(soundly=True)
         return lines.count(b"\n")
+
+    def _require_the_same(self, handle: int, entries: Iterable[Entry]) -> None:
+        """Refuse a record that says something else than its log, before that is emptied."""
+        for entry in entries:
+            if not entry.lines.startswith(os.pread(handle, len(entry.lines), entry.at)):
+                raise VerificationFailed(
+                    f"The record {self.path.name} was changed at byte {entry.at} or later: its log says otherwise.",
+                    advice="Restore the record from a backup. The log beside it, ahead.log, has the lines as they were "
+                    "written; it is left as it is.",
+                )
 
     def _behind(self, handle: int) -> bytes:
         """Return what stands behind the lines that were read."""
@@ -525,17 +537,17 @@ class Record:
         Who may only read, or finds a writer that does not end, reads what stands there.
         """
         exists = self.path.exists()
-        if self._ahead.holds_more(self.path.stat().st_size if exists else 0):
-            if exists:
-                with self.path.open("rb") as held:
-                    if not _nobody_writes(held):
-                        return
-            try:
+        try:
+            if self._ahead.holds_more(self.path.stat().st_size if exists else 0):
+                if exists:
+                    with self.path.open("rb") as held:
+                        if not _nobody_writes(held):
+                            return
                 with self.exclusive():
                     pass
-            except MachineTrouble as error:
-                if getattr(error.__cause__, "errno", None) not in _MAY_NOT:
-                    raise
+        except MachineTrouble as error:
+            if getattr(error.__cause__, "errno", None) not in _MAY_NOT:
+                raise
         self._looked = True
 
     def _read_on(self, *, soundly: bool = False) -> None:
@@ -548,6 +560,7 @@ class Record:
                     new.append(event)
         self._events += new
         self._chain = grown
+        self.blobs.named |= bool(new)  # others may have made files whose names are not on the disk yet
 
     def _mend(self, handle: int) -> None:
         size = os.fstat(handle).st_size
@@ -598,7 +611,13 @@ def _complete(lines: Iterable[bytes]) -> Iterator[bytes]:
     return itertools.takewhile(lambda line: line.endswith(b"\n"), lines)
 
 
-def _let_go(handle: int, path: Path, ahead: Ahead) -> None:
+def _let_go(lock: threading.RLock, handle: int, path: Path, ahead: Ahead) -> None:
+    """Empty the log and close both; run when a record is collected, or at exit, where a thread may use it still.
+
+    The lock is kept: such a thread ends with the process, and must not go on with descriptors that are closed.
+    """
+    if not lock.acquire(blocking=False):
+        return
     with suppress(OSError):
         os.fdatasync(handle)
         # The folder may have been removed. And this may run in any thread, also in one that starts a sandbox and sees

@@ -8,7 +8,8 @@ import gc
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from counterproof.provenance import ahead, record
-from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.blobs import Blobs, write_all
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import MachineTrouble, VerificationFailed
 from counterproof.provenance.record import Body, Event, Record, read_chain
@@ -411,6 +412,7 @@ def test_a_damaged_body_costs_that_body_alone(tmp_path: Path) -> None:
     del kept
     gc.collect()
     assert len(_files(tmp_path)) == 3
+    assert _log(tmp_path).stat().st_size > 0, "what is left of it stays"
     look()
 
 
@@ -477,6 +479,141 @@ def test_a_folder_that_was_removed_does_not_come_back_with_the_bodies(tmp_path: 
     del kept
     gc.collect()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_ends_the_process_leaves_a_record_alone_that_a_thread_uses(tmp_path: Path) -> None:
+    kept = _record(tmp_path)
+    _append(kept, 0)
+    assert kept._handle is not None
+    inside, go_on, appended = threading.Event(), threading.Event(), list[Event]()
+
+    def use() -> None:
+        with kept.exclusive():
+            inside.set()
+            go_on.wait()
+            appended.append(_append(kept, 1))
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    inside.wait()
+    record._let_go(kept._lock, kept._handle, kept.path, kept._ahead)
+    assert _log(tmp_path).stat().st_size > 0
+    go_on.set()
+    thread.join()
+    assert _body(_record(tmp_path), appended[0]) == b"body 1 " * 200
+
+
+@pytest.mark.parametrize("before", ["refused", "another's"])
+def test_what_others_wrote_or_was_cut_off_is_on_the_disk_before_the_next_entry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str
+) -> None:
+    kept, other = _record(tmp_path), _record(tmp_path)
+    _append(kept, 0)
+    flushed, fsync, fdatasync = list[str](), os.fsync, os.fdatasync
+
+    def note(flush: Callable[[int], None], handle: int) -> None:
+        flush(handle)
+        flushed.append(Path(f"/proc/self/fd/{handle}").readlink().name)
+
+    def refuse(_handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    if before == "refused":
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fdatasync", refuse)
+            with pytest.raises(MachineTrouble):
+                kept.append("note", data={"number": 1})
+    else:
+        other.append("note", data={"number": 1}, refs=[other.put("program", b"program")], durable=False)
+    monkeypatch.setattr(os, "fsync", partial(note, fsync))
+    monkeypatch.setattr(os, "fdatasync", partial(note, fdatasync))
+    _append(kept, 2)
+    assert flushed == ["events.jsonl", "ahead.log"]
+    _append(kept, 3)
+    assert flushed[2:] == ["ahead.log"]
+
+
+def test_a_last_line_that_was_changed_and_still_follows_is_refused_where_the_log_knows_it(tmp_path: Path) -> None:
+    kept = _record(tmp_path)
+    events = [_append(kept, number) for number in range(2)]
+    _power_lost(tmp_path)
+    whole, log = kept.path.read_bytes(), _log(tmp_path).read_bytes()
+    kept.path.write_bytes(whole.replace(b'"number":1', b'"number":7'))
+    for use in (_record(tmp_path).events, lambda: _record(tmp_path).append("note", data={})):
+        with pytest.raises(
+            VerificationFailed, match=r"events.jsonl was changed at byte \d+ or later: its log says other"
+        ):
+            use()
+    assert _log(tmp_path).read_bytes() == log
+    kept.path.write_bytes(whole)
+    assert _record(tmp_path).events() == events
+    assert _log(tmp_path).read_bytes() == b""
+
+
+@pytest.mark.parametrize("tail", [b"", b"\0" * 700, b"other bytes", b"x" * 3000])
+def test_a_torn_end_of_whatever_bytes_is_made_good_from_the_log(tmp_path: Path, tail: bytes) -> None:
+    kept = _record(tmp_path)
+    events = [_append(kept, number) for number in range(2)]
+    _power_lost(tmp_path)
+    kept.path.write_bytes(kept.path.read_bytes().splitlines(keepends=True)[0] + tail)
+    after = _record(tmp_path)
+    assert after.events()[:2] == events
+    assert _body(after, events[1]) == b"body 1 " * 200
+    assert list(read_chain(kept.path.read_bytes())) == after.events()
+
+
+def test_a_flush_that_was_refused_once_keeps_the_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = _record(tmp_path)
+    _append(kept, 0)
+
+    def refuse(_handle: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ahead, "lay", lambda *_given: None)
+        patch.setattr(ahead, "is_laid", lambda *_given: True)
+        patch.setattr(os, "fdatasync", refuse)
+        kept.rest()
+    kept.rest()
+    del kept
+    gc.collect()
+    assert _log(tmp_path).stat().st_size > 0
+    _record(tmp_path).rest()  # another process: the disk takes it
+    assert _log(tmp_path).stat().st_size == 0
+
+
+def test_who_may_not_read_the_log_reads_what_is_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = _record(tmp_path)
+    events = [_append(kept, 0)]
+    kept.rest()
+    may_not = PermissionError(13, "Permission denied")
+    opened = Path.open
+
+    def refused(path: Path, *given: Any, **named: Any) -> Any:
+        if path.name == "ahead.log":
+            raise may_not
+        return opened(path, *given, **named)
+
+    monkeypatch.setattr(Path, "open", refused)
+    assert _body(_record(tmp_path), events[0]) == b"body 0 " * 200
+    events.append(_append(kept, 1))
+    reader = _record(tmp_path)
+    assert reader.events() == events
+    assert _body(reader, events[0]) == b"body 0 " * 200
+    with pytest.raises(MachineTrouble, match=r"can't be read: .*Permission denied"):
+        _body(reader, events[1])
+
+
+def test_a_disk_with_room_for_the_entry_alone_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(handle: int, data: bytes) -> None:
+        if not any(data):
+            raise OSError(28, "No space left on device")
+        write_all(handle, data)
+
+    monkeypatch.setattr(ahead, "write_all", full)
+    kept = _record(tmp_path)
+    events = [_append(kept, number) for number in range(3)]
+    assert [_body(_record(tmp_path), event)[:6] for event in events] == [b"body 0", b"body 1", b"body 2"]
 
 
 def test_an_empty_body_is_a_body(tmp_path: Path) -> None:
