@@ -69,6 +69,10 @@ class _Head(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 _decode = msgspec.json.Decoder(_Head).decode
 
 
+class Damaged(OSError):
+    """The log lacks something that was written into it, and is not to be emptied."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     """What one append wrote.
@@ -257,7 +261,8 @@ class Ahead:
             record: the record's file, open.
 
         Raises:
-            OSError: the disk refused, or did so before, or the log is damaged; it stays as it is.
+            OSError: the disk refused, or did so before; the log stays as it is.
+            Damaged: something in it is damaged; it stays, and what is sound are files too.
         """
         if self._refused:
             raise OSError(errno.EIO, "the disk refused to flush the record before, and may have forgotten what of it")
@@ -270,7 +275,7 @@ class Ahead:
                 lay(self._bodies, body)
             damaged = damaged or not all(is_laid(self._bodies, kind, digest) for kind, digest, *_ in placed.head.bodies)
         if damaged or (_line(handle, 0) == self._first and reached < self._end):
-            raise OSError(errno.EIO, f"the log of the record is damaged before byte {max(reached, self._end)}")
+            raise Damaged(errno.EIO, f"the log of the record is damaged before byte {max(reached, self._end)}")
         self._refused = True
         os.fdatasync(record)
         self._refused = False

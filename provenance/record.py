@@ -49,7 +49,7 @@ import msgspec
 from msgspec.structs import asdict, force_setattr
 from opentelemetry import trace
 
-from counterproof.provenance.ahead import LARGE, Ahead, Entry
+from counterproof.provenance.ahead import LARGE, Ahead, Damaged, Entry
 from counterproof.provenance.blobs import Blobs, Stored, is_laid, write_all
 from counterproof.provenance.digests import canonical_json, sha256_bytes
 from counterproof.provenance.errors import MachineTrouble, VerificationFailed
@@ -453,7 +453,8 @@ class Record:
             restored = [count for entry in entries if (count := self._restored(handle, entry))]
             if not here and b"\n" not in self._behind(handle):
                 self._require_the_same(handle, entries)
-                self._ahead.empty(handle)
+                with suppress(Damaged):  # what is sound was put back
+                    self._ahead.empty(handle)
         except BaseException:
             self._ahead.forget()
             raise

@@ -373,7 +373,7 @@ def sandbox() -> list[Figure]:
     ]
 
 
-_TAP_CALLS = 112
+_TAP_CALLS = 320  # some ten seconds: a disk is busy with something else for one now and then
 
 
 def tap() -> list[Figure]:

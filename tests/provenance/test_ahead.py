@@ -397,6 +397,23 @@ def test_after_a_refused_append_the_next_bodies_are_found(tmp_path: Path, monkey
     assert _body(reader, again) == refused.data
 
 
+def test_after_a_loss_of_power_a_damaged_body_costs_that_body_alone(tmp_path: Path) -> None:
+    kept = _record(tmp_path)
+    events = [_append(kept, number) for number in range(3)]
+    _log(tmp_path).write_bytes(_log(tmp_path).read_bytes().replace(b"body 1 body", b"body 7 body"))
+    _power_lost(tmp_path)
+    kept.path.write_bytes(kept.path.read_bytes().splitlines(keepends=True)[0])
+    after = _record(tmp_path)
+    events.append(_append(after, 3))
+    assert after.events()[:3] == events[:3]
+    for reader in (after, _record(tmp_path)):
+        assert [_body(reader, event)[:6] for event in events[::2]] == [b"body 0", b"body 2"]
+        assert _body(reader, events[3])[:6] == b"body 3"
+        with pytest.raises(VerificationFailed, match="is missing"):
+            _body(reader, events[1])
+    assert _log(tmp_path).stat().st_size > 0
+
+
 def test_a_damaged_body_costs_that_body_alone(tmp_path: Path) -> None:
     kept = _record(tmp_path)
     events = [_append(kept, number) for number in range(4)]
