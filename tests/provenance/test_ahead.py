@@ -513,10 +513,12 @@ def test_what_ends_the_process_leaves_a_record_alone_that_a_thread_uses(tmp_path
     thread = threading.Thread(target=use)
     thread.start()
     inside.wait()
-    record._let_go(kept._lock, kept._handle, kept.path, kept._ahead)
-    assert _log(tmp_path).stat().st_size > 0
-    go_on.set()
-    thread.join()
+    try:
+        record._let_go(kept._lock, kept._handle, kept.path, kept._ahead)
+        assert _log(tmp_path).stat().st_size > 0
+    finally:
+        go_on.set()
+        thread.join()
     assert _body(_record(tmp_path), appended[0]) == b"body 1 " * 200
 
 
