@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from counterproof.agents.edits import check_edit
 from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.digests import sha256_bytes
-from counterproof.provenance.errors import UsageError
+from counterproof.provenance.errors import MachineTrouble, UsageError
 from counterproof.provenance.permissions import KINDS_OF
+from counterproof.provenance.record import Record
 from counterproof.provenance.reviewers import CheckpointKind, Role
 from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.store import Status
@@ -57,6 +58,29 @@ def test_a_study_ends_done_with_four_signed_decisions(lab: Lab) -> None:
     assert [made.decision.reviewer for made in signed if made and not made.decision.replayed] == ["ada"] * 4
     assert len(endpoint.bodies) == 4
     assert (lab.study(study).folder / "bundle.zip").exists()
+
+
+def test_a_study_that_waits_has_its_bodies_in_files_whatever_hinders_it(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = lab.new()
+
+    def hindered(_record: Record) -> None:
+        raise MachineTrouble("The record can't be written: Input/output error.")
+
+    with Endpoint(script()) as endpoint:
+        with monkeypatch.context() as patch:
+            patch.setattr(Record, "rest", hindered)
+            runner = lab.runner(endpoint.base_url)  # kept: so is its record
+            assert runner.run(study) is Status.WAITING
+        lab.decide(study)
+        runner = lab.runner(endpoint.base_url)
+        assert runner.run(study) is Status.WAITING
+    record = lab.study(study).record
+    assert (record.folder / "ahead.log").read_bytes() == b""
+    bodies = {ref.sha256 for event in record.of_type("effect.finished") for ref in event.refs if ref.side == "open"}
+    files = {path.parent.name + path.name for path in (record.folder.parent / "blobs").rglob("*") if path.is_file()}
+    assert bodies <= files
 
 
 def test_a_study_reports_the_numbers_of_the_real_data(lab: Lab) -> None:
