@@ -26,7 +26,7 @@ def spent_so_far(cell: Cell, record: Record) -> Spent:
         trials=len(runs),
         programs_s=round(sum(event.data["usage"]["wall_s"] for event in runs), 3),
         wall_s=_seconds(events),
-        attempts=1 + sum(bool(event.data.get("after_kill")) for event in events if event.type == "effect.started"),
+        attempts=1 + _kills(events),
     )
 
 
@@ -39,6 +39,19 @@ def added(first: Spent, second: Spent) -> Spent:
 
 def _of(events: list[Event], type_: str, kind: str) -> list[Event]:
     return [event for event in events if event.type == type_ and event.data["kind"] == kind]
+
+
+def _kills(events: list[Event]) -> int:
+    """Count the kills that cost effects; one costs all that ran side by side, which a study has up to three of."""
+    begun = dict[str, int]()
+    kills, resumed = 0, -1
+    for event in events:
+        if event.type != "effect.started":
+            continue
+        if event.data["after_kill"] and begun[event.data["key"]] >= resumed:
+            kills, resumed = kills + 1, event.seq
+        begun[event.data["key"]] = event.seq
+    return kills
 
 
 def _usage(envelope: bytes) -> tuple[int, int]:

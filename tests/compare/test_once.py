@@ -10,6 +10,8 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -18,10 +20,15 @@ from counterproof.agents.compare import CampaignRun, run_campaign
 from counterproof.agents.compare.clusters import local_workers
 from counterproof.agents.compare.engine import Seat
 from counterproof.agents.compare.pace import Pace
+from counterproof.agents.compare.spending import spent_so_far
+from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.journal import Journal, Response
+from counterproof.provenance.record import Record
 from counterproof.sandbox import WarmSandbox
 from counterproof.scenarios.scripted import ModelServer
 from counterproof.ui import environment
 
+from ..opened import opened_by
 from .tiny import Small, make_campaign, make_task, plan_small
 
 pytestmark = [pytest.mark.campaign, pytest.mark.crash]
@@ -107,17 +114,43 @@ def test_a_worker_killed_inside_a_cell_costs_one_retry(tmp_path: Path, server: M
     assert attempts == {"slow": 2, "prose": 1, "good": 1}
 
 
+def test_a_kill_is_one_more_attempt_however_much_ran_side_by_side(tmp_path: Path, server: ModelServer) -> None:
+    path = make_campaign(tmp_path, ["good"])
+    small = plan_small(path, tmp_path / "home", sandbox=WarmSandbox(), endpoint=server.base_url)
+    record = Record(tmp_path / "record", blobs=Blobs(tmp_path / "blobs"))
+
+    def begin(*keys: str, cut_off: Sequence[str] = ()) -> int:
+        """Do effects in a new process, as it were, which dies in some of them; return the attempts afterwards."""
+        journal = Journal(record)
+        for key in keys:
+            effect = _dies if key in cut_off else _does
+            with suppress(_Killed):
+                journal.perform(key, effect, kind="execution", request=b"run")
+        return spent_so_far(small.cell("good"), record).attempts
+
+    assert begin("dry run", "primary", "replication", "checks", cut_off=["primary", "replication", "checks"]) == 1
+    assert begin("dry run", "primary", cut_off=["primary"]) == 2
+    assert begin("primary", "checks", "replication", cut_off=["replication"]) == 3
+    assert begin("replication", "report", cut_off=["report"]) == 4
+    assert begin("report") == 5
+
+
+class _Killed(BaseException):
+    """The process ends here."""
+
+
+def _dies(attempt: int) -> Response:
+    raise _Killed
+
+
+def _does(attempt: int) -> Response:
+    return Response(body=b"answer", data={"usage": {"wall_s": 0.1}})
+
+
 def _holders(path: Path) -> list[int]:
     """Return the processes that have a file open."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*/fd"):
-        try:
-            opened = {handle.readlink() for handle in folder.iterdir()}
-        except OSError:
-            continue
-        if path in opened:
-            found.append(int(folder.parent.name))
-    return found
+    processes = [int(folder.name) for folder in Path("/proc").glob("[0-9]*")]
+    return [pid for pid in processes if path in opened_by(pid)]
 
 
 def test_requests_at_the_same_time_are_limited_and_a_dead_worker_gives_its_slot_back(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from counterproof.agents.compare import run_campaign
 from counterproof.agents.compare.clusters import QueueSettings, local_workers, queue_cluster, queued_workers
 from counterproof.sandbox._watch import processes_of
 
+from ..opened import opened_by
 from .trivial import OneAnswer, plan_trivial, seat_of
 
 pytestmark = pytest.mark.campaign
@@ -104,11 +105,7 @@ def _jobs(batch: Path) -> list[int]:
 
 def _ports(pid: int) -> set[int]:
     """Return the TCP ports of any address at which a process listens."""
-    try:
-        handles = [path.readlink().name for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()]
-    except PermissionError:  # the first process of a sandbox, which lets nobody look but root, and has no network
-        return set()
-    sockets = {handle.removeprefix("socket:[").removesuffix("]") for handle in handles}
+    sockets = {path.name.removeprefix("socket:[").removesuffix("]") for path in opened_by(pid)}
     lines = [
         line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]
     ]

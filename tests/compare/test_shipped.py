@@ -28,6 +28,8 @@ pytestmark = [pytest.mark.campaign, pytest.mark.crash, pytest.mark.slow]
 
 SCRIPT = Path(sys.executable).with_name("counterproof")
 WORKERS = 2
+SIDE_BY_SIDE = {"single_shot": 1, "agentic": 1, "gated": 3}
+"""How many effects of a cell run at the same time at most; a study's are its two programs and its checks."""
 KNOWN = {
     "flaky": (1, "completed", "8 of 8"),
     "good": (1, "completed", "10 of 10"),
@@ -52,7 +54,8 @@ class Killed:
         value: what the command printed in the end.
         place: where it is kept.
         bundle: its bundle.
-        kept: the results that were there before each start, by the name of their cell, with their times.
+        kept: the results that were there after each kill, by the name of their cell, with their times.
+        cut_off: the effects that each kill cut off, by the name of their cell.
         survivors: processes that outlived a kill.
         seed: of the moments.
     """
@@ -61,6 +64,7 @@ class Killed:
     place: CampaignPlace
     bundle: Path
     kept: list[dict[str, tuple[bytes, int]]]
+    cut_off: list[dict[str, set[str]]]
     survivors: list[int]
     seed: int
 
@@ -98,6 +102,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
     r_or_skip()
     home, seed = tmp_path_factory.mktemp("killed"), int.from_bytes(os.urandom(4))
     chance, kept, survivors = random.Random(seed), list[dict[str, tuple[bytes, int]]](), list[int]()
+    cut_off = list[dict[str, set[str]]]()
     for until in sorted(chance.sample(range(90), 3)):
         process = _start(home)
         while len(_results(home)) < until and process.poll() is None:
@@ -105,16 +110,32 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Killed:
         time.sleep(chance.uniform(0, 3))
         survivors += _kill(process)
         kept.append(_results(home))
+        known = [(cell, effect) for kill in cut_off for cell, effects in kill.items() for effect in effects]
+        found = {cell: {one for one in effects if (cell, one) not in known} for cell, effects in _open(home).items()}
+        cut_off.append({cell: effects for cell, effects in found.items() if effects})
     bundle = home / "dream-style.zip"
     value = _ended(_start(home, "-o", str(bundle)))
     place = CampaignPlace(Path(value["folder"]), files=home / "campaigns" / "files")
-    return Killed(value=value, place=place, bundle=bundle, kept=kept, survivors=survivors, seed=seed)
+    return Killed(value=value, place=place, bundle=bundle, kept=kept, cut_off=cut_off, survivors=survivors, seed=seed)
 
 
 def _results(home: Path) -> dict[str, tuple[bytes, int]]:
     """Return what came of the cells that are done, with the times of their files."""
     paths = home.glob("campaigns/dream-style-*/cells/*/result.json")
     return {path.parent.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in paths}
+
+
+def _open(home: Path) -> dict[str, set[str]]:
+    """Return the effects that began and did not end, each with its attempt, by the name of their cell."""
+    found = dict[str, set[str]]()
+    for cell in home.glob("campaigns/dream-style-*/cells/*"):
+        effects = [event for record in _records(cell) for event in record.events() if event.type.startswith("effect.")]
+        begun, ended = (
+            {f"{event.data['key']}, attempt {event.data['attempt']}" for event in effects if event.type in types}
+            for types in (("effect.started",), ("effect.finished", "effect.failed"))
+        )
+        found[cell.name] = begun - ended
+    return found
 
 
 def _kill(process: subprocess.Popen[str]) -> list[int]:
@@ -174,10 +195,9 @@ def test_no_cell_is_done_twice_and_no_effect_ends_twice(killed: Killed) -> None:
     cells = sorted((killed.place.folder / "cells").iterdir())
     assert len(cells) == 96
     for cell in cells:
-        record = killed.place.cell(cell.name).record
-        types = Counter(event.type for event in record.events())
+        types = Counter(event.type for event in killed.place.cell(cell.name).record.events())
         assert (types["cell.created"], types["cell.scored"]) == (1, 1), f"{cell.name}, seed {killed.seed}"
-        for one in (record, *_studies(cell)):
+        for one in _records(cell):
             finished = Counter(event.data["key"] for event in one.of_type("effect.finished"))
             assert set(finished.values()) <= {1}, f"{cell.name}, seed {killed.seed}"
     types = Counter(event.type for event in killed.place.record.events())
@@ -192,15 +212,28 @@ def test_what_was_done_before_a_kill_is_not_touched_after_it(killed: Killed) -> 
     assert killed.value["before"] == len(killed.kept[-1])
 
 
-def test_a_kill_costs_each_worker_one_effect_at_most(killed: Killed) -> None:
-    again = sum(
-        bool(event.data["after_kill"])
-        for cell in (killed.place.folder / "cells").iterdir()
-        for record in (killed.place.cell(cell.name).record, *_studies(cell))
-        for event in record.of_type("effect.started")
-    )
-    assert again <= len(killed.kept) * WORKERS, f"seed {killed.seed}"
+def test_a_kill_costs_each_worker_what_one_cell_was_at(killed: Killed) -> None:
+    cells = {path.name for path in (killed.place.folder / "cells").iterdir()}
+    arms = {name: killed.place.cell(name).record.of_type("cell.created")[0].data["arm"] for name in cells}
+    for kill in killed.cut_off:
+        assert len(kill) <= WORKERS, f"seed {killed.seed}"
+        assert all(len(effects) <= SIDE_BY_SIDE[arms[cell]] for cell, effects in kill.items()), f"seed {killed.seed}"
     assert killed.survivors == []
+
+
+def test_what_a_kill_cut_off_is_begun_once_more(killed: Killed) -> None:
+    cells = sorted((killed.place.folder / "cells").iterdir())
+    again = Counter(
+        f"{cell.name}, {event.data['key']}, attempt {event.data['attempt'] - 1}"
+        for cell in cells
+        for record in _records(cell)
+        for event in record.of_type("effect.started")
+        if event.data["after_kill"]
+    )
+    cut_off = [f"{cell}, {effect}" for kill in killed.cut_off for cell, effects in kill.items() for effect in effects]
+    assert again == Counter(cut_off), f"seed {killed.seed}"
+    tried = {cell.name: json.loads((cell / "result.json").read_bytes())["spent"]["attempts"] - 1 for cell in cells}
+    assert tried == {cell.name: sum(cell.name in kill for kill in killed.cut_off) for cell in cells}
 
 
 def test_the_bundle_of_a_killed_campaign_is_verified(killed: Killed) -> None:
@@ -209,9 +242,7 @@ def test_the_bundle_of_a_killed_campaign_is_verified(killed: Killed) -> None:
     assert found.ended == "done"
 
 
-def _studies(cell: Path) -> list[Record]:
-    """Return the records of the studies of a cell: one of the gated way, none of the others."""
-    return [
-        Record(path.parent, blobs=Blobs(path.parent.parent / "blobs"))
-        for path in cell.glob("home/studies/*/record/events.jsonl")
-    ]
+def _records(cell: Path) -> list[Record]:
+    """Return the record of a cell, and that of its study in the gated arm."""
+    records = cell.glob("record/events.jsonl"), cell.glob("home/studies/*/record/events.jsonl")
+    return [Record(path.parent, blobs=Blobs(path.parent.parent / "blobs")) for paths in records for path in paths]

@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +47,7 @@ from counterproof.ui.gates import ChildGate
 
 from ..endpoint import Endpoint
 from ..lab import PRIMARY, Lab, program, script, trial_csv, written
+from ..opened import opened_by
 from .conftest import EVIL, Begin, Target
 from .served import client_of, greeted, order_message, side_of
 
@@ -431,11 +431,7 @@ def _at_sleeping_code(lab: Lab) -> Target:
 
 def _held_by(pid: int) -> set[Path]:
     """Return the folders in which a process has laid data."""
-    links: list[Path] = []
-    for link in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed meanwhile
-            links.append(link.readlink())
-    return {link.parent for link in links if link.name == ".held"}
+    return {path.parent for path in opened_by(pid) if path.name == ".held"}
 
 
 def _wait_for(happens: Callable[[], bool], seconds: float = 60) -> None:
