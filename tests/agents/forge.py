@@ -100,13 +100,13 @@ def main() -> None:
         task = Task(**json.loads(line))
         child = os.fork()
         if child == 0:
-            os.setsid()
             try:
                 lab = Lab(home=Path(task.home), database=task.database, sandbox=sandbox, environment=environment)
                 os._exit(0 if _run(lab, task) is Status.DONE else 3)
             except BaseException:
                 traceback.print_exc()
                 os._exit(1)
+        os.setpgid(child, child)  # by the parent: it is so once somebody knows the number
         print(child, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
