@@ -14,8 +14,9 @@ from counterproof.agents.chat import Chat
 from counterproof.agents.settings import StudySettings
 from counterproof.provenance.checkpoints import Checkpoints
 from counterproof.provenance.digests import canonical_json
+from counterproof.provenance.events import Event, Ref
 from counterproof.provenance.journal import Journal
-from counterproof.provenance.record import Event, Record, Ref
+from counterproof.provenance.record import Record
 from counterproof.sandbox import Environment
 from counterproof.sandbox.orders import Role
 from counterproof.sandbox.secure_side import SecureSide

@@ -19,8 +19,8 @@ from counterproof.agents.context import StudyContext
 from counterproof.provenance.conventions import EFFECT, EXECUTION_STATUS, ORDER, RECORDED, SYNTHETIC
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import VerificationFailed
+from counterproof.provenance.events import Ref, Side
 from counterproof.provenance.journal import EffectFailed, Response
-from counterproof.provenance.record import Ref, Side
 from counterproof.provenance.telemetry import execute_tool
 from counterproof.sandbox import Execution, ExecutionSpec, Language, Limits, Mount
 from counterproof.sandbox.orders import InputRef, Order, Role

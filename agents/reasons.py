@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from counterproof.agents.context import StudyContext
+from counterproof.provenance.events import Event
 from counterproof.provenance.reasons import reasons_in
-from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import CheckpointKind
 
 FIELD = "answers_to_reasons"

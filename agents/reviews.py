@@ -15,8 +15,9 @@ from counterproof.agents.settings import StudySettings
 from counterproof.agents.study import OpenStudy
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import UsageError
+from counterproof.provenance.events import Actor
 from counterproof.provenance.policy import DataPolicy, Policy
-from counterproof.provenance.record import Actor, Record
+from counterproof.provenance.record import Record
 from counterproof.tools.looking import MEANINGS, Said
 from counterproof.tools.rowguard import RowInRequest
 from counterproof.tools.synth.makers import domains_of

@@ -27,6 +27,7 @@ from counterproof.provenance.clock import clock_facts
 from counterproof.provenance.commitments import study_secret
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import UsageError
+from counterproof.provenance.events import Event
 from counterproof.provenance.ledger import Entry
 from counterproof.provenance.policy import (
     SINGLE_USER,
@@ -37,7 +38,7 @@ from counterproof.provenance.policy import (
     read_policy,
     write_policy,
 )
-from counterproof.provenance.record import Event, Record
+from counterproof.provenance.record import Record
 from counterproof.provenance.remote_blobs import blobs_at, check_place
 from counterproof.provenance.reviewers import Registry
 from counterproof.provenance.store import Store

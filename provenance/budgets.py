@@ -27,8 +27,9 @@ from typing import Any
 
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.errors import DecisionRequired
+from counterproof.provenance.events import Event
 from counterproof.provenance.policy import Budgets
-from counterproof.provenance.record import Event, Record
+from counterproof.provenance.record import Record
 
 _BYTES_PER_TOKEN = 3
 """Fewer than a token has, so that an estimate is rather too high."""

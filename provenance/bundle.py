@@ -35,13 +35,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from counterproof.provenance.bag import Signatures, in_memory, write_bag
 from counterproof.provenance.crate import METADATA, blob_name, make_crate
 from counterproof.provenance.errors import MachineTrouble, UsageError, VerificationFailed
+from counterproof.provenance.events import Chain, Event
 from counterproof.provenance.interop.files import interop_files
 from counterproof.provenance.interop.workflow_crate import PREVIEW
 from counterproof.provenance.labels import review_label
 from counterproof.provenance.page import make_preview
 from counterproof.provenance.permissions import Purpose, purpose_of
 from counterproof.provenance.readable import MADE_WITH, SIGNED, readable_files
-from counterproof.provenance.record import Chain, Event, Record
+from counterproof.provenance.record import Record
 from counterproof.provenance.record_checkpoints import RecordCheckpoints
 from counterproof.provenance.set_bundle import README as SET_README
 from counterproof.provenance.set_bundle import SYNTHESIS, released_files

@@ -26,7 +26,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from counterproof.provenance.bag import in_memory, write_bag
 from counterproof.provenance.bundle import KIND, SIGNATURE, appearing, made_with
 from counterproof.provenance.errors import MachineTrouble, UsageError
-from counterproof.provenance.record import Event, Record
+from counterproof.provenance.events import Event
+from counterproof.provenance.record import Record
 from counterproof.provenance.signing import BUNDLE_NAMESPACE, public_line, sign
 from counterproof.provenance.zips import Source
 

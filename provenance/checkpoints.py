@@ -27,8 +27,9 @@ from counterproof.provenance.decisions import (
 )
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import CounterproofError, UsageError, VerificationFailed
+from counterproof.provenance.events import Actor, Event
 from counterproof.provenance.permissions import CheckpointKind, Purpose, decisions_at, purpose_of
-from counterproof.provenance.record import Actor, Event, Record
+from counterproof.provenance.record import Record
 from counterproof.provenance.reviewers import Registry, Reviewer
 from counterproof.provenance.rules import broken_rule
 from counterproof.provenance.signers import Signer

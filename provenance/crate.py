@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 from counterproof.provenance.digests import sha256_bytes
+from counterproof.provenance.events import Event, Ref
 from counterproof.provenance.interop.steps import WORKFLOW
 from counterproof.provenance.interop.workflow_crate import (
     HOST,
@@ -29,7 +30,6 @@ from counterproof.provenance.interop.workflow_crate import (
     workflow_entities,
 )
 from counterproof.provenance.permissions import purpose_of
-from counterproof.provenance.record import Event, Ref
 from counterproof.provenance.set_bundle import names_a_model
 
 _CRATE = "https://w3id.org/ro/crate/1.1"

@@ -18,8 +18,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import UsageError, VerificationFailed
+from counterproof.provenance.events import now
 from counterproof.provenance.permissions import CheckpointKind, DecisionKind, Role, is_permitted
-from counterproof.provenance.record import now
 from counterproof.provenance.reviewers import Reviewer, meaning_of
 from counterproof.provenance.signers import Signer
 from counterproof.provenance.signing import DECISION_NAMESPACE, verify

@@ -17,8 +17,9 @@ from counterproof.provenance.budgets import NAMES, Amounts
 from counterproof.provenance.decisions import COMMENT_MAX
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import UsageError, VerificationFailed
+from counterproof.provenance.events import Actor, Event, now
 from counterproof.provenance.permissions import Role
-from counterproof.provenance.record import Actor, Event, Record, now
+from counterproof.provenance.record import Record
 from counterproof.provenance.reviewers import Registry, Reviewer
 from counterproof.provenance.signers import Signer
 from counterproof.provenance.signing import DECISION_NAMESPACE, verify

@@ -31,7 +31,8 @@ from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.budgets import Ledger
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import CounterproofError, MachineTrouble, ToolFailed
-from counterproof.provenance.record import SYSTEM, Actor, Body, Event, Record, Ref, Side
+from counterproof.provenance.events import SYSTEM, Actor, Event, Ref, Side
+from counterproof.provenance.record import Body, Record
 
 EffectKind = Literal["model", "execution", "trial", "making"]
 """A `trial` is an execution outside of any study, on the open data of a comparison: nobody approved it. A `making` is

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from counterproof.provenance.events import Event
 from counterproof.provenance.permissions import KINDS_OF, purpose_of
-from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import REPLAY_LABEL
 
 REVIEWED = "reviewed by people"

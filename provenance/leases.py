@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from counterproof.provenance.errors import MachineTrouble
-from counterproof.provenance.record import now
+from counterproof.provenance.events import now
 
 
 class LeaseLost(MachineTrouble):

@@ -21,7 +21,8 @@ import msgspec
 
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.errors import UsageError
-from counterproof.provenance.record import Actor, Record, now
+from counterproof.provenance.events import Actor, now
+from counterproof.provenance.record import Record
 
 Exposure = Literal["metadata", "released", "rows"]
 EXPOSURES: tuple[str, ...] = get_args(Exposure)

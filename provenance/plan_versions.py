@@ -12,8 +12,8 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from counterproof.provenance.events import Event
 from counterproof.provenance.reasons import reasons_in
-from counterproof.provenance.record import Event
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
+from counterproof.provenance.events import Event
 from counterproof.provenance.page.record_page import render
 from counterproof.provenance.permissions import purpose_of
-from counterproof.provenance.record import Event
 from counterproof.provenance.transparency.answers import parse_answers
 from counterproof.provenance.transparency.bodies import Reader
 from counterproof.provenance.transparency.model_saw import to_json

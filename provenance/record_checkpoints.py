@@ -30,7 +30,8 @@ from msgspec.structs import asdict
 
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import MachineTrouble, VerificationFailed
-from counterproof.provenance.record import Chain, Digest, Event, Record, now
+from counterproof.provenance.events import Chain, Digest, Event, now
+from counterproof.provenance.record import Record
 from counterproof.provenance.signing import RECORD_NAMESPACE, public_line, sign, verify
 
 FILE = "checkpoints.jsonl"

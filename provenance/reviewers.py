@@ -24,6 +24,7 @@ from datetime import UTC, datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from counterproof.provenance.errors import UsageError, VerificationFailed
+from counterproof.provenance.events import Actor, Event, now
 from counterproof.provenance.permissions import (
     PERMISSIONS,
     ROLES_OF,
@@ -32,7 +33,7 @@ from counterproof.provenance.permissions import (
     Role,
     is_permitted,
 )
-from counterproof.provenance.record import Actor, Event, Record, now
+from counterproof.provenance.record import Record
 from counterproof.provenance.signing import check_reviewer_line, fingerprint
 
 __all__ = [

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from counterproof.provenance.events import Event
 from counterproof.provenance.permissions import purpose_of
-from counterproof.provenance.record import Event
 
 SYNTHESIS = "synthesis"
 """What `bag-info.txt` calls the kind of such a bundle."""

@@ -16,8 +16,8 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from counterproof.provenance.errors import VerificationFailed
+from counterproof.provenance.events import Event
 from counterproof.provenance.permissions import Purpose, purpose_of
-from counterproof.provenance.record import Event
 
 
 class State(StrEnum):

@@ -42,6 +42,7 @@ from counterproof.provenance.database import (
     sqlite_engine,
 )
 from counterproof.provenance.errors import MachineTrouble, UsageError
+from counterproof.provenance.events import now
 from counterproof.provenance.leases import (
     Busy,
     FileLease,
@@ -51,7 +52,6 @@ from counterproof.provenance.leases import (
     is_free_on_server,
     server_lease,
 )
-from counterproof.provenance.record import now
 
 
 class Status(StrEnum):

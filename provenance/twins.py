@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from counterproof.provenance.record import Event
+from counterproof.provenance.events import Event
 
 _NAMES_MAX = 12
 

@@ -19,8 +19,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from counterproof.provenance.events import Event, Ref
 from counterproof.provenance.merkle import inclusion_proof, is_included, leaf_hash
-from counterproof.provenance.record import Event, Ref
 
 Profile = Literal["full", "redacted"]
 SECURE = "computed from real data, not released"

@@ -30,7 +30,8 @@ from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.checkpoints import Checkpoints
 from counterproof.provenance.digests import is_digest, sha256_bytes
 from counterproof.provenance.errors import CounterproofError, MachineTrouble, UsageError, VerificationFailed
-from counterproof.provenance.record import Event, Record
+from counterproof.provenance.events import Event
+from counterproof.provenance.record import Record
 from counterproof.provenance.reviewers import Registry
 from counterproof.provenance.store import Store
 from counterproof.provenance.vault import Vault

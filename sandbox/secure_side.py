@@ -20,9 +20,10 @@ from typing import IO, Any, Protocol
 
 from counterproof.provenance.commitments import study_secret
 from counterproof.provenance.errors import ToolFailed, UsageError
+from counterproof.provenance.events import Event
 from counterproof.provenance.ledger import Exposure
 from counterproof.provenance.mapped import Content, Room
-from counterproof.provenance.record import Event, Record
+from counterproof.provenance.record import Record
 from counterproof.provenance.vault import Vault
 from counterproof.sandbox.contract import Execution, ExecutionSpec, RejectedArtifact, Sandbox, run_all
 from counterproof.sandbox.gate import Gate

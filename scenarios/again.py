@@ -30,8 +30,8 @@ from typing import Any, Literal
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import ModelMayRetry
+from counterproof.provenance.events import Event
 from counterproof.provenance.journal import finished_effects
-from counterproof.provenance.record import Event
 from counterproof.provenance.vault import Vault
 from counterproof.sandbox import Environment, Execution, ExecutionSpec, Limits, Mount, Sandbox, run_all
 from counterproof.sandbox.orders import Order, Role

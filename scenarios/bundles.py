@@ -32,9 +32,9 @@ from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.decisions import Checkpoint, check_decision
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import CounterproofError, UsageError, VerificationFailed
+from counterproof.provenance.events import Event, read_chain
 from counterproof.provenance.journal import Cassette, finished_effects
 from counterproof.provenance.ledger import Entry
-from counterproof.provenance.record import Event, read_chain
 from counterproof.provenance.reviewers import Reviewer
 from counterproof.provenance.study_policy import POLICY_ROLE
 from counterproof.sandbox import Environment, Sandbox, find_environment

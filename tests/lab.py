@@ -19,7 +19,7 @@ from counterproof.agents.models import ModelConfig
 from counterproof.agents.runner import Runner
 from counterproof.agents.study import OpenStudy, Workplace, new_study, open_study, open_workplace
 from counterproof.provenance.decisions import Checkpoint, DecisionKind, SignedDecision
-from counterproof.provenance.record import Event
+from counterproof.provenance.events import Event
 from counterproof.provenance.reviewers import Reviewer, Role
 from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.signing import public_line

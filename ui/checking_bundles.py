@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from counterproof.provenance.errors import UsageError, VerificationFailed
-from counterproof.provenance.record import read_chain
+from counterproof.provenance.events import read_chain
 from counterproof.provenance.verify import Verification, verify_bundle
 from counterproof.ui.history import timeline_row
 from counterproof.ui.subjects import Listing

@@ -16,9 +16,9 @@ from counterproof.agents.reviews import undecided
 from counterproof.agents.settings import exposure_in_words
 from counterproof.agents.study import open_study
 from counterproof.provenance.decisions import DecisionKind
+from counterproof.provenance.events import Event
 from counterproof.provenance.labels import mode_notice
 from counterproof.provenance.permissions import purpose_of
-from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.store import ENDED, Status
 from counterproof.tools.looking import MEANINGS, Meaning

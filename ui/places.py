@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from counterproof.agents.models import load_models
 from counterproof.agents.software import software
 from counterproof.provenance.errors import CounterproofError
+from counterproof.provenance.events import now
 from counterproof.provenance.permissions import PERMISSIONS, CheckpointKind, Role
 from counterproof.provenance.policy import LIMITS, STANDARD, read_policy
-from counterproof.provenance.record import now
 from counterproof.sandbox import find_environment
 from counterproof.sandbox.contract import IN_WORDS
 from counterproof.ui.desk import COMMANDS, Desk

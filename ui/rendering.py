@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
+from counterproof.provenance.events import Event
 from counterproof.provenance.labels import mode_notice
 from counterproof.provenance.permissions import Purpose, decisions_at
 from counterproof.provenance.plan_versions import PlanVersion
-from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import CheckpointKind, meaning_of
 from counterproof.provenance.twins import twin_lines, twin_rows
 from counterproof.tools.exposure import IN_WORDS, Exposure

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from counterproof.agents.study import OpenStudy, open_study
+from counterproof.provenance.events import Event
 from counterproof.provenance.plan_versions import plan_versions as locked_versions
-from counterproof.provenance.record import Event
 from counterproof.provenance.transparency.bodies import Bodies
 from counterproof.provenance.transparency.programs import read_programs
 from counterproof.tools.library_warnings import LibraryWarning

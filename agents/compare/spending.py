@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from counterproof.agents.compare.cell import Cell, Spent
-from counterproof.provenance.record import Event, Record
+from counterproof.provenance.events import Event
+from counterproof.provenance.record import Record
 
 
 def spent_so_far(cell: Cell, record: Record) -> Spent:

@@ -17,8 +17,9 @@ from pydantic import BaseModel, ConfigDict
 
 from counterproof.agents.executions import PROGRAM_MEDIA, Output, media_of
 from counterproof.provenance.digests import canonical_json, digest_of
+from counterproof.provenance.events import Ref
 from counterproof.provenance.journal import EffectFailed, Journal, Response
-from counterproof.provenance.record import Record, Ref
+from counterproof.provenance.record import Record
 from counterproof.sandbox import Environment, Execution, ExecutionSpec, Limits, Mount, Sandbox, run_all
 
 Purpose = Literal["twin", "answer", "alone", "labels", "again"]

@@ -29,8 +29,8 @@ from counterproof.agents.software import software
 from counterproof.agents.study import Workplace
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import MachineTrouble
+from counterproof.provenance.events import Event
 from counterproof.provenance.journal import Journal
-from counterproof.provenance.record import Event
 from counterproof.sandbox import Environment, Language, Limits, Sandbox, find_environment
 from counterproof.tools.tasks import PlacedTask
 

@@ -18,7 +18,7 @@ from counterproof.agents.nodes._replanning import back_to_plan
 from counterproof.agents.state import StudyState
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import ToolFailed, VerificationFailed
-from counterproof.provenance.record import Ref
+from counterproof.provenance.events import Ref
 from counterproof.provenance.reviewers import CheckpointKind
 
 _KEPT = frozenset({"checks", "comparison", "execution", "warnings"})

@@ -33,8 +33,8 @@ from counterproof.agents.synthesis_nodes._specified import (
     texts_beside,
 )
 from counterproof.provenance.digests import canonical_json, digest_of
+from counterproof.provenance.events import Ref
 from counterproof.provenance.journal import Response
-from counterproof.provenance.record import Ref
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.telemetry import execute_tool
 from counterproof.sandbox.orders import MakingOrder

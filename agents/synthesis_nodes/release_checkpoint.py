@@ -15,7 +15,7 @@ from counterproof.agents.nodes._checkpoint import decided, hear, withdrawn
 from counterproof.agents.state import StudyState
 from counterproof.agents.synthesis_nodes.make import CARD
 from counterproof.provenance.digests import sha256_bytes
-from counterproof.provenance.record import Ref
+from counterproof.provenance.events import Ref
 from counterproof.provenance.reviewers import CheckpointKind
 
 Goto = Literal["export"]

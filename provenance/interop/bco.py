@@ -19,9 +19,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from counterproof.provenance.digests import digest_of
+from counterproof.provenance.events import Event, Ref
 from counterproof.provenance.interop.steps import STEPS, step_of
 from counterproof.provenance.labels import review_label
-from counterproof.provenance.record import Event, Ref
 
 BCO = "bco.json"
 _SPEC = "https://w3id.org/ieee/ieee-2791-schema/2791object.json"

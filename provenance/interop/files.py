@@ -16,13 +16,13 @@ from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from counterproof.provenance.events import Event
 from counterproof.provenance.interop.bco import BCO, bco_file
 from counterproof.provenance.interop.dsse import seal
 from counterproof.provenance.interop.in_toto import MEDIA, PUBLIC_KEY, metadata, public_pem
 from counterproof.provenance.interop.prov import PROV, prov_file
 from counterproof.provenance.interop.steps import WORKFLOW, workflow_file
 from counterproof.provenance.permissions import purpose_of
-from counterproof.provenance.record import Event
 from counterproof.provenance.schemas import schema_files
 
 _STANDALONE = Path(__file__).parent / "standalone"

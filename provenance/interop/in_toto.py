@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from counterproof.provenance.digests import canonical_json, sha256_bytes
+from counterproof.provenance.events import Event
 from counterproof.provenance.interop.dsse import key_id, public_key_entry
-from counterproof.provenance.record import Event
 from counterproof.provenance.shown import shown_programs
 
 MEDIA = "application/vnd.in-toto+json"

@@ -17,9 +17,9 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from counterproof.provenance.events import Event, Ref
 from counterproof.provenance.interop.steps import step_of
 from counterproof.provenance.permissions import purpose_of
-from counterproof.provenance.record import Event, Ref
 from counterproof.provenance.set_bundle import names_a_model
 
 PROV = "prov.json"

@@ -13,8 +13,8 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
+from counterproof.provenance.events import Event
 from counterproof.provenance.permissions import Purpose
-from counterproof.provenance.record import Event
 
 WORKFLOW = "workflow.json"
 Tool = Literal["model", "sandbox", "checkpoint", "maker"]

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from counterproof.provenance.events import Event
 from counterproof.provenance.interop.steps import STEPS, WORKFLOW, Step, step_of
 from counterproof.provenance.permissions import Purpose, purpose_of
-from counterproof.provenance.record import Event
 
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from counterproof.provenance.events import Event
 from counterproof.provenance.page.documents import readable
 from counterproof.provenance.page.overview import badge, event_links, when
-from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import REPLAY_LABEL
 from counterproof.provenance.transparency.markup import Children, Html, blob_link, el, join
 from counterproof.provenance.transparency.story import Ruling, Story

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
+from counterproof.provenance.events import Event
 from counterproof.provenance.interop.steps import STEPS
 from counterproof.provenance.interop.workflow_crate import ENGINE, HOST, TOOLS
 from counterproof.provenance.labels import REVIEWED, review_label
 from counterproof.provenance.page.documents import table
 from counterproof.provenance.page.overview import when
 from counterproof.provenance.permissions import Purpose, purpose_of
-from counterproof.provenance.record import Event
 from counterproof.provenance.transparency.evidence import counted
 from counterproof.provenance.transparency.markup import Html, document, el, join
 from counterproof.provenance.transparency.render_html import read_style

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from importlib.resources import files
 
+from counterproof.provenance.events import Event
 from counterproof.provenance.page import overview, sets
 from counterproof.provenance.page.calls import calls, costs
 from counterproof.provenance.page.decisions import decisions, plan
@@ -21,7 +22,6 @@ from counterproof.provenance.page.timeline import timeline
 from counterproof.provenance.page.trace import waterfall
 from counterproof.provenance.page.twins import twins
 from counterproof.provenance.permissions import purpose_of
-from counterproof.provenance.record import Event
 from counterproof.provenance.transparency.bodies import Reader
 from counterproof.provenance.transparency.markup import Html, document, el, join
 from counterproof.provenance.transparency.render_html import read_style

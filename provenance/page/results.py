@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from counterproof.provenance.events import Event
 from counterproof.provenance.page.decisions import anchor
 from counterproof.provenance.page.documents import table
 from counterproof.provenance.page.overview import event_links
 from counterproof.provenance.page.programs import program_anchor
-from counterproof.provenance.record import Event
 from counterproof.provenance.transparency.bodies import as_dict, as_list
 from counterproof.provenance.transparency.markup import Children, Html, blob_link, data_uri, el, join
 from counterproof.provenance.transparency.story import Story

@@ -9,9 +9,9 @@ import json
 from collections import Counter
 from typing import Any
 
+from counterproof.provenance.events import Event
 from counterproof.provenance.page.documents import readable, scalar, table, words
 from counterproof.provenance.page.overview import badge, event_links
-from counterproof.provenance.record import Event
 from counterproof.provenance.transparency.bodies import as_dict, as_list
 from counterproof.provenance.transparency.markup import Children, Html, blob_link, el, join
 from counterproof.provenance.transparency.story import Ruling, Story

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from counterproof.provenance.events import Event
 from counterproof.provenance.page.overview import badge, when
-from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import REPLAY_LABEL
 from counterproof.provenance.transparency.bodies import as_dict
 from counterproof.provenance.transparency.evidence import counted

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import VerificationFailed
-from counterproof.provenance.record import Event
+from counterproof.provenance.events import Event
 
 
 class Reader(Protocol):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from counterproof.provenance.digests import digest_of
-from counterproof.provenance.record import Event
+from counterproof.provenance.events import Event
 from counterproof.provenance.transparency.bodies import Bodies, as_dict, as_list, parse_json
 
 Status = Literal["finished", "failed", "cut off"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from counterproof.provenance.record import Event
+from counterproof.provenance.events import Event
 from counterproof.provenance.transparency.bodies import Bodies, as_dict
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from counterproof.provenance.digests import sha256_bytes
-from counterproof.provenance.record import Event
+from counterproof.provenance.events import Event
 from counterproof.provenance.transparency.render_text import to_text
 from counterproof.provenance.transparency.statement import Statement
 from counterproof.provenance.transparency.wording import how_many

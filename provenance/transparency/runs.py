@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from counterproof.provenance.digests import digest_of
-from counterproof.provenance.record import Event
+from counterproof.provenance.events import Event
 from counterproof.provenance.transparency.bodies import Bodies, as_dict, as_list
 from counterproof.provenance.transparency.calls import Status, attempts
 

@@ -23,7 +23,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from counterproof.provenance.record import Event
+from counterproof.provenance.events import Event
 from counterproof.provenance.transparency import evidence_oversight, evidence_plan, evidence_record, evidence_tool
 from counterproof.provenance.transparency.answers import NO_ANSWERS, Answer, Answers
 from counterproof.provenance.transparency.bodies import Reader

@@ -2,7 +2,7 @@
 
 Pure reading: nothing here judges, and nothing is taken from anywhere but the events and their open bodies.
 
-It does not cover the chain itself (`record.read_chain`) nor whether signatures hold (`decisions.check_decision`).
+It does not cover the chain itself (`events.read_chain`) nor whether signatures hold (`decisions.check_decision`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from counterproof.provenance.errors import UsageError
+from counterproof.provenance.events import Event
 from counterproof.provenance.labels import review_label
-from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import REPLAY_LABEL, Reviewer
 from counterproof.provenance.transparency.bodies import Bodies, Reader, as_dict, as_list
 from counterproof.provenance.transparency.calls import Call, read_calls

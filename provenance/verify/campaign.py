@@ -22,7 +22,7 @@ from typing import Any
 from counterproof.provenance.campaign_bundle import named_files
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import VerificationFailed
-from counterproof.provenance.record import Chain, Event
+from counterproof.provenance.events import Chain, Event
 from counterproof.provenance.schemas import check_lines
 from counterproof.provenance.verify.container import check_bag, check_seal
 from counterproof.provenance.verify.history import follow_effects

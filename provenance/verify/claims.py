@@ -9,10 +9,10 @@ from counterproof.provenance.bundle import REDACTED_COPY, SPANS, program_file, r
 from counterproof.provenance.conventions import STUDY
 from counterproof.provenance.digests import digest_of
 from counterproof.provenance.errors import VerificationFailed
+from counterproof.provenance.events import Event
 from counterproof.provenance.labels import mode_notice, review_label
 from counterproof.provenance.numbers import check_numbers, to_markdown
 from counterproof.provenance.readable import ANSWERS, SIGNED
-from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind
 from counterproof.provenance.shown import shown_programs
 from counterproof.provenance.transparency.recorded import STATEMENT, answers_of, signed_statement, statements

@@ -8,7 +8,7 @@ from typing import Any
 from counterproof.provenance.checkpoints import SECURE
 from counterproof.provenance.crate import blob_name
 from counterproof.provenance.errors import VerificationFailed
-from counterproof.provenance.record import Chain, Event, Ref
+from counterproof.provenance.events import Chain, Event, Ref
 from counterproof.provenance.record_checkpoints import Comparison, RecordCheckpoint, lacks, read_signed
 from counterproof.provenance.schemas import check_lines
 from counterproof.provenance.verify.reading import Bundle, NotApplicable, NotHere, fail_if

@@ -9,8 +9,8 @@ from counterproof.provenance.commitments import commits_to
 from counterproof.provenance.decisions import Decision, check_decision
 from counterproof.provenance.digests import digest_of, sha256_bytes
 from counterproof.provenance.errors import VerificationFailed
+from counterproof.provenance.events import Event
 from counterproof.provenance.permissions import KINDS_OF, Purpose, purpose_of
-from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind, Reviewer
 from counterproof.provenance.shown import shown_programs
 from counterproof.provenance.twins import twin_rows

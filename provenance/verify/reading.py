@@ -15,7 +15,7 @@ from counterproof.provenance.bundle import PROFILE
 from counterproof.provenance.crate import blob_name
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import VerificationFailed
-from counterproof.provenance.record import Event
+from counterproof.provenance.events import Event
 from counterproof.provenance.withheld import Profile
 
 

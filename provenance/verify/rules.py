@@ -14,10 +14,10 @@ from datetime import datetime, timedelta
 from counterproof.provenance.decisions import Decision
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import VerificationFailed
+from counterproof.provenance.events import Event
 from counterproof.provenance.extensions import EXTENDED, check_extension
 from counterproof.provenance.policy import read_policy
 from counterproof.provenance.reasons import reasons_in
-from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import CheckpointKind, Reviewer
 from counterproof.provenance.rules import broken_rule
 from counterproof.provenance.states import walk

@@ -13,8 +13,8 @@ from typing import Any
 
 from counterproof.provenance.budgets import epsilon_spent
 from counterproof.provenance.errors import VerificationFailed
+from counterproof.provenance.events import Event
 from counterproof.provenance.marks import read_cells
-from counterproof.provenance.record import Event
 from counterproof.provenance.verify.reading import Bundle
 from counterproof.provenance.verify.rules import rules_of
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 from counterproof.provenance.errors import CounterproofError, VerificationFailed
+from counterproof.provenance.events import Event
 from counterproof.provenance.readable import SIGNED
-from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.transparency import Statement, make_statement, parse_answers
 from counterproof.provenance.transparency.evidence import counted

@@ -18,9 +18,9 @@ from typing import Any
 from counterproof.provenance.commitments import commits_to
 from counterproof.provenance.digests import digest_of, sha256_bytes
 from counterproof.provenance.errors import VerificationFailed
+from counterproof.provenance.events import Event
 from counterproof.provenance.marks import check_file
 from counterproof.provenance.permissions import KINDS_OF, CheckpointKind, purpose_of
-from counterproof.provenance.record import Event
 from counterproof.provenance.set_bundle import released_files
 from counterproof.provenance.verify.copies import check_crate, check_named, shared_inputs, told
 from counterproof.provenance.verify.formats import check_formats

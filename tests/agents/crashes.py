@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 from counterproof.agents.study import OpenStudy
-from counterproof.provenance.record import Event, read_chain
+from counterproof.provenance.events import Event, read_chain
 
 _EFFECTS = ("effect.started", "effect.finished", "effect.failed")
 

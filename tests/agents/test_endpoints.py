@@ -17,7 +17,7 @@ import pytest
 from counterproof.agents.chat import TRIES
 from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.errors import CounterproofError, MachineTrouble, ToolFailed
-from counterproof.provenance.record import Event
+from counterproof.provenance.events import Event
 from counterproof.provenance.store import Status
 
 from ..endpoint import Endpoint, Reply, answer, completion

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from counterproof.provenance.decisions import DecisionKind
-from counterproof.provenance.record import Event, Record, read_chain
+from counterproof.provenance.events import Event, read_chain
+from counterproof.provenance.record import Record
 from counterproof.provenance.store import Status
 
 from ..endpoint import Endpoint

@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from counterproof.provenance.record import Event
+from counterproof.provenance.events import Event
 from counterproof.provenance.store import Status
 from counterproof.sandbox import Environment, LocalSandbox
 

@@ -91,9 +91,10 @@ from counterproof.agents.chat import Chat
 from counterproof.agents.models import ModelConfig
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.digests import canonical_json, sha256_file
+from counterproof.provenance.events import Chain, now
 from counterproof.provenance.instrumentation import instrument_models
 from counterproof.provenance.journal import Journal
-from counterproof.provenance.record import Chain, Record, now
+from counterproof.provenance.record import Record
 from counterproof.provenance.record_checkpoints import (
     Comparison,
     checkpoint_at,

@@ -21,8 +21,8 @@ from counterproof.agents.models import ModelConfig
 from counterproof.agents.settings import DataFile, StudySettings
 from counterproof.agents.study import OpenStudy, Workplace, open_study, open_workplace, start_study
 from counterproof.provenance.digests import sha256_file
+from counterproof.provenance.events import Ref
 from counterproof.provenance.ledger import Entry
-from counterproof.provenance.record import Ref
 from counterproof.provenance.transparency import make_statement
 
 _PIECE = 1 << 20

@@ -26,6 +26,7 @@ from counterproof.provenance.bundle import SIGNATURE, SPANS, export_bundle, own_
 from counterproof.provenance.crate import METADATA, blob_name, make_crate
 from counterproof.provenance.digests import canonical_json, sha256_bytes, sha256_file
 from counterproof.provenance.errors import VerificationFailed
+from counterproof.provenance.events import FIRST, Chain, read_chain
 from counterproof.provenance.interop.dsse import key_id, public_key_entry, seal
 from counterproof.provenance.interop.files import interop_files
 from counterproof.provenance.interop.in_toto import MEDIA, public_pem
@@ -35,7 +36,7 @@ from counterproof.provenance.merkle import Tree, leaf_hash
 from counterproof.provenance.page import make_preview
 from counterproof.provenance.readable import ANSWERS, readable_files
 from counterproof.provenance.reasons import reasons_in
-from counterproof.provenance.record import FIRST, Chain, Record, read_chain
+from counterproof.provenance.record import Record
 from counterproof.provenance.record_checkpoints import FILE as CHECKPOINTS
 from counterproof.provenance.record_checkpoints import checkpoint_at, is_due, signed_line
 from counterproof.provenance.signing import BUNDLE_NAMESPACE, DECISION_NAMESPACE, public_line, sign

@@ -17,8 +17,8 @@ import pytest
 
 from counterproof.agents.bundling import make_bundle
 from counterproof.provenance.commitments import commits_to, study_secret
+from counterproof.provenance.events import Event, read_chain
 from counterproof.provenance.interop import files as interop
-from counterproof.provenance.record import Event, read_chain
 from counterproof.provenance.store import Status
 
 from ..endpoint import Endpoint

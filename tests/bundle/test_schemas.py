@@ -29,9 +29,10 @@ from counterproof.agents.reviews import note_refused, say
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.digests import canonical_json, digest_of
 from counterproof.provenance.errors import CounterproofError
+from counterproof.provenance.events import read_chain
 from counterproof.provenance.extensions import Extensions
 from counterproof.provenance.journal import Cassette, EffectFailed, Journal, Response
-from counterproof.provenance.record import Body, Record, read_chain
+from counterproof.provenance.record import Body, Record
 from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.store import Status
 from counterproof.provenance.study_policy import recorded_policy

@@ -12,8 +12,8 @@ import pytest
 
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import VerificationFailed
+from counterproof.provenance.events import read_chain
 from counterproof.provenance.marks import MARKS, content_digest, read_cells, write_content
-from counterproof.provenance.record import read_chain
 from counterproof.provenance.verify import verify_bundle
 from counterproof.provenance.verify.reading import Bundle
 from counterproof.provenance.verify.set_makers import check_made, check_opened

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from counterproof.provenance.digests import sha256_file
-from counterproof.provenance.record import read_chain
+from counterproof.provenance.events import read_chain
 from counterproof.provenance.verify import verify_bundle
 
 from .forging import Bag, failed

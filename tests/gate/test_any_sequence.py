@@ -25,9 +25,10 @@ from counterproof.provenance.checkpoints import Checkpoints
 from counterproof.provenance.decisions import DecisionKind, sign_decision
 from counterproof.provenance.digests import digest_of, sha256_bytes
 from counterproof.provenance.errors import CounterproofError
+from counterproof.provenance.events import Actor
 from counterproof.provenance.permissions import ALL
 from counterproof.provenance.policy import SINGLE_USER, STANDARD
-from counterproof.provenance.record import Actor, Record
+from counterproof.provenance.record import Record
 from counterproof.provenance.reviewers import CheckpointKind, Registry, Reviewer, Role
 from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.signing import public_line

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from counterproof.provenance.decisions import Decision
 from counterproof.provenance.digests import canonical_json
-from counterproof.provenance.record import Actor, now
+from counterproof.provenance.events import Actor, now
 from counterproof.provenance.reviewers import Role
 from counterproof.provenance.signing import BUNDLE_NAMESPACE, DECISION_NAMESPACE, sign
 from counterproof.provenance.store import Status

@@ -21,8 +21,8 @@ from langgraph.types import Command
 from counterproof.provenance.decisions import Checkpoint, Decision, SignedDecision, sign_decision
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import CounterproofError
+from counterproof.provenance.events import Actor
 from counterproof.provenance.policy import SINGLE_USER, STANDARD
-from counterproof.provenance.record import Actor
 from counterproof.provenance.reviewers import Role
 from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.signing import BUNDLE_NAMESPACE, RECORD_NAMESPACE, sign

@@ -17,9 +17,10 @@ from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.commitments import SALT_BYTES, salted
 from counterproof.provenance.decisions import Checkpoint, DecisionKind, sign_decision
 from counterproof.provenance.digests import canonical_json, digest_of, sha256_bytes
+from counterproof.provenance.events import Actor, Event, Ref, Side
 from counterproof.provenance.numbers import to_markdown
 from counterproof.provenance.policy import STANDARD, policy_digest
-from counterproof.provenance.record import Actor, Event, Record, Ref, Side
+from counterproof.provenance.record import Record
 from counterproof.provenance.reviewers import CheckpointKind, Reviewer, Role
 from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.signing import public_line

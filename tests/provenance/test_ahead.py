@@ -22,7 +22,8 @@ from counterproof.provenance import ahead, record
 from counterproof.provenance.blobs import Blobs, write_all
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import MachineTrouble, VerificationFailed
-from counterproof.provenance.record import Body, Event, Record, read_chain
+from counterproof.provenance.events import Event, read_chain
+from counterproof.provenance.record import Body, Record
 
 _KEY = bytes(range(32))
 

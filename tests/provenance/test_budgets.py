@@ -14,10 +14,11 @@ from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.budgets import Amounts, BudgetSpent, Ledger, Longest
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import MachineTrouble, UsageError, VerificationFailed
+from counterproof.provenance.events import Actor
 from counterproof.provenance.extensions import Extension, Extensions
 from counterproof.provenance.journal import EffectFailed, EffectKind, Journal, Response
 from counterproof.provenance.policy import STANDARD, Budgets
-from counterproof.provenance.record import Actor, Record
+from counterproof.provenance.record import Record
 from counterproof.provenance.reviewers import Registry, Reviewer, Role
 from counterproof.provenance.signers import KeySigner
 from counterproof.provenance.signing import DECISION_NAMESPACE, public_line, sign

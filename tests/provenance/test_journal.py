@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import MachineTrouble, ToolFailed, VerificationFailed
+from counterproof.provenance.events import Event
 from counterproof.provenance.journal import (
     Cassette,
     Drift,
@@ -24,14 +25,15 @@ from counterproof.provenance.journal import (
     finished_effects,
     readable_diff,
 )
-from counterproof.provenance.record import Event, Record
+from counterproof.provenance.record import Record
 
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.journal import Journal, Response
-from counterproof.provenance.record import Event, Record
+from counterproof.provenance.events import Event
+from counterproof.provenance.record import Record
 
 folder = Path(sys.argv[1])
 

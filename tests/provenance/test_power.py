@@ -23,7 +23,8 @@ from pathlib import Path
 import pytest
 
 from counterproof.provenance.blobs import Blobs
-from counterproof.provenance.record import Event, Record, read_chain
+from counterproof.provenance.events import Event, read_chain
+from counterproof.provenance.record import Record
 
 _WRITER = """
 import sys

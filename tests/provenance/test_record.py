@@ -24,8 +24,9 @@ from opentelemetry import trace
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.digests import canonical_json, sha256_bytes
 from counterproof.provenance.errors import MachineTrouble, VerificationFailed
+from counterproof.provenance.events import FIRST, Actor, Event, Ref, read_chain
 from counterproof.provenance.journal import Journal, Response
-from counterproof.provenance.record import FIRST, Actor, Event, Record, Ref, read_chain
+from counterproof.provenance.record import Record
 
 _APPENDER = """
 import sys
@@ -44,7 +45,8 @@ import resource, sys
 from pathlib import Path
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.errors import MachineTrouble
-from counterproof.provenance.record import Record, read_chain
+from counterproof.provenance.events import read_chain
+from counterproof.provenance.record import Record
 record = Record(Path(sys.argv[1]), blobs=Blobs(Path(sys.argv[1]) / "blobs"))
 record.append("note", data={"n": 0})
 resource.setrlimit(resource.RLIMIT_FSIZE, (record.path.stat().st_size + 100, resource.RLIM_INFINITY))
@@ -497,7 +499,8 @@ _READER = """
 import sys
 from pathlib import Path
 from counterproof.provenance.blobs import Blobs
-from counterproof.provenance.record import Record, read_chain
+from counterproof.provenance.events import read_chain
+from counterproof.provenance.record import Record
 folder = Path(sys.argv[1])
 record, before, looks = Record(folder, blobs=Blobs(folder / "blobs")), [], 0
 while not (folder / "over").exists():

@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.digests import canonical_json, sha256_bytes
 from counterproof.provenance.errors import MachineTrouble, VerificationFailed
+from counterproof.provenance.events import Chain
 from counterproof.provenance.merkle import Tree, leaf_hash
-from counterproof.provenance.record import Chain, Record
+from counterproof.provenance.record import Record
 from counterproof.provenance.record_checkpoints import (
     EVERY,
     FILE,

@@ -11,8 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from counterproof.provenance.errors import UsageError, VerificationFailed
+from counterproof.provenance.events import Ref
 from counterproof.provenance.labels import review_label
-from counterproof.provenance.record import Ref
 from counterproof.provenance.reviewers import REPLAY_LABEL
 from counterproof.provenance.transparency import (
     Answer,

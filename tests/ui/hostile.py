@@ -11,8 +11,8 @@ from typing import Any
 
 from counterproof.agents.models import ModelConfig
 from counterproof.agents.study import OpenStudy, Workplace, new_study, open_study
+from counterproof.provenance.events import Event
 from counterproof.provenance.policy import SINGLE_USER
-from counterproof.provenance.record import Event
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.scenarios.catalogue import load_scenario
 

@@ -18,8 +18,8 @@ from playwright.sync_api import Page, expect
 
 from counterproof.agents.models import ModelConfig
 from counterproof.agents.study import Workplace, new_study, open_study, open_workplace
+from counterproof.provenance.events import Actor
 from counterproof.provenance.policy import SINGLE_USER
-from counterproof.provenance.record import Actor
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.store import Status, Store
 from counterproof.ui.desk import Desk

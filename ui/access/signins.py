@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Literal
 
 from counterproof.provenance.blobs import Blobs
-from counterproof.provenance.record import Actor, Event, Record
+from counterproof.provenance.events import Actor, Event
+from counterproof.provenance.record import Record
 
 Happened = Literal["signin.accepted", "signin.refused", "signin.ended", "account.changed"]
 REFUSALS_MAX = 5

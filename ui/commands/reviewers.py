@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 import click
 
 from counterproof.provenance.errors import UsageError
-from counterproof.provenance.record import now
+from counterproof.provenance.events import now
 from counterproof.provenance.reviewers import ROLES_OF, Reviewer, Role
 from counterproof.provenance.signing import check_public_line, check_reviewer_line, load_key, make_key, public_line
 from counterproof.ui import environment
