@@ -16,7 +16,7 @@ Source: RFC 8493 (BagIt 1.0). Names need no percent-encoding: they hold no line 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import IO
 
@@ -25,6 +25,7 @@ from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.zips import Source, ZipWriter
 
 DECLARATION = "BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
+INFO = "bag-info.txt"
 MANIFEST = "manifest-sha256.txt"
 TAG_MANIFEST = "tagmanifest-sha256.txt"
 _TOLD_EVERY = 256 * 2**20
@@ -62,10 +63,8 @@ def write_bag(
     Raises:
         VerificationFailed: a file is not the one that was announced.
     """
-    oxum = f"{sum(source.size for source in payload.values())}.{len(payload)}"
-    rows = {**info, "Payload-Oxum": oxum}
     tags = {
-        "bag-info.txt": "".join(f"{name}: {value}\n" for name, value in sorted(rows.items())).encode(),
+        INFO: info_file(info, [source.size for source in payload.values()]),
         "bagit.txt": DECLARATION.encode(),
     }
     with ZipWriter(target) as archive:
@@ -80,6 +79,17 @@ def write_bag(
         for name, data in sorted({**sign(covered), **beside}.items()):
             archive.add(f"{top}/{name}", in_memory(data))
         archive.add(f"{top}/{TAG_MANIFEST}", in_memory(covered))
+
+
+def info_file(info: Mapping[str, str], sizes: Collection[int]) -> bytes:
+    """Return `bag-info.txt`.
+
+    Args:
+        info: what it says, by the names of its rows, without the payload's size.
+        sizes: of the files of the payload, in bytes.
+    """
+    rows = {**info, "Payload-Oxum": f"{sum(sizes)}.{len(sizes)}"}
+    return "".join(f"{name}: {value}\n" for name, value in sorted(rows.items())).encode()
 
 
 def _manifest(digests: Mapping[str, str]) -> bytes:

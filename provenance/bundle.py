@@ -55,8 +55,11 @@ from counterproof.provenance.withheld import Profile, split_bodies, with_proofs
 from counterproof.provenance.zips import Source
 
 SPANS = "telemetry/spans.otlp.jsonl"
+README = "README.md"
+AGENT = "Bag-Software-Agent"
 SIGNATURE = "signatures/tagmanifest-sha256.txt.sig"
 KIND = "Counterproof-Kind"
+REVIEW = "Counterproof-Review"
 PROFILE = "Counterproof-Profile"
 TIME_STAMP = "Counterproof-Time-Stamp"
 """Rows of `bag-info.txt`: of what it is where that is no analysis, what it leaves out, and that it has a time stamp."""
@@ -141,7 +144,7 @@ def export_bundle(
         raise UsageError(
             f"Study {study} has not ended.", advice="Run it to its end (or withdraw it), then export the bundle."
         )
-    info = _info(events, profile, stamped=authority is not None)
+    info = bag_info(events, profile, stamped=authority is not None, agent=made_with())
     sign_all = _signatures(service_key, authority)
     beside = {CERTIFICATES: authority.certificates} if authority and authority.certificates else {}
     try:
@@ -197,8 +200,8 @@ def _payload(
     payload |= {name: _body(record, digest) for name, digest in _named(events).items()}
     sizes = {name: source.size for name, source in payload.items()}
     title, label = events[0].data["title"], review_label(events)
-    crate = make_crate(events, sizes, title=title, label=label, version=own_version())
-    return {**payload, PREVIEW: in_memory(make_preview(events, sizes)), METADATA: in_memory(_pretty(crate))}
+    crate = pretty(make_crate(events, sizes, title=title, label=label, version=own_version()))
+    return {**payload, PREVIEW: in_memory(make_preview(events, sizes)), METADATA: in_memory(crate)}
 
 
 def _texts(
@@ -206,6 +209,16 @@ def _texts(
 ) -> dict[str, bytes]:
     """Return the record itself and what is said of it."""
     rows = with_proofs(withheld, lines) if profile == "redacted" else withheld
+    return {
+        README: make_readme(events, profile),
+        "record/events.jsonl": b"".join(line + b"\n" for line in lines),
+        "record/head.json": pretty(_head(lines)),
+        "record/withheld.json": pretty(rows),
+    }
+
+
+def make_readme(events: list[Event], profile: Profile) -> bytes:
+    """Return the README of a bundle: what it is, and how to check it."""
     readme = _READMES[purpose_of(events[0].data)].format(
         facts=readme_facts(events, profile),
         data=", ".join(file["name"] for file in events[0].data["data"]),
@@ -213,12 +226,7 @@ def _texts(
         decision_namespace=DECISION_NAMESPACE,
         signature=SIGNATURE,
     )
-    return {
-        "README.md": readme.encode(),
-        "record/events.jsonl": b"".join(line + b"\n" for line in lines),
-        "record/head.json": _pretty(_head(lines)),
-        "record/withheld.json": _pretty(rows),
-    }
+    return readme.encode()
 
 
 def own_version() -> str:
@@ -305,12 +313,13 @@ def _open(path: Path) -> IO[bytes]:
     return path.open("rb")
 
 
-def _info(events: list[Event], profile: Profile, *, stamped: bool) -> dict[str, str]:
+def bag_info(events: list[Event], profile: Profile, *, stamped: bool, agent: str) -> dict[str, str]:
+    """Return the rows of `bag-info.txt` by their names, without the payload's size; `agent` is `made_with`."""
     info = {
         "Bagging-Date": events[-1].ts[:10],
-        "Bag-Software-Agent": made_with(),
+        AGENT: agent,
         "External-Identifier": events[0].data["study"],
-        "Counterproof-Review": review_label(events),
+        REVIEW: review_label(events),
         "Counterproof-Record-Head": events[-1].digest,
         PROFILE: profile,
     }
@@ -341,5 +350,6 @@ def appearing(target: Path) -> Iterator[IO[bytes]]:
             raise
 
 
-def _pretty(value: Any) -> bytes:
+def pretty(value: Any) -> bytes:
+    """Return JSON as it is laid into a bundle for people to read."""
     return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).encode()

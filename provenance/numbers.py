@@ -112,7 +112,7 @@ def _text_faults(section: dict[str, Any], names: frozenset[str]) -> list[str]:
 
 
 def _holds_numeral(text: str) -> bool:
-    return any(unicodedata.category(sign) in ("Nd", "No") for sign in text)
+    return any(unicodedata.category(sign) in ("Nd", "Nl", "No") for sign in text)
 
 
 def _resolves(part: dict[str, str], results: dict[str, Any], released: dict[str, Any], plan: dict[str, Any]) -> bool:

@@ -1,8 +1,8 @@
 """The states of a study and what leads from one to the next: one table for each purpose.
 
 A study is where its record says it is: `walk` follows the events that move it (a checkpoint is put up, a person
-decides, the data are opened, results are released, the study ends) and refuses one that can't follow. The gate opens
-real data in one state only, and `verify` walks the whole record of a bundle.
+decides, a plan is locked, the data are opened, results are checked, released and reported, the study ends) and refuses
+one that can't follow. The gate opens real data in one state only, and `verify` walks the whole record of a bundle.
 
 The same tables are drawn in `docs/oversight.md` (`oversight_page`).
 
@@ -65,6 +65,7 @@ TRANSITIONS: dict[State, dict[str, State]] = {
         "withdraw": State.LEAVING,
     },
     State.WRITING: {
+        "lock plan": State.WRITING,
         "put up code": State.CODE_WAITS,
         "end rejected": State.REJECTED,
         "end cannot_conclude": State.CANNOT_CONCLUDE,
@@ -78,6 +79,7 @@ TRANSITIONS: dict[State, dict[str, State]] = {
     },
     State.EXECUTING: {
         "open data": State.EXECUTING,
+        "finish checks": State.EXECUTING,
         "put up code": State.CODE_WAITS,
         "put up release": State.RELEASE_WAITS,
         "end cannot_conclude": State.CANNOT_CONCLUDE,
@@ -92,6 +94,7 @@ TRANSITIONS: dict[State, dict[str, State]] = {
     },
     State.REPORTING: {
         "release results": State.REPORTING,
+        "render report": State.REPORTING,
         "put up signoff": State.SIGNOFF_WAITS,
         "end rejected": State.REJECTED,
         "end cannot_conclude": State.CANNOT_CONCLUDE,
@@ -153,12 +156,18 @@ def cause_of(event: Event) -> str:
             return f"put up {event.data['kind']}"
         case "decision.recorded":
             return str(event.data["decision"])
+        case "plan.locked":
+            return "lock plan"
         case "gate.opened":
             return "open data"
+        case "checks.finished":
+            return "finish checks"
         case "results.released":
             return "release results"
         case "set.released":
             return "release set"
+        case "report.rendered":
+            return "render report"
         case "study.ended":
             return f"end {event.data['ended']}"
         case _:

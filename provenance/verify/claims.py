@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from counterproof.provenance.bundle import REDACTED_COPY, SPANS, program_file, readme_facts
+from counterproof.provenance.bag import INFO, info_file
+from counterproof.provenance.bundle import AGENT, REDACTED_COPY, REVIEW, SPANS, bag_info, program_file, readme_facts
 from counterproof.provenance.conventions import STUDY
 from counterproof.provenance.digests import digest_of
 from counterproof.provenance.errors import VerificationFailed
@@ -15,6 +16,7 @@ from counterproof.provenance.numbers import check_numbers, to_markdown
 from counterproof.provenance.readable import ANSWERS, SIGNED
 from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind
 from counterproof.provenance.shown import shown_programs
+from counterproof.provenance.timestamps import STAMP
 from counterproof.provenance.transparency.recorded import STATEMENT, answers_of, signed_statement, statements
 from counterproof.provenance.verify.copies import check_crate, check_named, shared_inputs, told
 from counterproof.provenance.verify.formats import check_formats
@@ -50,9 +52,9 @@ def check_report(bundle: Bundle) -> list[str]:
 def check_marks(bundle: Bundle) -> list[str]:
     """10: nothing synthetic was released, and the label says how the study was reviewed."""
     label = review_label(bundle.events)
-    info = bundle.tag("bag-info.txt").decode().splitlines()
-    if [line for line in info if line.startswith("Counterproof-Review:")] != [f"Counterproof-Review: {label}"]:
+    if bundle.info(REVIEW) != [label]:
         raise VerificationFailed(f"The bag does not say that the study was {label}.")
+    _check_info(bundle)
     readme, facts = bundle.get("README.md").decode(), readme_facts(bundle.events, bundle.profile)
     if not readme.startswith(facts) or any(readme.count(word) != 1 for word in ("Review: **", "State: **")):
         raise VerificationFailed(f"README.md does not say what it should of a study that was {label}: {facts!r}.")
@@ -76,14 +78,21 @@ def check_copies(bundle: Bundle) -> list[str]:
     wanted = _wanted(bundle)
     check_named(bundle, wanted, beside=for_people(bundle))
     spans = _check_spans(bundle) if SPANS in bundle.names() else "none"
-    remade = [check_crate(bundle), check_readable(bundle), check_statements(bundle), check_formats(bundle)]
+    remade = [check_readable(bundle), check_crate(bundle), check_statements(bundle), check_formats(bundle)]
     return told(bundle, f"{len(wanted)} files; spans: {spans}", remade)
+
+
+def _check_info(bundle: Bundle) -> None:
+    """What the bag says of itself is what bag and record give, and no word more; its software stands in one row."""
+    agent, stamped = " ".join(bundle.info(AGENT)), STAMP in bundle.tags()
+    rows = bag_info(bundle.events, bundle.profile, stamped=stamped, agent=agent)
+    if bundle.tag(INFO) != info_file(rows, bundle.sizes().values()):
+        raise VerificationFailed(f"The file {INFO} says something else than the bag and its record, or more.")
 
 
 def _check_signoff(bundle: Bundle, event: Event, reports: list[Event]) -> None:
     """What was put up for the sign-off is the report that was rendered for it, on what was released."""
-    number = int(event.data["id"].rpartition(".")[2])
-    rendered = [made for made in reports if made.data["number"] == number and made.seq < event.seq]
+    rendered = [made for made in reports if made.seq < event.seq]
     subject = bundle.body(event, "subject")
     if not rendered or subject["report"] != rendered[-1].ref("report").sha256:
         raise VerificationFailed(f"Event {event.seq} puts up another report than was rendered for it.")
@@ -91,8 +100,6 @@ def _check_signoff(bundle: Bundle, event: Event, reports: list[Event]) -> None:
     document = bundle.document(subject["report"])
     if (subject["document"], subject["markdown"], subject["released"]) != (document, markdown, document["released"]):
         raise VerificationFailed(f"Event {event.seq} shows another report than it names.")
-    if number == len(reports) and rendered[-1] != reports[-1]:
-        raise VerificationFailed(f"Event {reports[-1].seq} renders a report that nobody was shown.")
 
 
 def _before(bundle: Bundle, report: Event, type_: str, role: str) -> dict[str, Any]:

@@ -40,14 +40,12 @@ def check_chain(bundle: Bundle) -> list[str]:
         raise VerificationFailed(f"Event {last.seq} is not the last: the record was cut, or its head was changed.")
     if [event.seq for event in bundle.of_type("study.created")] != [0]:
         raise VerificationFailed("The record holds the beginning of a second study.")
-    info = bundle.tag("bag-info.txt").decode().splitlines()
-    for name, value in (("Record-Head", last.digest), ("Review", None)):
-        rows = [line for line in info if line.startswith(f"Counterproof-{name}:")]
-        if len(rows) != 1 or (value and rows[0] != f"Counterproof-{name}: {value}"):
-            raise VerificationFailed(f"The bag names another head of the record: {'; '.join(rows)}.")
+    rows = bundle.info("Counterproof-Record-Head")
+    if rows != [last.digest]:
+        raise VerificationFailed(f"The bag names another head of the record: {'; '.join(rows)}.")
     if bundle.events[0].data["study"] != bundle.top:
         raise VerificationFailed("The bag's folder is not named after the study.")
-    if f"External-Identifier: {bundle.top}" not in info:
+    if bundle.info("External-Identifier") != [bundle.top]:
         raise VerificationFailed("The file bag-info.txt names another study.")
     fail_if([signed.fault] if signed.fault else [])
     with bundle.stream("record/events.jsonl") as lines:

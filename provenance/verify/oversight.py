@@ -21,6 +21,8 @@ _SIGNED_WITHIN = timedelta(minutes=5)
 """A decision is recorded as soon as it is signed."""
 _AFTER_THE_END = frozenset({"study.stopped", "record.repaired", "record.restored", "decision.refused"})
 """Events that change nothing."""
+_SIGNED = _AFTER_THE_END | {"gate.refused", "notice.given", "tracing.degraded", "set.released"}
+"""What may stand between the approval that a study ends with and that end."""
 _ENDS_WITH: dict[Purpose, tuple[tuple[str, str, str], ...]] = {
     "analysis": (
         ("plan", "plan.locked", "plan"),
@@ -166,6 +168,7 @@ def _check_end(bundle: Bundle, decided: list[Decision]) -> None:
     if any(event.type not in _AFTER_THE_END for event in bundle.events[ends[0].seq + 1 :]):
         raise VerificationFailed(f"The study goes on after its end (event {ends[0].seq}).")
     last = decided[-1] if decided else None
+    _check_signed(bundle, ends[0])
     approved = {made.kind for made in decided if made.decision == "approve"}
     kinds = KINDS_OF[purpose_of(bundle.events[0].data)]
     follows = {
@@ -182,6 +185,15 @@ def _check_end(bundle: Bundle, decided: list[Decision]) -> None:
             raise VerificationFailed(f"Event {ends[0].seq} ends the study with another {name} than event {kind} holds.")
 
 
+def _check_signed(bundle: Bundle, end: Event) -> None:
+    """Nothing is made, shown or said once the last checkpoint is approved: nobody would have signed it."""
+    last = KINDS_OF[purpose_of(bundle.events[0].data)][-1]
+    signed = [event.seq for event in bundle.approvals().values() if event.data["kind"] == last][-1:]
+    for event in bundle.events[signed[0] + 1 : end.seq] if signed else []:
+        if event.type not in _SIGNED:
+            raise VerificationFailed(f"Event {event.seq} ({event.type}) comes after the last approval.")
+
+
 # --- approvals ----------------------------------------------------------------------------------------------------
 
 
@@ -194,6 +206,9 @@ def _approved(approvals: dict[str, Event], event: Event, checkpoint: str, kind: 
 
 def _check_lock(bundle: Bundle, locked: Event, approvals: dict[str, Event]) -> None:
     approval = _approved(approvals, locked, locked.data["checkpoint"], CheckpointKind.PLAN)
+    later = [one for one in approvals.values() if approval.seq < one.seq < locked.seq]
+    if any(one.data["kind"] == CheckpointKind.PLAN for one in later):
+        raise VerificationFailed(f"Event {locked.seq} locks a plan that was replaced.")
     if bundle.body(locked, "plan") != bundle.document(approval.data["subject"])["editable"]:
         raise VerificationFailed(f"Event {locked.seq} locks another plan than the approved one.")
 

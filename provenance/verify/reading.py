@@ -129,6 +129,11 @@ class Bundle:
         prefix = f"{self.top}/data/{under}"
         return [name[len(prefix) :] for name in self.archive.namelist() if name.startswith(prefix)]
 
+    def tags(self) -> set[str]:
+        """Return the names of the bag's files outside of its payload."""
+        names = {name.removeprefix(f"{self.top}/") for name in self.archive.namelist()}
+        return {name for name in names if not name.startswith("data/")}
+
     def sizes(self) -> dict[str, int]:
         """Return the size of each file of the payload."""
         prefix = f"{self.top}/data/"

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from counterproof.provenance.bundle import SPANS, made_with
+from counterproof.provenance.bundle import AGENT, README, SPANS, made_with, make_readme
 from counterproof.provenance.crate import METADATA, blob_name
 from counterproof.provenance.errors import CounterproofError, VerificationFailed
 from counterproof.provenance.interop.workflow_crate import PREVIEW
@@ -30,14 +30,13 @@ from counterproof.provenance.transparency.recorded import recorded_answers
 from counterproof.provenance.verify.reading import Bundle, fail_if
 from counterproof.provenance.withheld import split_bodies
 
-_PAGES = {PREVIEW, RECORD_PAGE, MODEL_SAW}
+_PAGES = {README, PREVIEW, RECORD_PAGE, MODEL_SAW}
 _STATEMENTS = {f"{STATEMENT}.{ending}" for ending in ("json", "html", "docx")}
 _DECIDES = {f"{STATEMENT}.docx": ("counterproof", "python-docx", "lxml")}
 """The software that decides on the bytes of a file, where it is more than Counterproof."""
 _SHOWN_MAX = 20
 """How often all bodies may be shown on average; an honest study shows each about three times."""
 _SMALL = 10_000_000
-_AGENT = "Bag-Software-Agent"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +141,7 @@ def _made(bundle: Bundle, answers: bytes) -> dict[str, bytes]:
             lambda: readable_files(bundle.events, blobs, spans=spans, answers=answers, withheld=withheld),
         ),
         PREVIEW: _preview(bundle),
+        README: make_readme(bundle.events, bundle.profile),
     }
 
 
@@ -160,7 +160,7 @@ def _try(what: str, make: Callable[[], dict[str, bytes]]) -> dict[str, bytes]:
 
 
 def _agent(bundle: Bundle) -> str:
-    return "; ".join(bundle.info(_AGENT)) + ";"
+    return "; ".join(bundle.info(AGENT)) + ";"
 
 
 def other_version(bundle: Bundle) -> str:

@@ -22,7 +22,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from counterproof.provenance.blobs import Blobs
-from counterproof.provenance.bundle import SIGNATURE, SPANS, export_bundle, own_version
+from counterproof.provenance.bundle import SIGNATURE, SPANS, export_bundle, own_version, pretty
 from counterproof.provenance.crate import METADATA, blob_name, make_crate
 from counterproof.provenance.digests import canonical_json, sha256_bytes, sha256_file
 from counterproof.provenance.errors import VerificationFailed
@@ -112,7 +112,7 @@ class Bag:
         crate = make_crate(
             events, sizes, title=events[0].data["title"], label=review_label(events), version=own_version()
         )
-        self.files[f"data/{METADATA}"] = json.dumps(crate).encode()
+        self.files[f"data/{METADATA}"] = pretty(crate)
 
     def rebag(self) -> None:
         """Make both manifests and the size in bag-info fit the files."""

@@ -478,7 +478,7 @@ def test_spans_may_be_missing_or_changed_because_nothing_rests_on_them(demo: Pat
     assert found.ok
     assert found.steps[10].evidence == (
         "11 files; spans: none",
-        "6 made for people, the same when made again",
+        "7 made for people, the same when made again",
         "1 transparency statement of the record, the same when made again; the last signed off",
         "60 for other people's programs, the same when made again",
     )

@@ -56,6 +56,19 @@ ENDED_WITH = {
     "synthesis": (("released", "set.released", "released"),),
 }
 KINDS = {"analysis": ("plan", "code", "release", "signoff"), "synthesis": ("specification", "sample", "release")}
+CHANGES_NOTHING = ("study.stopped", "record.repaired", "record.restored", "decision.refused")
+SIGNED = (*CHANGES_NOTHING, "gate.refused", "notice.given", "tracing.degraded", "set.released")
+INFO = {
+    "Bag-Software-Agent",
+    "Bagging-Date",
+    "Counterproof-Kind",
+    "Counterproof-Profile",
+    "Counterproof-Record-Head",
+    "Counterproof-Review",
+    "Counterproof-Time-Stamp",
+    "External-Identifier",
+    "Payload-Oxum",
+}
 MARK, CARD_COLUMN = "synthetic_twin", "synthetic_card"
 NAME = re.compile(r"(?<![\w.,%+-])[A-Za-z][A-Za-z0-9]*[0-9][A-Za-z0-9]*(?![\w%]|[.,+-]\w)")
 SINGLE_USER_NOTICE = "Single-user mode: one person made this study and decides everything in it."
@@ -97,7 +110,7 @@ class Bundle:
         """Return the values that bag-info.txt has for a row; none where there is no such file, which step 2 says."""
         if not self.digest("bag-info.txt"):
             return []
-        lines = self.read("bag-info.txt").decode().splitlines()
+        lines = self.read("bag-info.txt").decode("utf-8", "replace").split("\n")
         return [line[len(row) + 2 :] for line in lines if line.startswith(row + ":")]
 
     def digest(self, name: str) -> str:
@@ -580,19 +593,20 @@ def check_end(bundle: Bundle) -> None:
     if len(ends) != 1:
         raise Failed("the record holds %d ends of the study" % len(ends))
     seq, said = ends[0]["seq"], ends[0]["data"]
-    if any(
-        event["type"] not in ("study.stopped", "record.repaired", "record.restored", "decision.refused")
-        for event in bundle.events[seq + 1 :]
-    ):
+    if any(event["type"] not in CHANGES_NOTHING for event in bundle.events[seq + 1 :]):
         raise Failed("the study goes on after its end (event %d)" % seq)
     decided = [event["data"] for event in bundle.of_type("decision.recorded")]
     kind, last = (decided[-1]["kind"], decided[-1]["decision"]) if decided else ("", "")
     kinds = KINDS[bundle.purpose()]
+    signed = [event["seq"] for event in bundle.approvals().values() if event["data"]["kind"] == kinds[-1]][-1:]
+    for event in bundle.events[signed[0] + 1 : seq] if signed else []:
+        if event["type"] not in SIGNED:
+            raise Failed("event %d (%s) comes after the last approval" % (event["seq"], event["type"]))
     follows = {
         "done": (kind, last) == (kinds[-1], "approve"),
         "withdrawn": last == "withdraw",
         "rejected": last == "reject",
-        "cannot_conclude": last in ("", "approve", "edit", "reject", "replan"),
+        "cannot_conclude": last in ("", "approve", "edit", "reject", "replan") and not signed,
     }
     approved = {data["kind"] for data in decided if data["decision"] == "approve"}
     if not follows.get(said["ended"]) or (said["ended"] == "done" and approved != set(kinds)):
@@ -610,6 +624,12 @@ def approvals(bundle: Bundle) -> str:
         subject = bundle.document(approval(approved, locked, locked["data"]["checkpoint"], "plan")["data"]["subject"])
         if subject["editable"] != bundle.document(ref(locked, "plan")):
             raise Failed("event %d locks another plan than the approved one" % locked["seq"])
+        plans = [event for event in approved.values() if event["data"]["kind"] == "plan"]
+        if (
+            locked["data"]["checkpoint"]
+            != [one for one in plans if one["seq"] < locked["seq"]][-1]["data"]["checkpoint"]
+        ):
+            raise Failed("event %d locks a plan that was replaced" % locked["seq"])
     used: Dict[Tuple[str, str], str] = {}
     for gate in bundle.of_type("gate.opened"):
         data = gate["data"]
@@ -687,8 +707,11 @@ def on_real_data(bundle: Bundle, event: Event) -> bool:
 
 
 def numbers(bundle: Bundle) -> str:
-    """9: every number of the report resolves to a released result."""
+    """9: the report is the one that was signed, and every number of it resolves to a released result."""
     reports = bundle.of_type("report.rendered")
+    for event in bundle.of_type("checkpoint.opened"):
+        if event["data"]["kind"] == "signoff":
+            check_shown(bundle, event, [made for made in reports if made["seq"] < event["seq"]][-1:])
     if not reports:
         if bundle.of_type("study.ended")[-1]["data"]["ended"] == "done":
             raise Failed("the study is done, and there is no report")
@@ -720,6 +743,16 @@ def numbers(bundle: Bundle) -> str:
     return "%d numbers in the text, all resolve to %d released results" % (found, len(released["results"]))
 
 
+def check_shown(bundle: Bundle, event: Event, rendered: List[Event]) -> None:
+    """Check that what was put up for the sign-off is the report that was rendered last before it."""
+    subject = bundle.document(ref(event, "subject"))
+    if not rendered or subject["report"] != ref(rendered[0], "report"):
+        raise Failed("event %d puts up another report than was rendered for it" % event["seq"])
+    shown = (subject["document"], subject["markdown"].encode())
+    if shown != (bundle.document(subject["report"]), bundle.body(ref(rendered[0], "report.md"))):
+        raise Failed("event %d shows another report than it names" % event["seq"])
+
+
 def markdown(document: Dict[str, Any]) -> str:
     """Put the text of a report together."""
     lines = ["# " + document["title"], "", document["head"], ""]
@@ -743,7 +776,7 @@ def text_faults(section: Dict[str, Any], names: Set[str]) -> List[str]:
         shown = html.unescape(re.sub(r"\[@[A-Za-z][A-Za-z0-9_:.-]*\]", "", part["text"]))
         before, after = ("_" if kind == "number" else " " for kind in (kind_at(parts, at - 1), kind_at(parts, at + 1)))
         shown = NAME.sub(lambda found: "" if found.group() in names else found.group(), before + shown + after)
-        if part["kind"] != "number" and any(unicodedata.category(sign) in ("Nd", "No") for sign in shown):
+        if part["kind"] != "number" and any(unicodedata.category(sign) in ("Nd", "Nl", "No") for sign in shown):
             faults.append("section %r holds a numeral that is no reference" % section["name"])
     return faults
 
@@ -809,9 +842,9 @@ def marks(bundle: Bundle) -> str:
         notice = ""
     if bundle.events[0]["data"]["mode"] == "scenario" or any(data["replayed"] for data in decided):
         label = "replayed, not reviewed"
-    rows = bundle.read("bag-info.txt").decode().splitlines()
-    if [row for row in rows if row.startswith("Counterproof-Review:")] != ["Counterproof-Review: " + label]:
+    if bundle.info("Counterproof-Review") != [label]:
         raise Failed("the bag does not say that the study was %s" % label)
+    check_info(bundle)
     readme = bundle.read("data/README.md").decode()
     created, ended = bundle.events[0]["data"], bundle.of_type("study.ended")[-1]["data"]["ended"]
     facts = "# %s\n\nA bundle of the study `%s`, made by Counterproof. State: **%s**. Review: **%s**.\n"
@@ -824,6 +857,18 @@ def marks(bundle: Bundle) -> str:
         if bundle.document(ref(event, "released"))["synthetic"]:
             raise Failed("event %d releases results of synthetic data" % event["seq"])
     return "label: " + label
+
+
+def check_info(bundle: Bundle) -> None:
+    """Check that bag-info.txt has the rows of a bundle, each once and in one line, and the size of this payload."""
+    rows = bundle.read("bag-info.txt").decode()
+    names = [row.split(": ")[0] for row in rows.splitlines()]
+    if rows.splitlines() != rows.split("\n")[:-1] or not set(names) <= INFO or len(set(names)) != len(names):
+        raise Failed("bag-info.txt has other rows than a bundle: %s" % ", ".join(sorted(set(names) - INFO)))
+    files = [name for name in walk(bundle.folder)[0] if name.startswith("data/")]
+    size = sum(os.path.getsize(os.path.join(bundle.folder, name)) for name in files)
+    if bundle.info("Payload-Oxum") != ["%d.%d" % (size, len(files))]:
+        raise Failed("bag-info.txt gives another size of the payload")
 
 
 def copies(bundle: Bundle) -> str:
