@@ -6,14 +6,14 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def opened_by(pid: int) -> set[Path]:
-    """Return the files, sockets and pipes that a process has open; none where it ended or lets nobody look.
+def opened_by(pid: int) -> list[Path]:
+    """Return what each descriptor of a process leads to; nothing where it ended or lets nobody look.
 
     Nobody but root may look at the first process of a sandbox.
     """
-    found = set[Path]()
+    found = list[Path]()
     with suppress(FileNotFoundError, PermissionError, ProcessLookupError):
         for handle in Path(f"/proc/{pid}/fd").iterdir():
             with suppress(FileNotFoundError):  # closed meanwhile
-                found.add(handle.readlink())
+                found.append(handle.readlink())
     return found

@@ -78,7 +78,7 @@ def check_copies(bundle: Bundle) -> list[str]:
     wanted = _wanted(bundle)
     check_named(bundle, wanted, beside=for_people(bundle))
     spans = _check_spans(bundle) if SPANS in bundle.names() else "none"
-    remade = [check_readable(bundle), check_crate(bundle), check_statements(bundle), check_formats(bundle)]
+    remade = [check_crate(bundle), check_readable(bundle), check_statements(bundle), check_formats(bundle)]
     return told(bundle, f"{len(wanted)} files; spans: {spans}", remade)
 
 

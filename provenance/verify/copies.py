@@ -83,6 +83,7 @@ def check_crate(bundle: Bundle) -> Remade:
     if explained(bundle, METADATA):
         return Remade(found="", left=(METADATA,))
     made, given = ({one["@id"]: one for one in graph["@graph"]} for graph in (crate, bundle.json(METADATA)))
-    fail_if([f"the RO-Crate says otherwise of {name}" for name in made if made[name] != given.get(name)])
-    fail_if([f"the RO-Crate names {name}, of which the record knows nothing" for name in given if name not in made])
+    faults = [f"the RO-Crate says otherwise of {name}" for name in made if made[name] != given.get(name)]
+    faults += [f"the RO-Crate names {name}, of which the record knows nothing" for name in given if name not in made]
+    fail_if(faults)
     raise VerificationFailed("The RO-Crate says the same as the record in other words, or says it twice.")

@@ -102,7 +102,7 @@ def check_set_copies(bundle: Bundle) -> list[str]:
     """11: the plain-named files are those of the record or made from it, and no other file is there."""
     wanted = released_files(bundle.events) | shared_inputs(bundle)
     check_named(bundle, wanted, beside=for_people(bundle))
-    remade = [check_readable(bundle), check_crate(bundle), check_formats(bundle)]
+    remade = [check_crate(bundle), check_readable(bundle), check_formats(bundle)]
     return told(bundle, f"{len(wanted)} files, each that of the record", remade)
 
 

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from counterproof.provenance.bundle import SIGNATURE, SPANS
 from counterproof.provenance.digests import canonical_json
+from counterproof.provenance.numbers import to_markdown
 from counterproof.provenance.signing import DECISION_NAMESPACE, public_line, sign
 
 from ..lab import KEY
@@ -313,6 +314,44 @@ def _cut_after_rejection(story: Story) -> None:
     story.restate(made)
 
 
+def _cut_after_approval(story: Story) -> None:
+    """End the study behind the approval of its programs, as if no run had come of it."""
+    decided = story.first("decision.recorded", checkpoint=f"{story.study}.code.1", decision="approve")
+    end = [event for event in story.events if event["type"] == "study.ended"][-1]
+    reason = "the environment broke"
+    end["data"] |= {"ended": "cannot_conclude", "reason": reason, "released": "", "report": ""}
+    before = story.events[: story.events.index(decided) + 1]
+    made = json.loads(json.dumps([event for event in story.events if event["type"] == "statement.made"][-1]))
+    made["data"]["checkpoint"] = ""
+    story.events = [*before, made, end]
+    story.restate(made)
+
+
+def _other_results_signed_off(story: Story) -> None:
+    """Between release and sign-off, let the results say something else; the investigator signs what is put up."""
+    release = [event for event in story.events if event["type"] == "results.released"][-1]
+    rendered = [event for event in story.events if event["type"] == "report.rendered"][-1]
+    up = [event for event in story.events if event["type"] == "checkpoint.opened"][-1]
+    end = story.events[-1]["data"]
+
+    def change(released: dict[str, Any]) -> None:
+        for result in released["results"]:
+            result["value"] = 299.0 if result["id"] == "difference" else result["value"]
+
+    end["released"] = story.json(release, "released", change)
+    report = json.loads(story.text(rendered, "report"))
+    report["released"] = end["released"]
+    for section in report["sections"] + report["appendix"]:
+        for part in section["parts"]:
+            part["text"] = "299" if part.get("ref") == "difference.value" else part["text"]
+    end["report"] = story.put(rendered, "report", canonical_json(report))
+    markdown = to_markdown(report)
+    story.put(rendered, "report.md", markdown.encode())
+    shown = {"report": end["report"], "document": report, "markdown": markdown, "released": end["released"]}
+    story.show(up["data"]["id"], shown)
+    story.sign_again(KEY)
+
+
 def _without_failed_call(key: Ed25519PrivateKey) -> Callable[[Story], None]:
     def change(story: Story) -> None:
         _drop_failed_call(story)
@@ -350,6 +389,28 @@ def _no_spans(bag: Bag) -> None:
 def _remake(bag: Bag) -> None:
     bag.remake()
     bag.reseal()
+
+
+def _fitted(change: Callable[[Bag], None]) -> Callable[..., Bag]:
+    """As `_sealed`, and the RO-Crate is made to fit, too."""
+
+    def after(bag: Bag) -> None:
+        bag.remake_crate()
+        bag.reseal()
+
+    return _files(change, after)
+
+
+def _added(name: str, data: bytes) -> Callable[[Bag], None]:
+    def change(bag: Bag) -> None:
+        bag.files[name] += data
+
+    return change
+
+
+def _funded(crate: Any) -> None:
+    (root,) = [entity for entity in crate["@graph"] if entity["@id"] == "./"]
+    root["funder"] = {"@type": "Organization", "name": "Everybody"}
 
 
 def _sealed(change: Callable[[Bag], None]) -> Callable[..., Bag]:
@@ -668,6 +729,39 @@ ALTERATIONS: tuple[Alteration, ...] = (
         place="and its statement was signed",
         anchors=("head", "service key"),
     ),
+    *(
+        _retold(what, history, "decisions", place, anchors=("head", "service key"))
+        for what, history, place in (
+            ("another report, after the sign-off", "report after the sign-off", "(report.rendered) comes after"),
+            ("a rejected report, after the sign-off", "rejected report after the sign-off", "comes after"),
+            ("the plan locked anew, after the sign-off", "plan after the sign-off", "(plan.locked) comes after"),
+            ("verdicts of the checks, after the sign-off", "verdicts of the checks after the sign-off", "comes after"),
+        )
+    ),
+    Alteration(
+        what="words added to README.md",
+        power="service key",
+        make=_fitted(_added("data/README.md", b"\nApproved by everybody.\n")),
+        step="copies",
+        place="README.md is not what the record gives",
+        anchors=("service key",),
+    ),
+    Alteration(
+        what="a property added to the RO-Crate",
+        power="service key",
+        make=_sealed(lambda bag: bag.json("data/ro-crate-metadata.json", _funded)),
+        step="copies",
+        place="the RO-Crate says otherwise of ./",
+        anchors=("service key",),
+    ),
+    Alteration(
+        what="a line added to the bag's description",
+        power="service key",
+        make=_sealed(_replace("bag-info.txt", "reviewed by people", "reviewed by people\n  and by everybody else")),
+        step="marks",
+        place="bag-info.txt says something else",
+        anchors=("service key",),
+    ),
     Alteration(
         what="the reason of the end, after the last decision",
         power="service key",
@@ -680,6 +774,14 @@ ALTERATIONS: tuple[Alteration, ...] = (
         what="everything after a rejection dropped, as if the study had ended there",
         power="service key",
         make=_told(_cut_after_rejection),
+        step="",
+        place="",
+        anchors=("head", "service key"),
+    ),
+    Alteration(
+        what="everything after an approval dropped, as if the programs had never run",
+        power="service key",
+        make=_told(_cut_after_approval),
         step="",
         place="",
         anchors=("head", "service key"),
@@ -718,6 +820,14 @@ ALTERATIONS: tuple[Alteration, ...] = (
         step="",
         place="",
         anchors=("reviewers' keys", "head", "service key"),
+    ),
+    Alteration(
+        what="released results that the program did not give, signed off by the reviewer",
+        power="reviewer's key",
+        make=_told(_other_results_signed_off),
+        step="",
+        place="",
+        anchors=("head", "service key"),
     ),
     Alteration(
         what="a failed model call removed and all signed again by the reviewer",

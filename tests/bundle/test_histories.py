@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.numbers import to_markdown
 from counterproof.provenance.signing import DECISION_NAMESPACE, public_line, sign
 from counterproof.provenance.verify import verify_bundle
@@ -390,7 +391,40 @@ def _not_a_replay_reviewer(story: Story) -> None:
     _scenario_as_study(story)
 
 
+def _after_the_sign_off(*types: str) -> Attack:
+    """Say again, once all is signed, what an event said before; the last end of the study names what is said then."""
+
+    def attack(story: Story) -> None:
+        for type_ in types:
+            story.events.insert(-1, json.loads(json.dumps(story.first(type_))))
+
+    return attack
+
+
+def _report_after_the_sign_off(story: Story) -> None:
+    """Render a report that nobody was shown, and end the study with it."""
+    _after_the_sign_off("report.rendered")(story)
+    late = story.events[-2]
+    report = json.loads(story.text(late, "report"))
+    report["title"] = "Approved by all reviewers"
+    story.events[-1]["data"]["report"] = story.put(late, "report", canonical_json(report))
+    story.put(late, "report.md", to_markdown(report).encode())
+
+
+def _rejected_report_after_the_sign_off(story: Story) -> None:
+    """End the study with the report that was rejected."""
+    _after_the_sign_off("report.rendered")(story)
+    story.events[-1]["data"]["report"] = story.events[-2]["refs"][0]["sha256"]
+
+
 REVIEWED: dict[str, tuple[Attack, str]] = {
+    "report after the sign-off": (_report_after_the_sign_off, "decisions"),
+    "rejected report after the sign-off": (_rejected_report_after_the_sign_off, "decisions"),
+    "verdicts of the checks after the sign-off": (_after_the_sign_off("checks.finished"), "decisions"),
+    "results after the sign-off": (_after_the_sign_off("results.released"), "decisions"),
+    "plan after the sign-off": (_after_the_sign_off("plan.locked"), "decisions"),
+    "intake after the sign-off": (_after_the_sign_off("intake.finished"), "decisions"),
+    "ended without a conclusion after the sign-off": (_end_as("cannot_conclude"), "decisions"),
     "last events cut off, up to the sign-off": (_cut_before_signoff, "decisions"),
     "last events cut off, up to the plan": (_cut_after_plan, "decisions"),
     "end changed to withdrawn": (_end_as("withdrawn"), "decisions"),

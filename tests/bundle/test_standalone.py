@@ -154,6 +154,20 @@ def test_without_ssh_keygen_signatures_cannot_be_checked_and_that_is_said(review
 
 
 @pytest.mark.tamper
+@pytest.mark.parametrize(
+    "row",
+    [b"\xff\xfe\n", b"  and by everybody else\n", b"Source-Organization: The agency\n", b"counterproof-review: x\n"],
+    ids=["no text", "folded", "another row", "lower case"],
+)
+def test_verify_py_names_rows_that_no_bundle_has(reviewed: Path, place: Path, row: bytes) -> None:
+    bag = Bag(reviewed)
+    bag.files["bag-info.txt"] += row
+    bag.reseal()
+    found = _python(_unpack(bag, place))
+    assert (found["bag"], found["marks"]) == ("ok", "failed")
+
+
+@pytest.mark.tamper
 @pytest.mark.parametrize("name", [name for name in REVIEWED if not name.startswith(MADE_AGAIN)])
 def test_verify_py_catches_a_changed_bag_as_it_is_and_sealed_anew(reviewed: Path, place: Path, name: str) -> None:
     attack, step = REVIEWED[name]

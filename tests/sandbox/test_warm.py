@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,8 @@ from counterproof.sandbox import warm as warm_module
 from counterproof.sandbox._supervise import Supervision
 from counterproof.sandbox._warm import Zygote, _Child
 from counterproof.sandbox._watch import processes_of
+
+from ..opened import opened_by
 
 pytestmark = pytest.mark.abuse
 
@@ -347,7 +350,8 @@ def test_closed_sandbox_boots_again(environment: Environment) -> None:
 
 @pytest.mark.parametrize("waited", [False, True], ids=["asked for", "in reserve"])
 def test_closed_template_leaves_no_descriptor(environment: Environment, waited: bool) -> None:
-    before = _open_files()
+    gc.collect()  # what other tests left lets go of its files now
+    before = Counter(opened_by(os.getpid()))
     sandbox = WarmSandbox()
     _, zygote = sandbox.prove(environment)
     assert zygote is not None
@@ -355,12 +359,8 @@ def test_closed_template_leaves_no_descriptor(environment: Environment, waited: 
     if waited:
         zygote.await_reserve()
     sandbox.close()
-    assert _open_files() == before
-
-
-def _open_files() -> int:
-    gc.collect()  # what other tests left lets go of its files now
-    return len(list(Path("/proc/self/fd").iterdir()))
+    left = Counter(opened_by(os.getpid())) - before  # what others let go of meanwhile does not count
+    assert not left
 
 
 def test_forgotten_template_ends(environment: Environment) -> None:
