@@ -33,7 +33,7 @@ def command(bundle: Path, tsa_ca: Path | None, as_json: bool) -> None:
 
 
 def verification_text(found: Verification) -> str:
-    """Return a verification as lines for a person."""
+    """Return a verification as lines for a person; what a bundle says stays in its line, whatever it holds."""
     marks = {"ok": "ok    ", "failed": "FAILED", "not applicable": "n/a   ", "cannot be checked here": "left  "}
     lines = [f"{found.study}: {found.title}"] if found.study else []
     for step in found.steps:
@@ -43,7 +43,7 @@ def verification_text(found: Verification) -> str:
     if found.label:
         lines.append(f"Ended: {found.ended}. Review: {found.label}. Head: {found.head}")
     lines.append(_verdict(found))
-    return "\n".join(lines)
+    return "\n".join(" ".join(line.splitlines()) for line in lines)
 
 
 def _verdict(found: Verification) -> str:
