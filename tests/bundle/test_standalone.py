@@ -168,6 +168,23 @@ def test_verify_py_names_rows_that_no_bundle_has(reviewed: Path, place: Path, ro
 
 
 @pytest.mark.tamper
+@pytest.mark.parametrize("name", ["APPROVED.txt", "signatures/another.sig", "data/results/more.csv"])
+def test_both_programs_find_what_no_manifest_lists(reviewed: Path, place: Path, name: str) -> None:
+    bag = _unpack(Bag(reviewed), place)
+    (bag / name).write_text("Approved by everybody.\n")
+    assert (_python(bag)["bag"], _shell(bag)["bag"]) == ("failed", "failed")
+
+
+@pytest.mark.tamper
+def test_both_programs_find_a_link(reviewed: Path, place: Path) -> None:
+    bag = _unpack(Bag(reviewed), place)
+    report = bag / "data" / "report.md"
+    report.rename(place / "elsewhere.md")
+    report.symlink_to(place / "elsewhere.md")
+    assert (_python(bag)["bag"], _shell(bag)["bag"]) == ("failed", "failed")
+
+
+@pytest.mark.tamper
 @pytest.mark.parametrize("name", [name for name in REVIEWED if not name.startswith(MADE_AGAIN)])
 def test_verify_py_catches_a_changed_bag_as_it_is_and_sealed_anew(reviewed: Path, place: Path, name: str) -> None:
     attack, step = REVIEWED[name]

@@ -24,22 +24,28 @@ command -v ssh-keygen >/dev/null && keygen=yes || keygen=no
 say 1 container "cannot be checked here" "the bundle is unpacked"
 
 # 2: every file is listed with its digest, and nothing is missing or too many.
-listed=$(sed 's/^[0-9a-f]* *//' manifest-sha256.txt 2>/dev/null | sort)
-present=$(find data ! -type d 2>/dev/null | sort)
+seal=signatures/tagmanifest-sha256.txt.sig
+stamp=$(sed -n 's/^Counterproof-Time-Stamp: //p' bag-info.txt 2>/dev/null)
+listed=$({
+    sed 's/^[0-9a-f]* *//' manifest-sha256.txt tagmanifest-sha256.txt
+    printf '%s\n' tagmanifest-sha256.txt "$seal" ${stamp:+"$stamp"}
+} 2>/dev/null | sort)
+present=$(find . ! -type d 2>/dev/null | sed 's,^\./,,' | sort)
 if [ ! -s manifest-sha256.txt ] || [ ! -s tagmanifest-sha256.txt ]; then
     say 2 bag failed "a manifest is missing or empty"
 elif ! $sum -c tagmanifest-sha256.txt >/dev/null 2>&1; then
     say 2 bag failed "$($sum -c tagmanifest-sha256.txt 2>/dev/null | grep -v ': OK$' | head -n 1)"
 elif ! $sum -c manifest-sha256.txt >/dev/null 2>&1; then
     say 2 bag failed "$($sum -c manifest-sha256.txt 2>/dev/null | grep -v ': OK$' | head -n 1)"
+elif [ -n "$(find . -type l)" ]; then
+    say 2 bag failed "the bag holds a link"
 elif [ "$listed" != "$present" ]; then
-    say 2 bag failed "the payload holds a file that is not listed"
+    say 2 bag failed "the bag holds a file that is not listed, or lacks one"
 else
     say 2 bag ok "$(grep -c . manifest-sha256.txt) files of the payload, $(grep -c . tagmanifest-sha256.txt) tag files"
 fi
 
 # 3: the service key signed the tag manifest.
-seal=signatures/tagmanifest-sha256.txt.sig
 if [ "$keygen" = no ]; then
     say 3 seal "cannot be checked here" "ssh-keygen is not on the PATH"
 elif [ -f tagmanifest-sha256.txt ] && ssh-keygen -Y verify -f data/keys/service_signers -I service \
