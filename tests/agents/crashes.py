@@ -28,7 +28,7 @@ def left_running(home: Path) -> list[str]:
 
 def gone(home: Path) -> bool:
     """Wait a little until nothing of a laboratory runs."""
-    until = time.monotonic() + 20
+    until = time.monotonic() + 5
     while left_running(home) and time.monotonic() < until:
         time.sleep(0.05)
     return not left_running(home)

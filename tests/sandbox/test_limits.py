@@ -27,7 +27,7 @@ def test_wall_time_kills_a_program_that_ignores_signals(run: Run) -> None:
         wall_s=1,
     )
     assert (done.status, done.stdout.data) == ("timeout", b"start\n")
-    assert done.usage.wall_s < 10
+    assert done.usage.wall_s < 1.5
 
 
 def test_processor_time_kills_a_loop(run: Run) -> None:

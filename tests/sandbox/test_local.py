@@ -135,14 +135,14 @@ def test_run_all_runs_at_the_same_time_and_keeps_them_apart(sandbox: LocalSandbo
     source = """
 import os, time
 open('/tmp/mine', 'x').close(); open('/dev/shm/mine', 'x').close()
-time.sleep(2)
+time.sleep(0.5)
 print(os.environ['COUNTERPROOF_SEED'], len([n for n in os.listdir('/proc') if n.isdigit()]))
 """
     specs = [ExecutionSpec(program=source.encode(), environment=environment, seed=seed) for seed in range(4)]
     begin = time.monotonic()
     done = run_all(sandbox, specs)
     assert [item.stdout.data for item in done] == [f"{seed} 2\n".encode() for seed in range(4)]
-    assert time.monotonic() - begin < 6  # one after the other would take 8
+    assert time.monotonic() - begin < 1.9
 
 
 def test_session_cancel_kills(sandbox: LocalSandbox, environment: Environment) -> None:

@@ -167,7 +167,7 @@ def test_worker_waits_for_word_and_ends_when_told(workplace: Workplace, endpoint
     workplace.store.ask_run(study)
     _until(lambda: _stands(workplace, study) == (Status.WAITING, False))
     stop.set()
-    thread.join(timeout=60)
+    thread.join(timeout=5)
     assert not thread.is_alive()
 
 

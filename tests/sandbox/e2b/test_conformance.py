@@ -166,7 +166,7 @@ def test_wall_time_fires_at_the_asked_time(run: Run) -> None:
     begin_s = time.monotonic()
     done = run("import time; print('start', flush=True); open('flow.json', 'w'); time.sleep(60)", wall_s=2)
     assert (done.status, done.stdout.data, done.artifacts) == ("timeout", b"start\n", ())
-    assert 1.9 < done.usage.wall_s < 3.9  # twice would be 4
+    assert 1.9 < done.usage.wall_s < 3.0  # twice would be 4
     assert time.monotonic() - begin_s < 6.0
 
 
@@ -219,7 +219,7 @@ def test_orphans_end_before_outputs_are_collected(run: Run) -> None:
     """)
     assert done.status == "ok"
     assert set(done.artifacts[0].data) == {ord("x")}
-    assert done.usage.wall_s < 10
+    assert done.usage.wall_s < 3
 
 
 @pytest.mark.abuse
@@ -234,7 +234,7 @@ def test_program_that_ends_its_runner_is_never_ok(run: Run, shared: LoopbackE2B)
 def test_program_that_stops_its_runner_meets_the_adapters_clock(run: Run, shared: LoopbackE2B) -> None:
     done = run("import os, time; os.kill(os.getppid(), 19); time.sleep(60)", wall_s=1)
     assert done.status == ("timeout" if shared.rootless else "error")
-    assert done.usage.wall_s < 10
+    assert done.usage.wall_s < 2.5
     assert not shared.hosted
 
 
@@ -278,7 +278,7 @@ def _cancelling(task: asyncio.Task[Execution]):  # type: ignore[no-untyped-def] 
 def test_session_ends_the_machine(how: str, sandbox: E2BSandbox, shared: LoopbackE2B, environment: Environment) -> None:
     done, took_s = _session(sandbox, environment, how)
     assert done is None if how == "abandon" else done is not None and done.status == "killed"
-    assert took_s < 20
+    assert took_s < 5
     assert not shared.hosted
 
 

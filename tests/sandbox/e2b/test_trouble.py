@@ -64,7 +64,7 @@ def test_silence_after_the_start_meets_the_adapters_clock(
     begin_s = time.monotonic()
     done = run_program(proven, environment, "import time; time.sleep(60)", wall_s=2)
     assert done.status == "timeout"
-    assert 2.4 < done.usage.wall_s < 3.9  # the asked time and the grace of 0.5 s, not twice the time
+    assert 2.4 < done.usage.wall_s < 3.5  # the asked time and the grace of 0.5 s, not twice the time
     assert time.monotonic() - begin_s < 10
 
 
@@ -73,7 +73,7 @@ def test_keepalives_do_not_keep_a_program_alive(e2b: LoopbackE2B, proven: E2BSan
     quiet = tuple((0.1, {"type": "keepalive"}) for _ in range(200))
     e2b.faults["execute"] = Fault(kind="replace", lines=((0.0, started), *quiet))
     done = run_program(proven, environment, NOISE, wall_s=1)
-    assert (done.status, done.usage.wall_s < 10) == ("timeout", True)
+    assert (done.status, done.usage.wall_s < 3) == ("timeout", True)
 
 
 def test_mute_execute_is_lost(e2b: LoopbackE2B, environment: Environment) -> None:
