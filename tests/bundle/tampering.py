@@ -304,26 +304,21 @@ def _reason(story: Story) -> None:
 
 def _cut_after_rejection(story: Story) -> None:
     """End the study at its first rejection, as if nothing had come after."""
-    decided = story.first("decision.recorded", checkpoint=f"{story.study}.plan.1")
-    end = [event for event in story.events if event["type"] == "study.ended"][-1]
-    end["data"] |= {"ended": "rejected", "reason": "the plan was rejected", "plan": "", "released": "", "report": ""}
-    before = story.events[: story.events.index(decided) + 1]
-    made = json.loads(json.dumps([event for event in story.events if event["type"] == "statement.made"][-1]))
-    made["data"]["checkpoint"] = ""
-    story.events = [*before, made, end]
-    story.restate(made)
+    _cut_after(story, "plan.1", ended="rejected", reason="the plan was rejected", plan="")
 
 
 def _cut_after_approval(story: Story) -> None:
     """End the study behind the approval of its programs, as if no run had come of it."""
-    decided = story.first("decision.recorded", checkpoint=f"{story.study}.code.1", decision="approve")
-    end = [event for event in story.events if event["type"] == "study.ended"][-1]
-    reason = "the environment broke"
-    end["data"] |= {"ended": "cannot_conclude", "reason": reason, "released": "", "report": ""}
-    before = story.events[: story.events.index(decided) + 1]
+    _cut_after(story, "code.1", ended="cannot_conclude", reason="the environment broke")
+
+
+def _cut_after(story: Story, checkpoint: str, **end: str) -> None:
+    decided = story.first("decision.recorded", checkpoint=f"{story.study}.{checkpoint}")
+    last = story.events[-1]
+    last["data"] |= {**end, "released": "", "report": ""}
     made = json.loads(json.dumps([event for event in story.events if event["type"] == "statement.made"][-1]))
     made["data"]["checkpoint"] = ""
-    story.events = [*before, made, end]
+    story.events = [*story.events[: story.events.index(decided) + 1], made, last]
     story.restate(made)
 
 

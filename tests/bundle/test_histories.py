@@ -391,12 +391,11 @@ def _not_a_replay_reviewer(story: Story) -> None:
     _scenario_as_study(story)
 
 
-def _after_the_sign_off(*types: str) -> Attack:
-    """Say again, once all is signed, what an event said before; the last end of the study names what is said then."""
+def _after_the_sign_off(type_: str) -> Attack:
+    """Say again, once all is signed, what the first event of a type said."""
 
     def attack(story: Story) -> None:
-        for type_ in types:
-            story.events.insert(-1, json.loads(json.dumps(story.first(type_))))
+        story.events.insert(-1, json.loads(json.dumps(story.first(type_))))
 
     return attack
 

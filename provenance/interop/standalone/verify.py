@@ -624,11 +624,9 @@ def approvals(bundle: Bundle) -> str:
         subject = bundle.document(approval(approved, locked, locked["data"]["checkpoint"], "plan")["data"]["subject"])
         if subject["editable"] != bundle.document(ref(locked, "plan")):
             raise Failed("event %d locks another plan than the approved one" % locked["seq"])
-        plans = [event for event in approved.values() if event["data"]["kind"] == "plan"]
-        if (
-            locked["data"]["checkpoint"]
-            != [one for one in plans if one["seq"] < locked["seq"]][-1]["data"]["checkpoint"]
-        ):
+        before = [event["data"] for event in approved.values() if event["seq"] < locked["seq"]]
+        plans = [data["checkpoint"] for data in before if data["kind"] == "plan"]
+        if locked["data"]["checkpoint"] != plans[-1]:
             raise Failed("event %d locks a plan that was replaced" % locked["seq"])
     used: Dict[Tuple[str, str], str] = {}
     for gate in bundle.of_type("gate.opened"):
