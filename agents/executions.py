@@ -21,6 +21,7 @@ from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.events import Ref, Side
 from counterproof.provenance.journal import EffectFailed, Response
+from counterproof.provenance.record import Record
 from counterproof.provenance.telemetry import execute_tool
 from counterproof.sandbox import Execution, ExecutionSpec, Language, Limits, Mount
 from counterproof.sandbox.orders import InputRef, Order, Role
@@ -149,27 +150,26 @@ def run_on_real_data(ctx: StudyContext, key: str, order: Order) -> Outcome:
     return _perform(ctx, key, order, lambda: ctx.secure.execute(order, program, effect=key), side="secure")
 
 
-def recorded_outcome(ctx: StudyContext, digest: str) -> Outcome:
+def recorded_outcome(record: Record, digest: str) -> Outcome:
     """Return the outcome with this digest, which must be the answer of an execution that the record has.
 
     Raises:
         VerificationFailed: no execution gave it; the graph's state was changed from outside.
     """
-    finished = [event for event in ctx.record.of_type("effect.finished") if event.data["kind"] == "execution"]
+    finished = [event for event in record.of_type("effect.finished") if event.data["kind"] == "execution"]
     if not any(event.ref("response").sha256 == digest for event in finished):
         raise VerificationFailed(f"No execution of this study gave the outcome {digest[:12]}….")
-    return Outcome.model_validate(ctx.json(digest))
+    return Outcome.model_validate_json(record.blobs.get(digest))
 
 
-def results_of(ctx: StudyContext, outcome: Outcome) -> tuple[ResultsFile, Flow]:
+def results_of(record: Record, outcome: Outcome) -> tuple[ResultsFile, Flow]:
     """Read the results and the participant flow of an outcome.
 
     Raises:
         ModelMayRetry: they are missing or not of the form.
     """
-    blobs = ctx.record.blobs
     found = [outcome.output(name) for name in ("results.json", "flow.json")]
-    data = [blobs.get(digest) if digest else None for digest in found]
+    data = [record.blobs.get(digest) if digest else None for digest in found]
     return parse_results(data[0]), parse_flow(data[1])
 
 

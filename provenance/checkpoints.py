@@ -13,6 +13,7 @@ It does not cover what follows from a decision (the study graph) nor the opening
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,21 +74,36 @@ class Checkpoints:
         created = self._record.of_type("study.created")
         return purpose_of(created[0].data if created else {})
 
-    def open(self, kind: CheckpointKind, number: int, subject: dict[str, Any]) -> Checkpoint:
+    def open(
+        self,
+        kind: CheckpointKind,
+        number: int,
+        subject: dict[str, Any],
+        *,
+        propose: Callable[[str], dict[str, Any]] | None = None,
+    ) -> Checkpoint:
         """Put up checkpoint `number` of a kind with this subject; doing it again changes nothing.
 
+        Args:
+            kind: which checkpoint.
+            number: the how manieth of its kind in this study, from 1.
+            subject: what is decided on.
+            propose: given the id of the checkpoint, returns the document that its approval lets go.
+
         Raises:
-            VerificationFailed: that checkpoint is up already with another subject.
+            VerificationFailed: that checkpoint is up already with another subject, or to let something else go.
         """
-        ref = self._record.put("subject", canonical_json(subject), side="secure" if kind in SECURE else "open")
-        made = Checkpoint(id=f"{self._study}.{kind}.{number}", study=self._study, kind=kind, subject=ref.sha256)
+        refs = [self._record.put("subject", canonical_json(subject), side="secure" if kind in SECURE else "open")]
+        made = Checkpoint(id=f"{self._study}.{kind}.{number}", study=self._study, kind=kind, subject=refs[0].sha256)
+        if propose is not None:
+            refs.append(self._record.put(PROPOSED, canonical_json(propose(made.id)), side="secure"))
         with self._record.exclusive():
-            known = self._opened().get(made.id)
-            if known is not None and known.subject != made.subject:
+            known = self._opening(made.id)
+            if known is not None and known.refs != tuple(refs):
                 raise VerificationFailed(f"Checkpoint {made.id} is up already with another subject.")
             if known is None:
                 data = made.model_dump(mode="json", exclude={"history"})
-                self._record.append("checkpoint.opened", data=data, refs=[ref])
+                self._record.append("checkpoint.opened", data=data, refs=refs)
         self._store.open_checkpoint(made.id, study=self._study, kind=kind, subject=made.subject)
         return self.get(made.id)
 
@@ -108,6 +124,21 @@ class Checkpoints:
         """Return what is decided on, read from the exact bytes whose digest the decision signs."""
         found: dict[str, Any] = json.loads(self._record.blobs.get(self.get(checkpoint).subject))
         return found
+
+    def proposed(self, checkpoint: str) -> str:
+        """Return the commitment of the document that an approval of this checkpoint lets go.
+
+        Raises:
+            VerificationFailed: it was put up without one.
+        """
+        opened = self._opening(checkpoint)
+        found = [ref.sha256 for ref in opened.refs if ref.role == PROPOSED] if opened is not None else []
+        if not found:
+            raise VerificationFailed(
+                f"{checkpoint} was put up without the document that its approval would let go.",
+                advice="An older version did: let the release be put up anew with an edit, or make the study anew.",
+            )
+        return found[0]
 
     def salt(self, checkpoint: str) -> str:
         """Return the salt (in hexadecimal) of the subject of a release or a sample; "" for the others."""
@@ -351,11 +382,17 @@ class Checkpoints:
         events = self._record.of_type("checkpoint.opened")
         return {event.data["id"]: Checkpoint(**event.data, history=event.digest) for event in events}
 
+    def _opening(self, checkpoint: str) -> Event | None:
+        events = self._record.of_type("checkpoint.opened")
+        return next((event for event in events if event.data["id"] == checkpoint), None)
+
     def _event(self, checkpoint: str) -> Event | None:
         events = self._record.of_type("decision.recorded")
         return next((event for event in events if event.data["checkpoint"] == checkpoint), None)
 
 
+PROPOSED = "proposed release"
+"""The role of the document that the approval of an analysis's release lets go."""
 SECURE = frozenset({CheckpointKind.RELEASE, CheckpointKind.SAMPLE})
 """Checkpoints whose subject shows what was computed or made from data, and is not yet released."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from counterproof.agents.edits import check_answers, check_edit, check_raters
+from counterproof.agents.releases import check_release
 from counterproof.agents.study import open_study
 from counterproof.provenance.decisions import COMMENT_MAX, DecisionKind, SignedDecision
 from counterproof.provenance.errors import UsageError
@@ -119,6 +120,8 @@ def sign_draft(desk: Desk, draft: Draft, *, key: str, passphrase: str) -> Signed
         raise UsageError("No key file is named.", allowed=f"{draft.signer.name}'s is usually {draft.signer.key}.")
     own = _opened(Path(named).expanduser(), passphrase)
     study = open_study(desk.workplace, draft.study)
+    if draft.decision == "approve":
+        check_release(study, study.checkpoints.get(draft.checkpoint), reviewer=draft.signer.id)
     signed = study.checkpoints.decide(
         draft.checkpoint,
         own,

@@ -7,10 +7,12 @@ asked for with it is written down as a request (`foreign_answers`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from counterproof.agents.context import StudyContext
 from counterproof.agents.foreign_answers import note_request, question
+from counterproof.agents.releases import proposed_release
 from counterproof.agents.state import StudyState
 from counterproof.provenance.conventions import CHECKPOINT, CHECKPOINT_KIND, SUBJECT
 from counterproof.provenance.decisions import Decision, SignedDecision
@@ -19,8 +21,27 @@ from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.telemetry import span
 
 
-def put_up(ctx: StudyContext, state: StudyState, kind: CheckpointKind, subject: dict[str, Any]) -> dict[str, Any]:
-    """Put the next checkpoint of a kind up and return the update of the state."""
+def put_up_release(ctx: StudyContext, state: StudyState, subject: dict[str, Any]) -> dict[str, Any]:
+    """Put the next release of an analysis up, with the document that its approval lets go."""
+
+    def propose(checkpoint: str) -> dict[str, Any]:
+        return proposed_release(ctx.record, checkpoint, subject)[0]
+
+    return put_up(ctx, state, CheckpointKind.RELEASE, subject, propose=propose)
+
+
+def put_up(
+    ctx: StudyContext,
+    state: StudyState,
+    kind: CheckpointKind,
+    subject: dict[str, Any],
+    *,
+    propose: Callable[[str], dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """Put the next checkpoint of a kind up and return the update of the state.
+
+    `propose` is given the id of the checkpoint, and returns what its approval lets go.
+    """
     opened = dict(state.get("opened", {}))
     opened[kind] = opened.get(kind, 0) + 1
     settings = ctx.settings
@@ -34,7 +55,7 @@ def put_up(ctx: StudyContext, state: StudyState, kind: CheckpointKind, subject: 
         **subject,
     }
     with span(f"checkpoint {kind}", {CHECKPOINT_KIND: str(kind)}) as current:
-        checkpoint = ctx.checkpoints.open(kind, opened[kind], whole)
+        checkpoint = ctx.checkpoints.open(kind, opened[kind], whole, propose=propose)
         current.set_attributes({CHECKPOINT: checkpoint.id, SUBJECT: checkpoint.subject})
     ctx.progress(
         f"checkpoint {checkpoint.id} waits for: {' or '.join(ctx.checkpoints.policy().policy.rule(kind).roles)}"

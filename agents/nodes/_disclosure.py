@@ -23,7 +23,7 @@ def release_items(
         warned: what the libraries warned of, by the id of its item.
         streams: what the record names the standard error of each program by.
     """
-    results, flow = results_of(ctx, outcome)
+    results, flow = results_of(ctx.record, outcome)
     files = [
         OutputFile(name=output.name, data=ctx.record.blobs.get(output.sha256), sha256=output.sha256)
         for output in outcome.outputs

@@ -16,11 +16,10 @@ from langgraph.types import Command
 from counterproof.agents.checking import columns_of, observed
 from counterproof.agents.context import StudyContext
 from counterproof.agents.executions import Outcome, recorded_outcome, results_of
-from counterproof.agents.nodes._checkpoint import put_up
+from counterproof.agents.nodes._checkpoint import put_up_release
 from counterproof.agents.nodes._disclosure import release_items
 from counterproof.agents.state import StudyState
 from counterproof.provenance.digests import sha256_bytes
-from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.telemetry import execute_tool
 from counterproof.sandbox.orders import Role
 from counterproof.tools import Item, compare
@@ -36,14 +35,14 @@ def check(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
     ctx = runtime.context
     ctx.progress("checks and replication")
     primary, replication = (_outcome(ctx, state, role) for role in ("primary", "replication"))
-    results, flow = results_of(ctx, primary)
+    results, flow = results_of(ctx.record, primary)
     observation, unread = observed(ctx, _outcome(ctx, state, "checks") if "checks" in state["executions"] else None)
     code = ctx.record.blobs.get(state["programs"]["primary"]).decode()
     evidence = Evidence(
         plan=ctx.plan(state["plan"]),
         rows=_rows(ctx),
         primary=results,
-        replication=results_of(ctx, replication)[0],
+        replication=results_of(ctx.record, replication)[0],
         flow=flow,
         columns=tuple(columns_of(ctx)),
         source=ProgramSource(code=code, language=ctx.settings.language_of("primary")),
@@ -70,7 +69,7 @@ def check(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
     streams = {"primary": primary.stderr, "replication": replication.stderr}
     items = held_back(release_items(ctx, primary, warned=warned, streams=streams), failed)
     subject = release_subject(items, checks, comparison, execution=state["executions"]["primary"], warnings=listed)
-    update = put_up(ctx, state, CheckpointKind.RELEASE, subject)
+    update = put_up_release(ctx, state, subject)
     return Command(goto="release_checkpoint", update={"checks": document.sha256, **update})
 
 
@@ -124,4 +123,4 @@ def release_subject(
 
 
 def _outcome(ctx: StudyContext, state: StudyState, role: str) -> Outcome:
-    return recorded_outcome(ctx, state["executions"][role])
+    return recorded_outcome(ctx.record, state["executions"][role])

@@ -75,7 +75,7 @@ def _fault(ctx: StudyContext, code: str, outcome: Outcome, plan: Plan, *, langua
         stderr = ctx.record.blobs.get(outcome.stderr).decode("utf-8", errors="replace")
         return f"Status: {outcome.status}, exit code {outcome.exit_code}. Standard error:\n{stderr[-_SHOWN:]}"
     try:
-        results, _ = results_of(ctx, outcome)
+        results, _ = results_of(ctx.record, outcome)
     except ModelMayRetry as error:
         return str(error)
     given = results.by_id()
@@ -95,7 +95,7 @@ def _subject(ctx: StudyContext, state: StudyState, plan: Plan, runs: dict[str, s
         code = ctx.text(state["programs"][role])
         language = ctx.settings.language_of(role)
         outcome = Outcome.model_validate(ctx.json(runs[role]))
-        results, flow = results_of(ctx, outcome)
+        results, flow = results_of(ctx.record, outcome)
         programs.append(
             {
                 "role": role,

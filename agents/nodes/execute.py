@@ -61,7 +61,7 @@ def _fault(ctx: StudyContext, order: Order, outcome: Outcome) -> str:
         shapes = _shapes(ctx)
         return scrubbed(outcome, stderr, program=ctx.text(order.program), language=order.language, shapes=shapes)
     try:
-        results_of(ctx, outcome)
+        results_of(ctx.record, outcome)
     except ModelMayRetry as error:
         if ctx.settings.exposure == "rows":
             return str(error)

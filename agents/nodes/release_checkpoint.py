@@ -12,12 +12,13 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
 from counterproof.agents.context import StudyContext
-from counterproof.agents.executions import Output, media_of, recorded_outcome, results_of
-from counterproof.agents.nodes._checkpoint import decided, hear, put_up, withdrawn
+from counterproof.agents.executions import media_of
+from counterproof.agents.nodes._checkpoint import decided, hear, put_up_release, withdrawn
 from counterproof.agents.nodes._replanning import back_to_plan
+from counterproof.agents.releases import check_proposed
 from counterproof.agents.state import StudyState
 from counterproof.provenance.digests import sha256_bytes
-from counterproof.provenance.errors import ToolFailed, VerificationFailed
+from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.events import Ref
 from counterproof.provenance.reviewers import CheckpointKind
 
@@ -44,7 +45,7 @@ def release_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Com
         verdicts = ctx.json(decision.edited)
         kept = {name: value for name, value in subject.items() if name in _KEPT}
         items = [{**item, "verdict": verdicts[item["id"]]} for item in subject["items"]]
-        update = put_up(ctx, state, CheckpointKind.RELEASE, {**kept, "items": items, "editable": verdicts})
+        update = put_up_release(ctx, state, {**kept, "items": items, "editable": verdicts})
         return Command(goto="release_checkpoint", update=update)
     released = _release(ctx, decision.checkpoint)
     if not ctx.json(released)["results"]:
@@ -64,52 +65,18 @@ def check_released(ctx: StudyContext, digest: str) -> dict[str, Any]:
     checkpoint = str(given.get("checkpoint"))
     signed = ctx.checkpoints.decision(checkpoint)
     approved = signed is not None and (signed.decision.kind, signed.decision.decision) == ("release", "approve")
-    if not approved or released_document(ctx, checkpoint)[0] != given:
+    if not approved or sha256_bytes(check_proposed(ctx.record, ctx.checkpoints, checkpoint)[0]) != digest:
         raise VerificationFailed(f"The document {digest[:12]}… is not what was released at {checkpoint}.")
     return given
 
 
-def released_document(ctx: StudyContext, checkpoint: str) -> tuple[dict[str, Any], list[Output]]:
-    """Return what the approval of a release checkpoint lets go: the document, and the files."""
-    subject = ctx.checkpoints.subject(checkpoint)
-    outcome = recorded_outcome(ctx, subject["execution"])
-    if outcome.synthetic:
-        raise ToolFailed("The results are the twin's; what was computed from synthetic data is never released.")
-    results, flow = results_of(ctx, outcome)
-    passed = {item["id"] for item in subject["items"] if item["verdict"] == "release"}
-    files = [output for output in outcome.outputs if output.name in passed]
-    document = {
-        "schema": "counterproof/released/2",
-        "checkpoint": checkpoint,
-        "execution": subject["execution"],
-        "order": outcome.order,
-        "synthetic": False,
-        "results": [item.model_dump(mode="json") for item in results.results if f"result:{item.id}" in passed],
-        "flow": flow.model_dump(mode="json", by_alias=True) if "flow" in passed else None,
-        "files": [_opened(ctx, output) for output in files],
-        "warnings": [warning for id_, warning in subject.get("warnings", {}).items() if id_ in passed],
-        "suppressed": sorted(item["id"] for item in subject["items"] if item["verdict"] != "release"),
-        "checks": {made["id"]: made["verdict"] for made in subject["checks"]},
-    }
-    return document, files
-
-
-def _opened(ctx: StudyContext, output: Output) -> dict[str, str]:
-    """Open the commitment of a released file: with the salt, anyone can check that the execution gave these bytes."""
-    return {
-        "name": output.name,
-        "sha256": sha256_bytes(ctx.record.blobs.get(output.sha256)),
-        "commitment": output.sha256,
-        "salt": ctx.record.blobs.salt(output.sha256),
-    }
-
-
 def _release(ctx: StudyContext, checkpoint: str) -> str:
     """Write down what was released, and return the digest of that document."""
-    document, files = released_document(ctx, checkpoint)
-    refs: list[Ref] = [ctx.put_json("released", document)]
+    document, files = check_proposed(ctx.record, ctx.checkpoints, checkpoint)
+    refs: list[Ref] = [ctx.record.put("released", document)]
     for output in files:
         body = ctx.record.blobs.get(output.sha256)
         refs.append(ctx.record.put(f"output:{output.name}", body, media=media_of(output.name)))
-    ctx.note_once("results.released", {"checkpoint": checkpoint}, refs)
+    salt = ctx.record.blobs.salt(ctx.checkpoints.proposed(checkpoint))
+    ctx.note_once("results.released", {"checkpoint": checkpoint, "salt": salt}, refs)
     return refs[0].sha256

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from counterproof.provenance.checkpoints import PROPOSED
 from counterproof.provenance.commitments import commits_to
 from counterproof.provenance.decisions import Decision, check_decision
 from counterproof.provenance.digests import digest_of, sha256_bytes
@@ -264,6 +265,11 @@ def _on_real_data(bundle: Bundle, event: Event) -> bool:
 
 def _check_release(bundle: Bundle, event: Event, approvals: dict[str, Event], real: list[Event]) -> None:
     _approved(approvals, event, event.data["checkpoint"], CheckpointKind.RELEASE)
+    up = [one for one in bundle.of_type("checkpoint.opened") if one.data["id"] == event.data["checkpoint"]]
+    proposed = [ref.sha256 for one in up for ref in one.refs if ref.role == PROPOSED]
+    body = bundle.blob(event.ref("released").sha256)
+    if [commits_to(commitment, event.data["salt"], body) for commitment in proposed] != [True]:
+        raise VerificationFailed(f"Event {event.seq} releases something else than was put up to be released.")
     released = bundle.body(event, "released")
     made = {run.ref("response").sha256: run for run in real if run.seq < event.seq}
     source = made.get(released["execution"])

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.bundle import SIGNATURE, SPANS, export_bundle, own_version, pretty
+from counterproof.provenance.checkpoints import PROPOSED
 from counterproof.provenance.crate import METADATA, blob_name, make_crate
 from counterproof.provenance.digests import canonical_json, sha256_bytes, sha256_file
 from counterproof.provenance.errors import VerificationFailed
@@ -219,6 +220,14 @@ class Story:
         changed = change(value)
         return self.put(event, role, canonical_json(value if changed is None else changed))
 
+    def release(self, event: dict[str, Any], change: Callable[[Any], Any]) -> str:
+        """Change what was released and what was put up for it, and return the new digest of the document."""
+        digest = self.json(event, "released", change)
+        up, body = self.first("checkpoint.opened", id=event["data"]["checkpoint"]), self.text(event, "released")
+        committed = sha256_bytes(bytes.fromhex(event["data"]["salt"]) + body)
+        _ref(up, PROPOSED).update(sha256=committed, size=len(body))
+        return digest
+
     def sign_again(self, key: Ed25519PrivateKey, *, restate: bool = True, **changed: Any) -> None:
         """Make every decision anew with a key that is in the reviewer's name.
 
@@ -233,7 +242,7 @@ class Story:
             if event["type"] == "checkpoint.opened":
                 self._answer(event)
             if event["type"] == "decision.recorded":
-                self._sign_one(event, key, changed)
+                self.sign_one(event, key, changed)
 
     def _answer(self, opened: dict[str, Any]) -> None:
         """Let what was rejected come back with the answers that it had, to the reasons as they are told now."""
@@ -268,7 +277,7 @@ class Story:
         opened["data"]["subject"] = self.json(opened, "subject", lambda subject: subject.update(changed))
         self.first("decision.recorded", checkpoint=checkpoint)["data"]["subject"] = opened["data"]["subject"]
 
-    def _sign_one(self, event: dict[str, Any], key: Ed25519PrivateKey, changed: dict[str, Any]) -> None:
+    def sign_one(self, event: dict[str, Any], key: Ed25519PrivateKey, changed: dict[str, Any]) -> None:
         up = self.first("checkpoint.opened", id=event["data"]["checkpoint"])
         before = chained(self.events[: self.events.index(up) + 1])
         subject = event["data"]["subject"] = up["data"]["subject"]

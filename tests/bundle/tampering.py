@@ -25,6 +25,7 @@ from counterproof.provenance.bundle import SIGNATURE, SPANS
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.numbers import to_markdown
 from counterproof.provenance.signing import DECISION_NAMESPACE, public_line, sign
+from counterproof.provenance.transparency.recorded import MADE
 
 from ..lab import KEY
 from .forging import STRANGER, Bag, Story
@@ -322,8 +323,24 @@ def _cut_after(story: Story, checkpoint: str, **end: str) -> None:
     story.restate(made)
 
 
-def _other_results_signed_off(story: Story) -> None:
+def _other_results(story: Story) -> None:
     """Between release and sign-off, let the results say something else; the investigator signs what is put up."""
+    _let_go(story, Story.json)
+    for event in story.events:
+        if event["type"] == MADE:
+            story.restate(event)
+        if event["type"] == "decision.recorded" and event["data"]["kind"] == "signoff":
+            story.sign_one(event, KEY, {})
+
+
+def _other_results_put_up(story: Story) -> None:
+    """Put up, release and report other results; everybody signs."""
+    _let_go(story, lambda story, event, _role, change: story.release(event, change))
+    story.sign_again(KEY)
+
+
+def _let_go(story: Story, change_released: Callable[[Story, dict[str, Any], str, Callable[[Any], Any]], str]) -> None:
+    """Let the results say something else, and the report and the last sign-off with them."""
     release = [event for event in story.events if event["type"] == "results.released"][-1]
     rendered = [event for event in story.events if event["type"] == "report.rendered"][-1]
     up = [event for event in story.events if event["type"] == "checkpoint.opened"][-1]
@@ -333,7 +350,7 @@ def _other_results_signed_off(story: Story) -> None:
         for result in released["results"]:
             result["value"] = 299.0 if result["id"] == "difference" else result["value"]
 
-    end["released"] = story.json(release, "released", change)
+    end["released"] = change_released(story, release, "released", change)
     report = json.loads(story.text(rendered, "report"))
     report["released"] = end["released"]
     for section in report["sections"] + report["appendix"]:
@@ -344,7 +361,6 @@ def _other_results_signed_off(story: Story) -> None:
     story.put(rendered, "report.md", markdown.encode())
     shown = {"report": end["report"], "document": report, "markdown": markdown, "released": end["released"]}
     story.show(up["data"]["id"], shown)
-    story.sign_again(KEY)
 
 
 def _without_failed_call(key: Ed25519PrivateKey) -> Callable[[Story], None]:
@@ -817,9 +833,17 @@ ALTERATIONS: tuple[Alteration, ...] = (
         anchors=("reviewers' keys", "head", "service key"),
     ),
     Alteration(
-        what="released results that the program did not give, signed off by the reviewer",
+        what="released results other than were put up, signed off by the investigator",
         power="reviewer's key",
-        make=_told(_other_results_signed_off),
+        make=_told(_other_results),
+        step="approvals",
+        place="releases something else than was put up",
+        anchors=("head", "service key"),
+    ),
+    Alteration(
+        what="released results that the program did not give, put up so and signed by all reviewers",
+        power="reviewer's key",
+        make=_told(_other_results_put_up),
         step="",
         place="",
         anchors=("head", "service key"),

@@ -338,7 +338,7 @@ def _value(story: Story) -> None:
     def change(released: Any) -> None:
         released["results"][0]["value"] = 99.875
 
-    digest = story.json(event, "released", change)
+    digest = story.release(event, change)
 
     def report(document: Any) -> None:
         document["released"] = digest
@@ -354,7 +354,7 @@ def _value(story: Story) -> None:
 def _released(**changed: Any) -> Attack:
     def attack(story: Story) -> None:
         event = _last(story, "results.released")
-        _last(story, "study.ended")["data"]["released"] = story.json(event, "released", lambda old: old | changed)
+        _last(story, "study.ended")["data"]["released"] = story.release(event, lambda old: old | changed)
 
     return attack
 

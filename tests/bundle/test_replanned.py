@@ -96,7 +96,7 @@ def test_it_can_not_be_told_otherwise_even_by_its_reviewer(
     attack(story)
     for event in story.events:
         if event["type"] == "decision.recorded":
-            story._sign_one(event, KEY, {})
+            story.sign_one(event, KEY, {})
     found = failed(story.export(tmp_path / "forged.zip"))
     assert why in found[step], found
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from counterproof.agents import releases
 from counterproof.agents.study import open_study, open_workplace
 
 from ..endpoint import Endpoint
@@ -160,6 +161,27 @@ def test_a_decision_names_the_seen_digest_and_how_to_go_on(terminal: Terminal, p
 def test_a_revoked_reviewer_decides_nothing(terminal: Terminal, plan: str) -> None:
     terminal.ok("reviewers", "revoke", "ada")
     assert "no active reviewer 'ada': revoked from" in terminal.decide(plan).err
+
+
+def test_a_release_of_something_else_than_is_shown_is_not_signed(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal.reviewer("ada")
+    with Endpoint(script()) as endpoint:
+        study = terminal.new(endpoint.base_url)
+        for kind in ("plan", "code"):
+            assert terminal.run("run", study).code == 3
+            assert terminal.decide(f"{study}.{kind}.1").code == 0
+        assert terminal.run("run", study).code == 3
+    release = f"{study}.release.1"
+    with monkeypatch.context() as patched:
+        patched.setattr(releases, "proposed_release", lambda *_args: ({"results": []}, ()))
+        refused = terminal.decide(release)
+    assert refused.code == 1
+    (why,) = _refusals(terminal, release)
+    assert why.endswith("was put up with another document than what it shows would let go.")
+    assert why in refused.err
+    assert terminal.decide(release).code == 0
 
 
 def test_an_edited_plan_is_a_new_checkpoint(terminal: Terminal) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from counterproof.agents import releases
 from counterproof.agents.study import open_study
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import UsageError, VerificationFailed
@@ -249,6 +250,17 @@ def test_a_signed_draft_is_recorded_and_leaves_word_for_the_worker(site_at: At) 
     assert site.workplace.store.study(site.study)["run_asked"]
     with pytest.raises(UsageError, match=r"already decided by ada \(edit\). Nothing was changed"):
         sign_draft(desk(site), _draft(view), key=str(view.signers[0].key), passphrase=PASSPHRASE)
+
+
+def test_a_release_of_something_else_than_is_shown_is_not_signed(site_at: At, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = site_at(CheckpointKind.RELEASE)
+    view = decision_view(desk(site), site.checkpoint(CheckpointKind.RELEASE))
+    monkeypatch.setattr(releases, "proposed_release", lambda *_args: ({"results": []}, ()))
+    with pytest.raises(VerificationFailed, match="put up with another document than what it shows would let go"):
+        sign_draft(desk(site), _draft(view), key=str(view.signers[0].key), passphrase=PASSPHRASE)
+    assert decision_view(desk(site), view.checkpoint).decided is None
+    monkeypatch.undo()
+    sign_draft(desk(site), _draft(view), key=str(view.signers[0].key), passphrase=PASSPHRASE)
 
 
 @pytest.mark.parametrize(

@@ -642,6 +642,7 @@ def approvals(bundle: Bundle) -> str:
             raise Failed("event %d: an execution on real data without an approval" % event["seq"])
     for event in bundle.of_type("results.released"):
         approval(approved, event, event["data"]["checkpoint"], "release")
+        check_proposed(bundle, event)
         released = bundle.document(ref(event, "released"))
         runs = [run for run in real if run["seq"] < event["seq"] and ref(run, "response") == released["execution"]]
         given = {file["name"]: file["sha256"] for file in released["files"]}
@@ -654,12 +655,24 @@ def approvals(bundle: Bundle) -> str:
     return "%d executions on real data, each approved before" % len(real)
 
 
+def check_proposed(bundle: Bundle, event: Event) -> None:
+    """Check that what was released is, under its salt, the document that was put up to be released."""
+    up = [one for one in bundle.of_type("checkpoint.opened") if one["data"]["id"] == event["data"]["checkpoint"]]
+    named = [one["sha256"] for made in up for one in made["refs"] if one["role"] == "proposed release"]
+    if named != [commitment(event["data"]["salt"], bundle.body(ref(event, "released")))]:
+        raise Failed("event %d releases something else than was put up to be released" % event["seq"])
+
+
 def check_given(bundle: Bundle, event: Event, file: Dict[str, str], files: Dict[str, str]) -> None:
     """Check that a released file is, under its salt, the one that the execution left a commitment to."""
-    salt = file["salt"] if re.fullmatch("[0-9a-f]{64}", file["salt"]) else ""
-    made = sha256(bytes.fromhex(salt) + bundle.body(file["sha256"]))
-    if not salt or not made == file["commitment"] == files.get(file["name"]):
+    made = commitment(file["salt"], bundle.body(file["sha256"]))
+    if not made == file["commitment"] == files.get(file["name"]):
         raise Failed("event %d releases the file %s, which the execution did not give" % (event["seq"], file["name"]))
+
+
+def commitment(salt: str, body: bytes) -> str:
+    """Return the commitment to a body under a salt of 32 bytes; "" where it is none."""
+    return sha256(bytes.fromhex(salt) + body) if re.fullmatch("[0-9a-f]{64}", salt) else ""
 
 
 def approval(approved: Dict[str, Event], event: Event, checkpoint: str, kind: str) -> Event:

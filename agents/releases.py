@@ -1,0 +1,101 @@
+"""What a release lets go: one document, put up with the verdicts, signed over, and released to the byte.
+
+It is made of the program's outputs and of the verdicts. As `proposed release` it stands beside the subject of the
+checkpoint, as a salted commitment: the signature covers the event that names both. An approval lets just these bytes
+go, with the salt, so whoever has the bundle can tell that no other number was released than was put up.
+
+It does not cover that the program gave these numbers: `results.json` stays on the secure side, with what was held back.
+Whoever has the store can make the document again (`check_proposed`), and whoever has the data, too (`replay`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from counterproof.agents.executions import Output, recorded_outcome, results_of
+from counterproof.agents.study import OpenStudy
+from counterproof.provenance.checkpoints import Checkpoints
+from counterproof.provenance.decisions import Checkpoint
+from counterproof.provenance.digests import canonical_json, sha256_bytes
+from counterproof.provenance.errors import CounterproofError, ToolFailed, VerificationFailed
+from counterproof.provenance.record import Record
+from counterproof.provenance.reviewers import CheckpointKind
+
+
+def proposed_release(
+    record: Record, checkpoint: str, subject: dict[str, Any]
+) -> tuple[dict[str, Any], tuple[Output, ...]]:
+    """Return what the approval of a release would let go: the document, and the files that it names.
+
+    Args:
+        record: the study's record.
+        checkpoint: id of the release checkpoint.
+        subject: what it shows: execution, items with their verdicts, warnings and checks.
+
+    Raises:
+        ToolFailed: it is of a run on the twin.
+        VerificationFailed: no execution of this study gave the outcome that it names.
+    """
+    outcome = recorded_outcome(record, subject["execution"])
+    if outcome.synthetic:
+        raise ToolFailed("The results are the twin's; what was computed from synthetic data is never released.")
+    results, flow = results_of(record, outcome)
+    passed = {item["id"] for item in subject["items"] if item["verdict"] == "release"}
+    files = tuple(output for output in outcome.outputs if output.name in passed)
+    document = {
+        "schema": "counterproof/released/2",
+        "checkpoint": checkpoint,
+        "execution": subject["execution"],
+        "order": outcome.order,
+        "synthetic": False,
+        "results": [item.model_dump(mode="json") for item in results.results if f"result:{item.id}" in passed],
+        "flow": flow.model_dump(mode="json", by_alias=True) if "flow" in passed else None,
+        "files": [_opened(record, output) for output in files],
+        "warnings": [warning for id_, warning in subject.get("warnings", {}).items() if id_ in passed],
+        "suppressed": sorted(item["id"] for item in subject["items"] if item["verdict"] != "release"),
+        "checks": {made["id"]: made["verdict"] for made in subject["checks"]},
+    }
+    return document, files
+
+
+def check_proposed(record: Record, checkpoints: Checkpoints, checkpoint: str) -> tuple[bytes, tuple[Output, ...]]:
+    """Return the document that was put up to be released, and its files, made anew from what the checkpoint shows.
+
+    Raises:
+        ToolFailed: as `proposed_release`.
+        VerificationFailed: another document was put up than what is shown would let go, or none.
+    """
+    document, files = proposed_release(record, checkpoint, checkpoints.subject(checkpoint))
+    body = canonical_json(document)
+    if record.blobs.get(checkpoints.proposed(checkpoint)) != body:
+        raise VerificationFailed(
+            f"{checkpoint} was put up with another document than what it shows would let go.",
+            advice="Withdraw the study, or have the release put up anew with an edit; look into who changed the store.",
+        )
+    return body, files
+
+
+def check_release(study: OpenStudy, checkpoint: Checkpoint, *, reviewer: str) -> None:
+    """Refuse to approve a release that would let something else go than it shows; the refusal is written down.
+
+    Raises:
+        ToolFailed: as `proposed_release`.
+        VerificationFailed: as `check_proposed`.
+    """
+    if checkpoint.kind is not CheckpointKind.RELEASE or study.settings.purpose != "analysis":
+        return
+    try:
+        check_proposed(study.record, study.checkpoints, checkpoint.id)
+    except CounterproofError as error:
+        study.checkpoints.refused(checkpoint.id, reviewer=reviewer, why=error)
+        raise
+
+
+def _opened(record: Record, output: Output) -> dict[str, str]:
+    """Open the commitment of a released file: with the salt, anyone can check that the execution gave these bytes."""
+    return {
+        "name": output.name,
+        "sha256": sha256_bytes(record.blobs.get(output.sha256)),
+        "commitment": output.sha256,
+        "salt": record.blobs.salt(output.sha256),
+    }
