@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from counterproof.provenance.bundle import pretty
 from counterproof.provenance.checkpoints import SECURE
 from counterproof.provenance.crate import blob_name
 from counterproof.provenance.errors import VerificationFailed
@@ -34,9 +35,9 @@ def check_chain(bundle: Bundle) -> list[str]:
     signed.end()
     if not bundle.events or bundle.events[0].type != "study.created":
         raise VerificationFailed("The record does not begin with the study.")
-    head = bundle.json("record/head.json")
     last = bundle.events[-1]
-    if head != {"events": chain.size, "head": chain.head, "merkle_root": chain.root()}:
+    head = {"events": chain.size, "head": chain.head, "merkle_root": chain.root()}
+    if bundle.get("record/head.json") != pretty(head):
         raise VerificationFailed(f"Event {last.seq} is not the last: the record was cut, or its head was changed.")
     if [event.seq for event in bundle.of_type("study.created")] != [0]:
         raise VerificationFailed("The record holds the beginning of a second study.")
@@ -61,7 +62,8 @@ def check_bodies(bundle: Bundle) -> list[str]:
     """5: every body that an event names is there with its digest, or is listed as withheld and may be."""
     leaving, withheld = split_bodies(bundle.events, bundle.profile)
     rows = bundle.json("record/withheld.json")
-    if [{name: value for name, value in row.items() if name != "proof"} for row in rows] != withheld:
+    listed = [{name: value for name, value in row.items() if name != "proof"} for row in rows]
+    if listed != withheld or bundle.get("record/withheld.json") != pretty(rows):
         raise VerificationFailed(
             "The file record/withheld.json does not list just the bodies that the events keep on the secure side"
             + (", and those that a redacted bundle leaves out." if bundle.profile == "redacted" else ".")

@@ -237,6 +237,8 @@ REVIEWED: dict[str, tuple[Attack, str]] = {
     "event dropped in place": (_drop_event, "chain"),
     "head edited": (_json("data/record/head.json", lambda head: head | {"events": 48}), "chain"),
     "head with more in it": (_json("data/record/head.json", lambda head: head | {"note": "x"}), "chain"),
+    "head twice in it": (_replace("data/record/head.json", "{", '{"head": "0",'), "chain"),
+    "withheld row with two sizes": (_replace("data/record/withheld.json", '"size"', '"size": 1, "size"'), "bodies"),
     "withheld row removed": (_json("data/record/withheld.json", _unlist_withheld), "bodies"),
     "withheld row added": (_json("data/record/withheld.json", _list_more), "bodies"),
     "withheld for another reason": (_json("data/record/withheld.json", _withheld_why), "bodies"),

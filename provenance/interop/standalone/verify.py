@@ -159,6 +159,11 @@ def canonical(value: Any) -> bytes:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
+def pretty(value: Any) -> bytes:
+    """Return JSON as it is laid into a bundle for people to read."""
+    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).encode()
+
+
 def digest_of(value: Any) -> str:
     """Return the digest of the canonical JSON of a value."""
     return sha256(canonical(value))
@@ -339,7 +344,7 @@ def chain(bundle: Bundle) -> str:
     if not events or [event["seq"] for event in events if event["type"] == "study.created"] != [0]:
         raise Failed("the record does not begin with one study")
     head = {"events": len(events), "head": prev, "merkle_root": tree.root()}
-    if json.loads(bundle.read("data/record/head.json")) != head:
+    if bundle.read("data/record/head.json") != pretty(head):
         raise Failed("event %d is not the last: the record was cut, or its head was changed" % (len(events) - 1))
     info = bundle.read("bag-info.txt").decode().splitlines()
     study = events[0]["data"]["study"]
@@ -425,7 +430,8 @@ def bodies(bundle: Bundle) -> str:
             withheld.append({"sha256": file["sha256"], "size": file["size"], **facts})
     rows = json.loads(bundle.read("data/record/withheld.json"))
     bare = [{name: value for name, value in row.items() if name != "proof" or not redacted} for row in rows]
-    if bare != sorted(withheld, key=lambda row: (row["sha256"], row["role"])):
+    wanted = sorted(withheld, key=lambda row: (row["sha256"], row["role"]))
+    if bare != wanted or bundle.read("data/record/withheld.json") != pretty(rows):
         raise Failed("the file record/withheld.json does not list just the bodies that may be withheld")
     faults = check_proofs(bundle, rows) if redacted else []
     for event, one in refs:
