@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from counterproof.provenance.checkpoints import PROPOSED
+from counterproof.provenance.commitments import commits_to
 from counterproof.provenance.events import Event
 from counterproof.provenance.page.decisions import anchor
 from counterproof.provenance.page.documents import table
@@ -134,7 +136,8 @@ def _way(story: Story) -> Html:
         ]
     ]
     checkpoint = str(story.released.get("checkpoint", ""))
-    steps.append(["let go at ", el("a", checkpoint, href=f"#{anchor(checkpoint)}")])
+    put_up = _put_up(story, released[-1], checkpoint)
+    steps.append(["let go at ", el("a", checkpoint, href=f"#{anchor(checkpoint)}"), ", where ", put_up])
     if run is None:
         return join(_chain(steps), el("p", "The record has no execution that gave these results.", cls="notice bad"))
     program = program_anchor(story, run.program)
@@ -158,6 +161,17 @@ def _way(story: Story) -> Html:
         ]
     )
     return _chain(steps)
+
+
+def _put_up(story: Story, released: Event, checkpoint: str) -> Children:
+    """Say whether the document that was let go is the one that was put up, and signed over."""
+    opened = [event for event in story.of_type("checkpoint.opened") if event.data.get("id") == checkpoint]
+    named = [ref.sha256 for event in opened for ref in event.refs if ref.role == PROPOSED]
+    body = story.bodies.get(released.ref("released").sha256)
+    salt = str(released.data.get("salt", ""))
+    if body is None or len(named) != 1 or not commits_to(named[0], salt, body):
+        return el("strong", "something else was put up")
+    return ["just this was put up (", event_links([opened[0].seq]), "), as the commitment ", el("code", named[0])]
 
 
 def _chain(steps: list[Children]) -> Html:

@@ -14,6 +14,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from counterproof.provenance.blobs import Blobs
+from counterproof.provenance.checkpoints import PROPOSED
 from counterproof.provenance.commitments import SALT_BYTES, salted
 from counterproof.provenance.decisions import Checkpoint, DecisionKind, sign_decision
 from counterproof.provenance.digests import canonical_json, digest_of, sha256_bytes
@@ -93,12 +94,14 @@ class Teller:
         envelope = self.put("response", {"status": 200, "type": "application/json", "body": json.dumps(body)})
         self.add("effect.finished", {**common, "status": 200, "duration_ms": 40}, request, envelope, actor="agent")
 
-    def decide(self, kind: CheckpointKind, number: int, subject: dict[str, Any], decision: DecisionKind) -> str:
+    def decide(
+        self, kind: CheckpointKind, number: int, subject: dict[str, Any], decision: DecisionKind, *proposed: Ref
+    ) -> str:
         """Put a checkpoint up, decide it, and return its id."""
         side: Side = "secure" if kind == CheckpointKind.RELEASE else "open"
         ref = self.put("subject", subject, side)
         checkpoint = Checkpoint(id=f"{STUDY}.{kind}.{number}", study=STUDY, kind=kind, subject=ref.sha256)
-        self.add("checkpoint.opened", checkpoint.model_dump(mode="json"), ref)
+        self.add("checkpoint.opened", checkpoint.model_dump(mode="json"), ref, *proposed)
         person = Reviewer(
             id="ada",
             name=f"Ada {self.text}".strip(),
@@ -254,7 +257,7 @@ def _drafted(teller: Teller, plan: dict[str, Any], number: int, decision: Decisi
 
 def _reported(teller: Teller, plan: dict[str, Any], locked: Ref, order: dict[str, Any], outcome: str) -> None:
     text = teller.text
-    checkpoint = teller.decide(CheckpointKind.RELEASE, 1, {"items": CANARY.decode()}, "approve")
+    checkpoint = f"{STUDY}.release.1"
     figure, table = b"\x89PNG\r\n\x1a\n" + text.encode(), f"arm,mean\n{text},5\n".encode()
     svg = f"<svg xmlns='http://www.w3.org/2000/svg'><script>window.hit=1</script>{text}</svg>".encode()
     files = {f"figures/a{text}.png": figure, f"figures/b{text}.svg": svg, f"tables/c{text}.csv": table}
@@ -274,8 +277,11 @@ def _reported(teller: Teller, plan: dict[str, Any], locked: Ref, order: dict[str
         "suppressed": [f"table:x{text}"],
         "checks": {"ranges": "pass"},
     }
+    proposed = teller.put(PROPOSED, released, "secure")
+    teller.decide(CheckpointKind.RELEASE, 1, {"items": CANARY.decode()}, "approve", proposed)
     ref = teller.put("released", released)
-    teller.add("results.released", {"checkpoint": checkpoint}, ref, *refs)
+    salt = teller.record.blobs.salt(proposed.sha256)
+    teller.add("results.released", {"checkpoint": checkpoint, "salt": salt}, ref, *refs)
     teller.call("report/1/1", f"the report {text}")
     parts = [
         {"kind": "text", "text": f"The difference was {_letters(text)} ", "ref": ""},

@@ -72,6 +72,7 @@ def test_page_of_the_demo_tells_its_results_and_their_way(demo_told: Told) -> No
         "95%: 0.4237 to 0.816",
         "228 assessed",
         "execute/primary/",
+        "where just this was put up",
         "Two programs were written independently",
         "study.ended",
         "invoke_agent counterproof",
