@@ -4,15 +4,17 @@ It is made of the program's outputs and of the verdicts. As `proposed release` i
 checkpoint, as a salted commitment: the signature covers the event that names both. An approval lets just these bytes
 go, with the salt, so whoever has the bundle can tell that no other number was released than was put up.
 
-It does not cover that the program gave these numbers: `results.json` stays on the secure side, with what was held back.
-Whoever has the store can make the document again (`check_proposed`), and whoever has the data, too (`replay`).
+Before anybody signs, and before anything goes, document and items are made again from what the execution left in the
+store (`check_proposed`): a release that shows other numbers than the program gave is not signed.
+
+It does not cover a store whose record of the execution was forged, too: whoever has the data runs it again (`replay`).
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from counterproof.agents.executions import Output, recorded_outcome, results_of
+from counterproof.agents.executions import Outcome, Output, recorded_outcome, results_of
 from counterproof.agents.study import OpenStudy
 from counterproof.provenance.checkpoints import Checkpoints
 from counterproof.provenance.decisions import Checkpoint
@@ -20,6 +22,11 @@ from counterproof.provenance.digests import canonical_json, sha256_bytes
 from counterproof.provenance.errors import CounterproofError, ToolFailed, VerificationFailed
 from counterproof.provenance.record import Record
 from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.sandbox.orders import Order
+from counterproof.tools import OutputFile, Outputs, review_outputs
+from counterproof.tools.library_warnings import LibraryWarning
+
+_ADVICE = "Don't sign. Look into who changed the store, and withdraw the study or send it back to its plan."
 
 
 def proposed_release(
@@ -59,20 +66,63 @@ def proposed_release(
 
 
 def check_proposed(record: Record, checkpoints: Checkpoints, checkpoint: str) -> tuple[bytes, tuple[Output, ...]]:
-    """Return the document that was put up to be released, and its files, made anew from what the checkpoint shows.
+    """Return the document that was put up to be released, and its files: it is what the checkpoint shows, made anew.
 
     Raises:
         ToolFailed: as `proposed_release`.
-        VerificationFailed: another document was put up than what is shown would let go, or none.
+        VerificationFailed: what is shown is not what the program gave; or another document was put up than what is
+            shown would let go, or none.
     """
-    document, files = proposed_release(record, checkpoint, checkpoints.subject(checkpoint))
+    subject = checkpoints.subject(checkpoint)
+    try:
+        _check_shown(record, checkpoint, subject)
+        document, files = proposed_release(record, checkpoint, subject)
+    except (LookupError, TypeError, ValueError) as error:
+        raise VerificationFailed(f"{checkpoint} is not of the form of a release: {error}.", advice=_ADVICE) from error
     body = canonical_json(document)
     if record.blobs.get(checkpoints.proposed(checkpoint)) != body:
         raise VerificationFailed(
-            f"{checkpoint} was put up with another document than what it shows would let go.",
-            advice="Withdraw the study, or have the release put up anew with an edit; look into who changed the store.",
+            f"{checkpoint} was put up with another document than what it shows would let go.", advice=_ADVICE
         )
     return body, files
+
+
+def outputs_of(record: Record, outcome: Outcome, **more: Any) -> Outputs:
+    """Return what an execution gave as the disclosure checks take it; `more` is what they are told beside.
+
+    Raises:
+        ModelMayRetry: results or flow are missing or not of the form.
+    """
+    results, flow = results_of(record, outcome)
+    return Outputs(
+        results=results.results,
+        flow=flow,
+        files=[
+            OutputFile(name=output.name, data=record.blobs.get(output.sha256), sha256=output.sha256)
+            for output in outcome.outputs
+        ],
+        results_sha256=outcome.output("results.json") or "",
+        flow_sha256=outcome.output("flow.json") or "",
+        **more,
+    )
+
+
+def _check_shown(record: Record, checkpoint: str, subject: dict[str, Any]) -> None:
+    """Refuse a release that shows anything else than what the primary program gave, or shows it twice."""
+    outcome = recorded_outcome(record, subject["execution"])
+    order = Order.model_validate_json(record.blobs.get(outcome.order))
+    given = {item.id: (item.shows, item.sha256) for item in review_outputs(outputs_of(record, outcome), ())}
+    warnings = {
+        id_: LibraryWarning.model_validate(warning).in_words() for id_, warning in subject.get("warnings", {}).items()
+    }
+    items = subject["items"]
+    shown = {item["id"]: (item["shows"], item["sha256"]) for item in items if item["id"] not in warnings}
+    warned = {item["id"]: item["shows"] for item in items if item["id"] in warnings}
+    verdicts = {item["id"]: item["verdict"] for item in items}
+    if (order.role, shown, warned) != ("primary", given, warnings) or len(verdicts) != len(items):
+        raise VerificationFailed(f"{checkpoint} shows something else than the program gave.", advice=_ADVICE)
+    if verdicts != subject["editable"]:
+        raise VerificationFailed(f"{checkpoint} shows other verdicts than an edit would begin from.", advice=_ADVICE)
 
 
 def check_release(study: OpenStudy, checkpoint: Checkpoint, *, reviewer: str) -> None:

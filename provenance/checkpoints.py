@@ -98,9 +98,9 @@ class Checkpoints:
         if propose is not None:
             refs.append(self._record.put(PROPOSED, canonical_json(propose(made.id)), side="secure"))
         with self._record.exclusive():
-            known = self._opening(made.id)
+            known = self._openings().get(made.id)
             if known is not None and known.refs != tuple(refs):
-                raise VerificationFailed(f"Checkpoint {made.id} is up already with another subject.")
+                raise VerificationFailed(f"Checkpoint {made.id} is up already with another subject or {PROPOSED}.")
             if known is None:
                 data = made.model_dump(mode="json", exclude={"history"})
                 self._record.append("checkpoint.opened", data=data, refs=refs)
@@ -131,12 +131,12 @@ class Checkpoints:
         Raises:
             VerificationFailed: it was put up without one.
         """
-        opened = self._opening(checkpoint)
+        opened = self._openings().get(checkpoint)
         found = [ref.sha256 for ref in opened.refs if ref.role == PROPOSED] if opened is not None else []
         if not found:
             raise VerificationFailed(
                 f"{checkpoint} was put up without the document that its approval would let go.",
-                advice="An older version did: let the release be put up anew with an edit, or make the study anew.",
+                advice="An older version did. Send the study back to its plan, or make it anew.",
             )
         return found[0]
 
@@ -379,12 +379,14 @@ class Checkpoints:
                 self._store.decide_checkpoint(made.id, decision=event.data["decision"], by=by)
 
     def _opened(self) -> dict[str, Checkpoint]:
-        events = self._record.of_type("checkpoint.opened")
-        return {event.data["id"]: Checkpoint(**event.data, history=event.digest) for event in events}
+        return {id_: Checkpoint(**event.data, history=event.digest) for id_, event in self._openings().items()}
 
-    def _opening(self, checkpoint: str) -> Event | None:
+    def _openings(self) -> dict[str, Event]:
         events = self._record.of_type("checkpoint.opened")
-        return next((event for event in events if event.data["id"] == checkpoint), None)
+        found = {event.data["id"]: event for event in events}
+        if len(found) != len(events):
+            raise VerificationFailed("The record puts a checkpoint up twice: it was forged.")
+        return found
 
     def _event(self, checkpoint: str) -> Event | None:
         events = self._record.of_type("decision.recorded")

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable
 from typing import IO
 
@@ -58,8 +59,5 @@ def commits_to(commitment: str, salt: str, body: bytes) -> bool:
 
     A salt of another length is none: it could be a piece of the body, or the body hold a piece of it.
     """
-    try:
-        opened = bytes.fromhex(salt)
-    except ValueError:
-        return False
-    return len(opened) == SALT_BYTES and sha256_bytes(opened + body) == commitment
+    written = re.fullmatch(f"[0-9a-f]{{{2 * SALT_BYTES}}}", salt)
+    return written is not None and sha256_bytes(bytes.fromhex(salt) + body) == commitment

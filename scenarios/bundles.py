@@ -21,6 +21,7 @@ import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -361,11 +362,10 @@ def _compare(events: list[Event], again: list[Event]) -> list[Comparison]:
                     again=other.ref(role).sha256 if other else "",
                 )
             )
-    subjects = {event.data["id"]: event.data["subject"] for event in again if event.type == "checkpoint.opened"}
+    opened = {event.data["id"]: event for event in again if event.type == "checkpoint.opened"}
     for event in events:
         if event.type == "checkpoint.opened":
-            now = subjects.get(event.data["id"], "")
-            rows.append(Comparison(what=f"checkpoint {event.data['id']}", recorded=event.data["subject"], again=now))
+            rows += _refs(f"checkpoint {event.data['id']}", event, opened.get(event.data["id"]))
     for kind in _DOCUMENTS:
         rows += _documents(kind, events, again)
     return rows
@@ -373,11 +373,15 @@ def _compare(events: list[Event], again: list[Event]) -> list[Comparison]:
 
 def _documents(kind: str, events: list[Event], again: list[Event]) -> list[Comparison]:
     before, now = ([event for event in side if event.type == kind] for side in (events, again))
-    rows = []
-    for at, event in enumerate(before):
-        other = {ref.role: ref.sha256 for ref in now[at].refs} if at < len(now) else {}
-        rows += [
-            Comparison(what=f"{kind}, {ref.role}", recorded=ref.sha256, again=other.get(ref.role, ""))
-            for ref in event.refs
-        ]
+    rows: list[Comparison] = []
+    for event, other in zip_longest(before, now[: len(before)]):
+        rows += _refs(kind, event, other)
     return rows
+
+
+def _refs(what: str, event: Event, again: Event | None) -> list[Comparison]:
+    """Compare the bodies that an event names, role by role."""
+    other = {ref.role: ref.sha256 for ref in again.refs} if again is not None else {}
+    return [
+        Comparison(what=f"{what}, {ref.role}", recorded=ref.sha256, again=other.get(ref.role, "")) for ref in event.refs
+    ]

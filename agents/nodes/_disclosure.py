@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from counterproof.agents.context import StudyContext
-from counterproof.agents.executions import Outcome, results_of
+from counterproof.agents.executions import Outcome
+from counterproof.agents.releases import outputs_of
 from counterproof.agents.secure import DISCLOSURE
 from counterproof.tools import Flow, Item, OutputFile, Outputs, Result
 from counterproof.tools.disclosure.carrying import pack_outputs, unpack_items
@@ -23,21 +24,7 @@ def release_items(
         warned: what the libraries warned of, by the id of its item.
         streams: what the record names the standard error of each program by.
     """
-    results, flow = results_of(ctx.record, outcome)
-    files = [
-        OutputFile(name=output.name, data=ctx.record.blobs.get(output.sha256), sha256=output.sha256)
-        for output in outcome.outputs
-    ]
-    outputs = Outputs(
-        results=results.results,
-        flow=flow,
-        files=files,
-        results_sha256=outcome.output("results.json") or "",
-        flow_sha256=outcome.output("flow.json") or "",
-        warnings=warned,
-        streams=streams,
-        known=_fixed_before(ctx),
-    )
+    outputs = outputs_of(ctx.record, outcome, warnings=warned, streams=streams, known=_fixed_before(ctx))
     told = ctx.secure.ask(DISCLOSURE, pack_outputs(outputs, _released_before(ctx)))
     return unpack_items(told.answer)
 

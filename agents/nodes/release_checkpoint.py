@@ -17,7 +17,6 @@ from counterproof.agents.nodes._checkpoint import decided, hear, put_up_release,
 from counterproof.agents.nodes._replanning import back_to_plan
 from counterproof.agents.releases import check_proposed
 from counterproof.agents.state import StudyState
-from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.events import Ref
 from counterproof.provenance.reviewers import CheckpointKind
@@ -56,17 +55,17 @@ def release_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Com
 
 
 def check_released(ctx: StudyContext, digest: str) -> dict[str, Any]:
-    """Return what was released, made anew from the signed decision: the graph's state is not trusted.
+    """Return what was released, as the record and the signed decision have it: the graph's state is not trusted.
 
     Raises:
         VerificationFailed: these bytes are not what an approved release let go.
     """
-    given: dict[str, Any] = ctx.json(digest)
-    checkpoint = str(given.get("checkpoint"))
-    signed = ctx.checkpoints.decision(checkpoint)
+    released = ctx.record.of_type("results.released")[-1:]
+    signed = ctx.checkpoints.decision(released[0].data["checkpoint"]) if released else None
     approved = signed is not None and (signed.decision.kind, signed.decision.decision) == ("release", "approve")
-    if not approved or sha256_bytes(check_proposed(ctx.record, ctx.checkpoints, checkpoint)[0]) != digest:
-        raise VerificationFailed(f"The document {digest[:12]}… is not what was released at {checkpoint}.")
+    if not approved or released[0].ref("released").sha256 != digest:
+        raise VerificationFailed(f"The document {digest[:12]}… is not what was released.")
+    given: dict[str, Any] = ctx.json(digest)
     return given
 
 

@@ -75,7 +75,7 @@ def put_up_report(
     ctx: StudyContext, state: StudyState, written: ReportText, told: Sequence[dict[str, str]] = ()
 ) -> dict[str, Any]:
     """Render a report, put its sign-off up with the transparency statement, and return the update of the state."""
-    plan, released = ctx.plan(state["plan"]), ctx.json(state["released"])
+    plan, released = ctx.plan(state["plan"]), check_released(ctx, state["released"])
     results = _results(released)
     sections = render(written, plan=plan, released=results)
     document: dict[str, Any] = {

@@ -104,6 +104,9 @@ def _opened(bundle: Bundle) -> dict[str, Event]:
             raise VerificationFailed(f"Event {event.seq} puts {event.data['id']} up as number {count[kind]}.")
         if (event.data["study"], event.data["subject"]) != (bundle.top, event.ref("subject").sha256):
             raise VerificationFailed(f"Event {event.seq} names another study or subject than it holds.")
+        proposes = (kind, purpose_of(bundle.events[0].data)) == (CheckpointKind.RELEASE, "analysis")
+        if [ref.role for ref in event.refs] != ["subject", *([PROPOSED] if proposes else [])]:
+            raise VerificationFailed(f"Event {event.seq} does not name what a {kind} checkpoint is put up with.")
         if event.ref("subject").side == "open":
             _check_subject(bundle, event)
         opened[event.data["id"]] = event
@@ -266,9 +269,10 @@ def _on_real_data(bundle: Bundle, event: Event) -> bool:
 def _check_release(bundle: Bundle, event: Event, approvals: dict[str, Event], real: list[Event]) -> None:
     _approved(approvals, event, event.data["checkpoint"], CheckpointKind.RELEASE)
     up = [one for one in bundle.of_type("checkpoint.opened") if one.data["id"] == event.data["checkpoint"]]
-    proposed = [ref.sha256 for one in up for ref in one.refs if ref.role == PROPOSED]
     body = bundle.blob(event.ref("released").sha256)
-    if [commits_to(commitment, event.data["salt"], body) for commitment in proposed] != [True]:
+    proposed = [(ref.size, ref.sha256) for one in up for ref in one.refs if ref.role == PROPOSED]
+    fits = [size == len(body) and commits_to(commitment, event.data["salt"], body) for size, commitment in proposed]
+    if fits != [True]:
         raise VerificationFailed(f"Event {event.seq} releases something else than was put up to be released.")
     released = bundle.body(event, "released")
     made = {run.ref("response").sha256: run for run in real if run.seq < event.seq}
@@ -287,8 +291,11 @@ def _check_release(bundle: Bundle, event: Event, approvals: dict[str, Event], re
     ):
         raise VerificationFailed(f"Event {event.seq} releases results with other checks than were made.")
     code = [approval for approval in approvals.values() if approval.data["kind"] == CheckpointKind.CODE]
-    wanted = {digest_of(order) for order in bundle.document(code[-1].data["subject"])["orders"]}
-    missing = wanted - {run.ref("request").sha256 for run in made.values()}
+    orders = bundle.document(code[-1].data["subject"])["orders"]
+    wanted = {digest_of(order): order["role"] for order in orders}
+    if wanted.get(released["order"]) != "primary":
+        raise VerificationFailed(f"Event {event.seq} releases what is not of the primary program approved last.")
+    missing = set(wanted) - {run.ref("request").sha256 for run in made.values()}
     if missing:
         raise VerificationFailed(f"Event {event.seq} releases results, and {len(missing)} approved programs never ran.")
 

@@ -359,6 +359,28 @@ def _released(**changed: Any) -> Attack:
     return attack
 
 
+def _proposed(**changed: Any) -> Attack:
+    """Name the document that was put up to be released otherwise."""
+
+    def attack(story: Story) -> None:
+        _checkpoint(story, "release.1")["refs"][1].update(changed)
+
+    return attack
+
+
+def _put_up_without_proposal(story: Story) -> None:
+    del _checkpoint(story, "release.1")["refs"][1]
+
+
+def _release_of_replication(story: Story) -> None:
+    """Release what the second program gave, put up and approved so."""
+    run = _run(story, "replication")[2]
+    execution = next(ref["sha256"] for ref in run["refs"] if ref["role"] == "response")
+    _released(execution=execution, order=run["data"]["order"], files=[])(story)
+    released = _last(story, "results.released")
+    released["refs"] = released["refs"][:1]
+
+
 def _release_of_twin(story: Story) -> None:
     run = next(
         event
@@ -521,6 +543,11 @@ REVIEWED: dict[str, tuple[Attack, str]] = {
     "verdict of a check changed": (_other_verdict, "approvals"),
     "checks removed": (_drop(lambda story: story.first("checks.finished")), "approvals"),
     "released for another checkpoint": (_released(checkpoint="x"), "approvals"),
+    "another document put up to be released": (_proposed(sha256="0" * 64), "approvals"),
+    "a document of another size put up to be released": (_proposed(size=1), "approvals"),
+    "a release put up with something else": (_proposed(role="subject"), "decisions"),
+    "a release put up without its document": (_put_up_without_proposal, "decisions"),
+    "a release of what the replication gave": (_release_of_replication, "approvals"),
     "released files added": (_released(files=[_STRANGE_FILE]), "approvals"),
     "results of the twin released": (_release_of_twin, "approvals"),
     "release marked as synthetic": (_released(synthetic=True), "marks"),

@@ -40,6 +40,22 @@ def test_it_replays_with_every_digest_the_same(
     assert (found.ended, found.ok) == ("done", True)
 
 
+@pytest.mark.tamper
+def test_a_replay_tells_of_a_document_that_was_put_up_otherwise_and_never_released(
+    replanned: Path, tmp_path: Path, sandbox: LocalSandbox, environment: Environment
+) -> None:
+    story = Story(replanned, tmp_path / "story")
+    opened = story.first("checkpoint.opened", id=f"{story.study}.release.1")
+    opened["refs"][1]["sha256"] = "ab" * 32
+    story.sign_again(KEY)
+    forged = story.export(tmp_path / "forged.zip")
+    assert failed(forged) == {}, "whoever has the reviewers' keys can do that"
+    found = replay_bundle(forged, tmp_path / "replay", sandbox=sandbox, environment=environment)
+    assert [row.what for row in found.comparisons if not row.same] == [
+        f"checkpoint {story.study}.release.1, proposed release"
+    ]
+
+
 def test_the_record_page_and_the_statement_have_both_versions(replanned: Path) -> None:
     with zipfile.ZipFile(replanned) as packed:
         names = {name.partition("/")[2]: name for name in packed.namelist()}

@@ -57,6 +57,8 @@ def test_the_true_salt_and_body_open_a_commitment() -> None:
         "a piece of the salt in the body": (WHOLE[:31].hex(), WHOLE[31:]),
         "a piece of the body in the salt": (WHOLE[:33].hex(), WHOLE[33:]),
         "no hexadecimal": ("x" * 64, BODY),
+        "upper case": (SALT.hex().upper(), BODY),
+        "white space": (SALT.hex() + "\n", BODY),
     }.values(),
 )
 def test_nothing_else_opens_it(salt: str, body: bytes) -> None:

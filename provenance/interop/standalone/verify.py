@@ -536,7 +536,7 @@ def effects(bundle: Bundle) -> str:
 
 def decisions(bundle: Bundle) -> str:
     """6: every checkpoint was decided once, over its subject, signed by the reviewer whom it names."""
-    opened = {event["data"]["id"]: event for event in bundle.of_type("checkpoint.opened")}
+    opened = put_up(bundle)
     decided: Set[str] = set()
     signers: Dict[str, str] = {}
     unsigned: Optional[NotHere] = None
@@ -565,6 +565,21 @@ def decisions(bundle: Bundle) -> str:
     if unsigned is not None:
         raise NotHere("%s, but the signatures: %s" % (told, unsigned))
     return told + ", each signed by the reviewer whom it names"
+
+
+def put_up(bundle: Bundle) -> Dict[str, Event]:
+    """Return the event of each checkpoint, which was put up once; a release of results with what it would let go."""
+    opened: Dict[str, Event] = {}
+    for event in bundle.of_type("checkpoint.opened"):
+        kind, name = event["data"]["kind"], event["data"]["id"]
+        side = "secure" if kind in ("release", "sample") else "open"
+        wanted = [("subject", side)]
+        if (kind, bundle.purpose()) == ("release", "analysis"):
+            wanted.append(("proposed release", "secure"))
+        if name in opened or [(one["role"], one["side"]) for one in event["refs"]] != wanted:
+            raise Failed("event %d puts %s up again, or with something else than its kind has" % (event["seq"], name))
+        opened[name] = event
+    return opened
 
 
 _OF_A_REVIEWER = ("name", "orcid", "affiliation", "ror")
@@ -647,25 +662,35 @@ def approvals(bundle: Bundle) -> str:
         if use not in [(gate["order"], gate["effect"]) for gate in gates]:
             raise Failed("event %d: an execution on real data without an approval" % event["seq"])
     for event in bundle.of_type("results.released"):
-        approval(approved, event, event["data"]["checkpoint"], "release")
-        check_proposed(bundle, event)
-        released = bundle.document(ref(event, "released"))
-        runs = [run for run in real if run["seq"] < event["seq"] and ref(run, "response") == released["execution"]]
-        given = {file["name"]: file["sha256"] for file in released["files"]}
-        if not runs or outputs(event) != given:
-            raise Failed("event %d releases what is not of an approved execution" % event["seq"])
-        for file in released["files"]:
-            check_given(bundle, event, file, outputs(runs[0]))
+        check_release(bundle, event, approved, real)
     if not real:
         raise NotApplicable("no program was run on the real data")
     return "%d executions on real data, each approved before" % len(real)
 
 
+def check_release(bundle: Bundle, event: Event, approved: Dict[str, Event], real: List[Event]) -> None:
+    """Check that a release was approved, of what was put up, and of what the program that was approved last gave."""
+    approval(approved, event, event["data"]["checkpoint"], "release")
+    check_proposed(bundle, event)
+    released = bundle.document(ref(event, "released"))
+    runs = [run for run in real if run["seq"] < event["seq"] and ref(run, "response") == released["execution"]]
+    given = {file["name"]: file["sha256"] for file in released["files"]}
+    if not runs or outputs(event) != given:
+        raise Failed("event %d releases what is not of an approved execution" % event["seq"])
+    code = [one["data"]["subject"] for one in approved.values() if one["data"]["kind"] == "code"][-1]
+    primary = [digest_of(order) for order in bundle.document(code)["orders"] if order["role"] == "primary"]
+    if not [released["order"]] == [ref(runs[0], "request")] == primary:
+        raise Failed("event %d releases what is not of the primary program approved last" % event["seq"])
+    for file in released["files"]:
+        check_given(bundle, event, file, outputs(runs[0]))
+
+
 def check_proposed(bundle: Bundle, event: Event) -> None:
     """Check that what was released is, under its salt, the document that was put up to be released."""
     up = [one for one in bundle.of_type("checkpoint.opened") if one["data"]["id"] == event["data"]["checkpoint"]]
-    named = [one["sha256"] for made in up for one in made["refs"] if one["role"] == "proposed release"]
-    if named != [commitment(event["data"]["salt"], bundle.body(ref(event, "released")))]:
+    named = [(one["size"], one["sha256"]) for made in up for one in made["refs"] if one["role"] == "proposed release"]
+    body = bundle.body(ref(event, "released"))
+    if named != [(len(body), commitment(event["data"].get("salt", ""), body))]:
         raise Failed("event %d releases something else than was put up to be released" % event["seq"])
 
 
@@ -965,6 +990,7 @@ def released_set(bundle: Bundle) -> str:
     for up in bundle.of_type("checkpoint.opened"):
         if up["data"]["kind"] not in KINDS["synthesis"]:
             raise Failed("event %d puts up a %s, which no synthetic set has" % (up["seq"], up["data"]["kind"]))
+    fail_if(["event %d releases results of a synthetic set" % one["seq"] for one in bundle.of_type("results.released")])
     events = bundle.of_type("set.released")
     if not events:
         fail_if(["the bundle holds files of a set that nobody released" for _ in bundle_files(bundle, "data/set/")][:1])
@@ -979,8 +1005,7 @@ def released_set(bundle: Bundle) -> str:
     }:
         raise Failed("event %d releases other bodies than its document names" % event["seq"])
     for role, row in opened.items():
-        salt = row["salt"] if re.fullmatch("[0-9a-f]{64}", row["salt"]) else ""
-        if not salt or sha256(bytes.fromhex(salt) + bundle.body(row["sha256"])) != row["commitment"]:
+        if commitment(row["salt"], bundle.body(row["sha256"])) != row["commitment"]:
             raise Failed("event %d: the %s that was released is not the one of its commitment" % (event["seq"], role))
     subject = bundle.document(opened["subject"]["sha256"])
     found = approval(approved, event, event["data"]["checkpoint"], "release")
