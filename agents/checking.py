@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from counterproof.agents.context import StudyContext
-from counterproof.agents.executions import PROGRAM_MEDIA, Outcome, make_order
+from counterproof.agents.executions import PROGRAM_MEDIA, make_order
+from counterproof.agents.outcomes import Outcome
 from counterproof.provenance.errors import ToolFailed
 from counterproof.sandbox import Language
 from counterproof.sandbox.orders import Order

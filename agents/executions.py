@@ -1,8 +1,7 @@
 """Executions as effects: a program runs once, and what it gave is kept by digest.
 
-The *outcome* of an execution is a small document (status, digests of streams and files) that is the same wherever the
-same program does the same; times and host facts stand in the event beside it. What real data gave is on the secure
-side.
+Its outcome (`outcomes`) is the journal's answer; times and host facts stand in the event beside it. What real data gave
+is on the secure side.
 
 It does not cover what the outputs mean (`tools`) nor who may run what (`sandbox.gate`).
 """
@@ -13,19 +12,15 @@ import builtins
 import re
 from collections.abc import Callable, Mapping
 
-from pydantic import BaseModel, ConfigDict
-
 from counterproof.agents.context import StudyContext
+from counterproof.agents.outcomes import Outcome, Output
 from counterproof.provenance.conventions import EFFECT, EXECUTION_STATUS, ORDER, RECORDED, SYNTHETIC
 from counterproof.provenance.digests import canonical_json
-from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.events import Ref, Side
 from counterproof.provenance.journal import EffectFailed, Response
-from counterproof.provenance.record import Record
 from counterproof.provenance.telemetry import execute_tool
 from counterproof.sandbox import Execution, ExecutionSpec, Language, Limits, Mount
 from counterproof.sandbox.orders import InputRef, Order, Role
-from counterproof.tools import Flow, ResultsFile, parse_flow, parse_results
 
 PROGRAM_MEDIA: dict[Language, str] = {"python": "text/x-python", "r": "text/x-r-source"}
 _MEDIA = {"json": "application/json", "csv": "text/csv", "png": "image/png", "svg": "image/svg+xml"}
@@ -62,44 +57,6 @@ _KNOWN = frozenset(
         "statsmodels.tools.sm_exceptions.PerfectSeparationError",
     }
 )
-
-
-class Output(BaseModel):
-    """One collected file."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    """Path below `$COUNTERPROOF_OUT`."""
-    sha256: str
-    """Digest of its bytes; of a run on real data their salted commitment."""
-
-
-class Outcome(BaseModel):
-    """What an execution gave; the journal's answer."""
-
-    model_config = ConfigDict(frozen=True)
-
-    order: str
-    """Digest of the order."""
-    synthetic: bool
-    """True where the inputs were the twin: such an outcome is never released."""
-    status: str
-    """Status by the supervisor."""
-    exit_code: int | None
-    """Exit code of the program."""
-    stdout: str
-    """Digest of what it printed; of a run on real data its salted commitment."""
-    stderr: str
-    """The same of what it printed on standard error."""
-    outputs: tuple[Output, ...]
-    """The collected files, by name."""
-    rejected: tuple[str, ...]
-    """Files that were not collected, with the reason."""
-
-    def output(self, name: str) -> str | None:
-        """Return what a file is named by, or None."""
-        return next((output.sha256 for output in self.outputs if output.name == name), None)
 
 
 def make_order(ctx: StudyContext, role: Role, program: str, *, seed: int, twin: dict[str, str] | None = None) -> Order:
@@ -148,29 +105,6 @@ def run_on_real_data(ctx: StudyContext, key: str, order: Order) -> Outcome:
     """
     program = ctx.record.blobs.get(order.program)
     return _perform(ctx, key, order, lambda: ctx.secure.execute(order, program, effect=key), side="secure")
-
-
-def recorded_outcome(record: Record, digest: str) -> Outcome:
-    """Return the outcome with this digest, which must be the answer of an execution that the record has.
-
-    Raises:
-        VerificationFailed: no execution gave it; the graph's state was changed from outside.
-    """
-    finished = [event for event in record.of_type("effect.finished") if event.data["kind"] == "execution"]
-    if not any(event.ref("response").sha256 == digest for event in finished):
-        raise VerificationFailed(f"No execution of this study gave the outcome {digest[:12]}….")
-    return Outcome.model_validate_json(record.blobs.get(digest))
-
-
-def results_of(record: Record, outcome: Outcome) -> tuple[ResultsFile, Flow]:
-    """Read the results and the participant flow of an outcome.
-
-    Raises:
-        ModelMayRetry: they are missing or not of the form.
-    """
-    found = [outcome.output(name) for name in ("results.json", "flow.json")]
-    data = [record.blobs.get(digest) if digest else None for digest in found]
-    return parse_results(data[0]), parse_flow(data[1])
 
 
 def media_of(name: str) -> str:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from counterproof.agents.executions import Outcome, Output, recorded_outcome, results_of
+from counterproof.agents.outcomes import Outcome, Output, recorded_outcome, results_of
 from counterproof.agents.study import OpenStudy
 from counterproof.provenance.checkpoints import Checkpoints
 from counterproof.provenance.decisions import Checkpoint

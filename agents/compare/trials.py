@@ -15,7 +15,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from counterproof.agents.executions import PROGRAM_MEDIA, Output, media_of
+from counterproof.agents.executions import PROGRAM_MEDIA, media_of
+from counterproof.agents.outcomes import Output
 from counterproof.provenance.digests import canonical_json, digest_of
 from counterproof.provenance.events import Ref
 from counterproof.provenance.journal import EffectFailed, Journal, Response

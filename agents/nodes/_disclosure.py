@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from counterproof.agents.context import StudyContext
-from counterproof.agents.executions import Outcome
+from counterproof.agents.outcomes import Outcome
 from counterproof.agents.releases import outputs_of
 from counterproof.agents.secure import DISCLOSURE
 from counterproof.tools import Flow, Item, OutputFile, Outputs, Result

@@ -15,9 +15,9 @@ from langgraph.types import Command
 
 from counterproof.agents.checking import columns_of, observed
 from counterproof.agents.context import StudyContext
-from counterproof.agents.executions import Outcome, recorded_outcome, results_of
 from counterproof.agents.nodes._checkpoint import put_up_release
 from counterproof.agents.nodes._disclosure import release_items
+from counterproof.agents.outcomes import Outcome, recorded_outcome, results_of
 from counterproof.agents.state import StudyState
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.telemetry import execute_tool

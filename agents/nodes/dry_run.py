@@ -10,9 +10,10 @@ from langgraph.types import Command
 
 from counterproof.agents.checking import check_orders, checkers, text_checks
 from counterproof.agents.context import StudyContext
-from counterproof.agents.executions import Outcome, make_order, results_of, run_on_twin
+from counterproof.agents.executions import make_order, run_on_twin
 from counterproof.agents.nodes._checkpoint import put_up
 from counterproof.agents.nodes.write import told
+from counterproof.agents.outcomes import Outcome, results_of
 from counterproof.agents.reasons import pending
 from counterproof.agents.state import StudyState
 from counterproof.provenance.errors import ModelMayRetry

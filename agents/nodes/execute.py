@@ -12,9 +12,10 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command
 
 from counterproof.agents.context import StudyContext
-from counterproof.agents.executions import Outcome, results_of, run_on_real_data, scrubbed
+from counterproof.agents.executions import run_on_real_data, scrubbed
 from counterproof.agents.nodes.dry_run import real_orders
 from counterproof.agents.nodes.write import told
+from counterproof.agents.outcomes import Outcome, results_of
 from counterproof.agents.state import StudyState
 from counterproof.provenance.errors import ModelMayRetry
 from counterproof.sandbox.orders import ROLES, Order, Role

@@ -18,7 +18,7 @@ from typing import Any
 from counterproof.agents.compare.cell import Category
 from counterproof.agents.compare.place import CellPlace
 from counterproof.agents.compare.workbench import Attempt, Workbench, output_form
-from counterproof.agents.executions import Outcome
+from counterproof.agents.outcomes import Outcome
 from counterproof.agents.reviews import FOUND, say
 from counterproof.agents.study import OpenStudy, Workplace, new_study, open_study, open_workplace
 from counterproof.provenance.decisions import Checkpoint, DecisionKind
