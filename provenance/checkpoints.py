@@ -86,7 +86,7 @@ class Checkpoints:
 
         Args:
             kind: which checkpoint.
-            number: the how manieth of its kind in this study, from 1.
+            number: which one of its kind in this study, counted from 1.
             subject: what is decided on.
             propose: given the id of the checkpoint, returns the document that its approval lets go.
 

@@ -268,12 +268,7 @@ def _on_real_data(bundle: Bundle, event: Event) -> bool:
 
 def _check_release(bundle: Bundle, event: Event, approvals: dict[str, Event], real: list[Event]) -> None:
     _approved(approvals, event, event.data["checkpoint"], CheckpointKind.RELEASE)
-    up = [one for one in bundle.of_type("checkpoint.opened") if one.data["id"] == event.data["checkpoint"]]
-    body = bundle.blob(event.ref("released").sha256)
-    proposed = [(ref.size, ref.sha256) for one in up for ref in one.refs if ref.role == PROPOSED]
-    fits = [size == len(body) and commits_to(commitment, event.data["salt"], body) for size, commitment in proposed]
-    if fits != [True]:
-        raise VerificationFailed(f"Event {event.seq} releases something else than was put up to be released.")
+    _check_proposed(bundle, event)
     released = bundle.body(event, "released")
     made = {run.ref("response").sha256: run for run in real if run.seq < event.seq}
     source = made.get(released["execution"])
@@ -298,6 +293,15 @@ def _check_release(bundle: Bundle, event: Event, approvals: dict[str, Event], re
     missing = set(wanted) - {run.ref("request").sha256 for run in made.values()}
     if missing:
         raise VerificationFailed(f"Event {event.seq} releases results, and {len(missing)} approved programs never ran.")
+
+
+def _check_proposed(bundle: Bundle, event: Event) -> None:
+    up = [one for one in bundle.of_type("checkpoint.opened") if one.data["id"] == event.data["checkpoint"]]
+    proposed = [(ref.size, ref.sha256) for one in up for ref in one.refs if ref.role == PROPOSED]
+    body = bundle.blob(event.ref("released").sha256)
+    fits = [size == len(body) and commits_to(commitment, event.data["salt"], body) for size, commitment in proposed]
+    if fits != [True]:
+        raise VerificationFailed(f"Event {event.seq} releases something else than was put up to be released.")
 
 
 def _was_given(bundle: Bundle, file: dict[str, str], files: dict[str, str]) -> bool:
