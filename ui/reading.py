@@ -14,6 +14,7 @@ from counterproof.provenance.blobs import Blobs
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.twins import guarantee, some
+from counterproof.tools import Plan, readable_plan
 from counterproof.tools.codebooks import Variable, readable_codebook
 from counterproof.ui.differences import changes, noted, side_by_side
 from counterproof.ui.rendering import finding_text
@@ -82,7 +83,6 @@ def _read(kind: CheckpointKind, subject: dict[str, Any], blobs: Blobs, earlier: 
 
 
 def _plan(subject: dict[str, Any], earlier: Earlier) -> PlanPart:
-    readable = subject["readable"]
     listings = [
         *_replaced(subject.get("replaces")),
         _data(subject["data"]),
@@ -101,7 +101,7 @@ def _plan(subject: dict[str, Any], earlier: Earlier) -> PlanPart:
         listings.append(Listing(title=f"Held back from the model: {file['file']}", rows=_t(held), empty="Nothing."))
     before = subject["editable"] if earlier.shown is None else earlier.shown
     return PlanPart(
-        markdown=readable,
+        markdown=readable_plan(Plan.model_validate(subject["editable"])),
         listings=tuple(listings),
         codebook=_codebook(subject),
         changes=changes(before, subject["editable"], title="Changed since the plan that was shown before"),

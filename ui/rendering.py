@@ -15,6 +15,7 @@ from counterproof.provenance.permissions import Purpose, decisions_at
 from counterproof.provenance.plan_versions import PlanVersion
 from counterproof.provenance.reviewers import CheckpointKind, meaning_of
 from counterproof.provenance.twins import twin_lines, twin_rows
+from counterproof.tools import Plan, readable_plan
 from counterproof.tools.exposure import IN_WORDS, Exposure
 from counterproof.tools.library_warnings import LibraryWarning
 from counterproof.ui.output import json_text, plain
@@ -151,7 +152,7 @@ def _plan(subject: dict[str, Any]) -> list[str]:
     ]
     return [
         *_replaced(subject),
-        subject["readable"],
+        readable_plan(Plan.model_validate(subject["editable"])),
         "Columns that may identify a person (of an identifier the model is told the name only):",
         *(found or ["- none was found; that is no proof"]),
         "",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from counterproof.tools.synth.report.summary import plain_number
+from counterproof.tools.synth.specification import SetSpecification, readable_specification
 from counterproof.ui.subjects import Listing, Row, SetPart
 
 WHAT_CODE_FOUND = "What code found, on the way and in the set"
@@ -31,7 +32,8 @@ def specification_part(subject: dict[str, Any]) -> SetPart:
         *_maker(subject),
         Listing(title="Columns that may identify a person: made up", rows=tuple(named), empty="None was found."),
     ]
-    return SetPart(notice=opens, markdown=subject["readable"], listings=tuple(listings), items=())
+    told = readable_specification(SetSpecification.model_validate(subject["editable"]))
+    return SetPart(notice=opens, markdown=told, listings=tuple(listings), items=())
 
 
 def sample_part(subject: dict[str, Any]) -> SetPart:

@@ -16,7 +16,7 @@ from counterproof.agents.reasons import answered, pending, with_answers
 from counterproof.agents.state import StudyState
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.twins import twin_rows
-from counterproof.tools import Plan, readable_plan
+from counterproof.tools import Plan
 from counterproof.tools.profile import told as profile_told
 
 
@@ -53,7 +53,6 @@ def plan_subject(ctx: StudyContext, state: StudyState, document: dict[str, Any])
     intake = ctx.record.of_type("intake.finished")[-1]
     return {
         "editable": document,
-        "readable": readable_plan(Plan.model_validate(document)),
         "data": [file.model_dump(mode="json") for file in ctx.settings.data],
         "profile": ctx.json(state["profile"]),
         "noticed": intake.data["noticed"],

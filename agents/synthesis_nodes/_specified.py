@@ -23,7 +23,7 @@ from counterproof.provenance.reasons import reasons_in
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.sandbox.orders import InputRef, MakingOrder
 from counterproof.tools.synth.documents import Document, parse_documents
-from counterproof.tools.synth.specification import SetSpecification, readable_specification
+from counterproof.tools.synth.specification import SetSpecification
 
 
 def approved(ctx: StudyContext, kind: CheckpointKind) -> Decision:
@@ -66,7 +66,6 @@ def put_up_specification(ctx: StudyContext, state: StudyState, specification: Se
     if specification.kind == "table":
         order = making_order(ctx, making_request(ctx, specification, limits)).model_dump(mode="json")
     subject = {
-        "readable": readable_specification(specification),
         "data": [file.model_dump(mode="json") for file in ctx.settings.data],
         "identifiers": _identifiers(ctx),
         "order": order,

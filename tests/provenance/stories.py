@@ -251,7 +251,7 @@ def _plan(text: str) -> dict[str, Any]:
 def _drafted(teller: Teller, plan: dict[str, Any], number: int, decision: DecisionKind) -> Ref:
     ref = teller.put("plan", plan)
     teller.add("plan.drafted", {"round": number}, ref)
-    teller.decide(CheckpointKind.PLAN, number, {"editable": plan, "readable": teller.text}, decision)
+    teller.decide(CheckpointKind.PLAN, number, {"editable": plan}, decision)
     return ref
 
 

@@ -40,7 +40,6 @@ _FREE = {
     "markdown",
     "name",
     "question",
-    "readable",
     "reason",
     "shows",
     "stdout",

@@ -149,7 +149,7 @@ def test_a_sign_off_is_not_approved_when_other_answers_are_kept_now(stages: dict
 def test_a_subject_of_another_form_is_refused(stages: dict[str, Site]) -> None:
     site = stages[CheckpointKind.PLAN]
     blobs = open_study(site.workplace, site.study).record.blobs
-    with pytest.raises(VerificationFailed, match=r"not of the form .*'readable'.* with the version"):
+    with pytest.raises(VerificationFailed, match=r"not of the form .*'editable'.* with the version"):
         part_of(
             CheckpointKind.PLAN,
             {
