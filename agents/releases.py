@@ -109,6 +109,10 @@ def outputs_of(record: Record, outcome: Outcome, **more: Any) -> Outputs:
 
 def _check_shown(record: Record, checkpoint: str, subject: dict[str, Any]) -> None:
     """Refuse a release that shows anything else than what the primary program gave, or shows it twice."""
+    created = record.of_type("study.created")[0].data
+    about = {name: created[name] for name in ("study", "title", "question", "exposure")} | {"kind": "release"}
+    if {name: subject[name] for name in about} != about or "specification" in subject:
+        raise VerificationFailed(f"{checkpoint} shows something else than a release of this study.", advice=_ADVICE)
     outcome = recorded_outcome(record, subject["execution"])
     order = Order.model_validate_json(record.blobs.get(outcome.order))
     given = {item.id: (item.shows, item.sha256) for item in review_outputs(outputs_of(record, outcome), ())}

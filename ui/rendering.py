@@ -230,8 +230,10 @@ def _code(subject: dict[str, Any]) -> list[str]:
         lines += ["It runs the primary program once more, under observation (docs/checks.md).", ""]
     lines += ["Approval opens these data to exactly these programs:"]
     lines += [f"- {file['name']}, sha256 {file['sha256']}" for file in subject["reads"]]
-    limits = subject["orders"][0]["limits"]
-    lines += ["Limits: " + ", ".join(f"{name} {value}" for name, value in limits.items())]
+    lines += ["each of them once, so:"]
+    for order in subject["orders"]:
+        limits = ", ".join(f"{name} {value}" for name, value in order["limits"].items())
+        lines += [f"- {order['role']}, sha256 {order['program']}, seed {order['seed']}; limits: {limits}"]
     return lines
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from counterproof.provenance.bag import INFO, info_file
 from counterproof.provenance.bundle import AGENT, REDACTED_COPY, REVIEW, SPANS, bag_info, program_file, readme_facts
 from counterproof.provenance.conventions import STUDY
-from counterproof.provenance.digests import digest_of
+from counterproof.provenance.digests import digest_of, sha256_bytes
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.events import Event
 from counterproof.provenance.labels import mode_notice, review_label
@@ -123,7 +123,7 @@ def _wanted(bundle: Bundle) -> dict[str, str]:
     for approval in bundle.approvals().values():
         if approval.data["kind"] == CheckpointKind.CODE:
             programs = shown_programs(bundle.document(approval.data["subject"]))
-            wanted |= {program_file(program): program["sha256"] for program in programs}
+            wanted |= {program_file(program): sha256_bytes(program["code"].encode()) for program in programs}
     signed, made = signed_statement(bundle.events), statements(bundle.events)
     if signed is not None:
         wanted[SIGNED] = signed.ref(STATEMENT).sha256

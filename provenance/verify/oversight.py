@@ -13,7 +13,7 @@ from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.events import Event
 from counterproof.provenance.permissions import KINDS_OF, Purpose, purpose_of
 from counterproof.provenance.reviewers import REPLAY_LABEL, CheckpointKind, Reviewer
-from counterproof.provenance.shown import shown_programs
+from counterproof.provenance.shown import fault_in_programs, shown_programs
 from counterproof.provenance.twins import twin_rows
 from counterproof.provenance.verify.reading import Bundle, NotApplicable
 from counterproof.provenance.verify.rules import check_age, check_rules
@@ -130,6 +130,8 @@ def _check_subject(bundle: Bundle, event: Event) -> None:
         facts["data"] = created["data"]
     if facts["kind"] == CheckpointKind.CODE:
         facts["reads"] = created["data"]
+        if fault := fault_in_programs(subject):
+            raise VerificationFailed(f"Event {event.seq} {fault}.")
     for name, value in facts.items():
         if subject[name] != value:
             raise VerificationFailed(f"Event {event.seq} puts up another {name} than the record holds.")

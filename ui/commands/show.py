@@ -74,6 +74,9 @@ def _checkpoint(study: OpenStudy, checkpoint: str, *, editable: bool, as_json: b
         first = study.checkpoints.first_signatures(checkpoint)
         if decision is None and first:
             state = f"signed by {first[0].decision.name}; needs the signature of another person"
+        if decision is None:
+            seen = f"--seen {opened.subject[:12]}"
+            say(f"Decide with: counterproof decide {checkpoint} DECISION --as REVIEWER --comment REASON {seen}")
         write(
             checkpoint_text(
                 subject, checkpoint=checkpoint, digest=opened.subject, salt=salt, state=state, notice=notice

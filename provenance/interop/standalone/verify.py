@@ -578,8 +578,24 @@ def put_up(bundle: Bundle) -> Dict[str, Event]:
             wanted.append(("proposed release", "secure"))
         if name in opened or [(one["role"], one["side"]) for one in event["refs"]] != wanted:
             raise Failed("event %d puts %s up again, or with something else than its kind has" % (event["seq"], name))
+        if kind == "code":
+            check_programs(event, bundle.document(ref(event, "subject")))
         opened[name] = event
     return opened
+
+
+def check_programs(event: Event, subject: Dict[str, Any]) -> None:
+    """Check that the programs that a reviewer was shown are those that an approval lets run."""
+    shown = [(one["role"], sha256(one["code"].encode()), one["language"]) for one in shown_programs(subject)]
+    ordered = [(one["role"], one["program"], one["language"]) for one in subject["orders"]]
+    named = [(one["role"], one["sha256"], one["language"]) for one in shown_programs(subject)]
+    if not sorted(shown) == sorted(ordered) == sorted(named):
+        raise Failed("event %d shows other programs than it has run" % event["seq"])
+    for one in subject["orders"]:
+        if subject["environments"].get(one["role"], {"digest": one["environment"]})["digest"] != one["environment"]:
+            raise Failed("event %d shows another environment than its programs run in" % event["seq"])
+    if subject["editable"] != {one["role"]: one["code"] for one in subject["programs"]}:
+        raise Failed("event %d shows other programs than an edit would begin from" % event["seq"])
 
 
 _OF_A_REVIEWER = ("name", "orcid", "affiliation", "ror")
@@ -930,7 +946,7 @@ def copies(bundle: Bundle) -> str:
         if event["data"]["kind"] == "code":
             for one in shown_programs(bundle.document(event["data"]["subject"])):
                 ending = "R" if one.get("language") == "r" else "py"
-                wanted["programs/%s.%s" % (one["role"], ending)] = one["sha256"]
+                wanted["programs/%s.%s" % (one["role"], ending)] = sha256(one["code"].encode())
     made = bundle.of_type("statement.made")
     for event in made:
         statement = ref(event, "statement.json")
