@@ -9,7 +9,7 @@ row in a database. `open` refuses unless all of this holds:
  4. the inputs are the data that the study was made with, under the same names, and the order is not synthetic;
  5. the approval is the study's newest code checkpoint, and its decision is `approve`;
  6. the decision's signature is that of a reviewer who may decide code, in this study, over this subject;
- 7. the subject lists exactly this order, and shows the code of its program;
+ 7. the subject lists exactly this order, no other of its program, and shows the code of its program;
  8. the subject rests on the plan of an approved plan checkpoint;
  9. the study was not withdrawn;
 10. plan and code were approved under the study's policy, by people whom it lets approve, as many as it asks for; the

@@ -22,6 +22,7 @@ from counterproof.provenance.store import Status
 from ..endpoint import Endpoint
 from ..lab import ADA, Lab, script
 
+_NO_RELEASE = "shows something else than a release of this study"
 _OTHERS = "shows something else than the program gave"
 _ANOTHER = "was put up with another document than what it shows would let go"
 
@@ -63,6 +64,14 @@ def _formless(subject: dict[str, Any]) -> None:
     del subject["items"][0]["shows"]
 
 
+def _as_a_set(subject: dict[str, Any]) -> None:
+    subject["specification"] = "0" * 64
+
+
+def _another_question(subject: dict[str, Any]) -> None:
+    subject["question"] = "Is arm 1 safe?"
+
+
 FORGED: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "another number": (_shows, _OTHERS),
     "another file": (_figure, _OTHERS),
@@ -70,6 +79,8 @@ FORGED: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "an item more": (_more, _OTHERS),
     "another warning": (_warning, _OTHERS),
     "another verdict": (_verdict, "shows other verdicts than an edit would begin from"),
+    "a set": (_as_a_set, _NO_RELEASE),
+    "another question": (_another_question, _NO_RELEASE),
     "no form": (_formless, "is not of the form of a release: 'shows'"),
 }
 

@@ -14,11 +14,14 @@ from typing import Any
 import pytest
 
 from counterproof.provenance.digests import digest_of
+from counterproof.provenance.interop import files as interop
 from counterproof.sandbox import Environment, LocalSandbox
 from counterproof.scenarios.bundles import replay_bundle
 
 from ..lab import KEY
 from .forging import Story, failed
+
+VERIFY = Path(interop.__file__).parent / "standalone" / "verify.py"
 
 
 def test_it_verifies_with_our_program_and_with_python_alone(replanned: Path, tmp_path: Path) -> None:
@@ -92,6 +95,46 @@ def _second_code_left_out(story: Story) -> None:
 def _with_a_number(story: Story) -> None:
     event = story.first("decision.recorded", checkpoint=f"{story.study}.release.1")
     story.json(event, "statement", lambda made: made | {"comment": "The difference is 5.1."})
+
+
+def _code(change: Callable[[dict[str, Any]], object]) -> Callable[[Story], None]:
+    """Show other code than runs, at the first checkpoint of the code."""
+
+    def attack(story: Story) -> None:
+        subject = json.loads(story.text(story.first("checkpoint.opened", id=f"{story.study}.code.1"), "subject"))
+        change(subject)
+        story.show(f"{story.study}.code.1", subject)
+
+    return attack
+
+
+_OTHER_CODE = {
+    "another program shown": lambda subject: subject["programs"][0].update(code="print(1)\n"),
+    "another digest shown": lambda subject: subject["programs"][0].update(sha256="0" * 64),
+    "another language shown": lambda subject: subject["programs"][0].update(language="r"),
+    "another order of a program": lambda subject: subject["orders"].append({**subject["orders"][0], "seed": 7}),
+    "an order of no program": lambda subject: subject["orders"].append({**subject["orders"][0], "role": "other"}),
+    "another environment shown": lambda subject: subject["environments"]["primary"].update(digest="0" * 64),
+    "an edit of other programs": lambda subject: subject["editable"].update(primary="print(1)\n"),
+}
+_SAYS = r"shows (another|other)|has not one order"
+
+
+@pytest.mark.tamper
+@pytest.mark.parametrize("change", _OTHER_CODE.values(), ids=_OTHER_CODE)
+def test_code_that_is_shown_otherwise_than_it_runs_is_found_even_when_it_is_signed(
+    replanned: Path, tmp_path: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    story = Story(replanned, tmp_path / "story")
+    _code(change)(story)
+    story.sign_again(KEY)
+    forged = story.export(tmp_path / "forged.zip")
+    assert re.search(_SAYS, failed(forged)["decisions"])
+    with zipfile.ZipFile(forged) as packed:
+        packed.extractall(tmp_path / "unpacked")
+    alone = [sys.executable, "-I", str(VERIFY), str(tmp_path / "unpacked" / story.study)]
+    told = subprocess.run(alone, capture_output=True, text=True, check=False).stdout
+    assert re.search(r"^ 6 decisions +failed: event \d+ shows (another|other)", told, re.MULTILINE), told
 
 
 ATTACKS: dict[str, tuple[Callable[[Story], Any], str, str]] = {

@@ -208,6 +208,17 @@ def test_an_order_behind_other_code_than_was_shown_is_refused(begin: Begin) -> N
     target.assert_unread()
 
 
+def test_several_orders_of_a_program_under_one_approval_are_refused(begin: Begin) -> None:
+    target = begin("code approved")
+    first, second = target.order(), _changed(target, seed=7)
+    _second(target, CheckpointKind.CODE, orders=[order.model_dump(mode="json") for order in (first, second)])
+    target.lab.decide(target.id)
+    for order in (first, second):
+        with pytest.raises(GateRefused, match="the approved code lists 2 orders of the primary program"):
+            target.open_gate(order)
+    target.assert_unread()
+
+
 @pytest.mark.parametrize("missing", ["orders", "programs", "plan"])
 def test_a_subject_without_what_is_decided_is_refused(begin: Begin, missing: str) -> None:
     target = begin("code approved")
