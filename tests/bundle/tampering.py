@@ -700,7 +700,7 @@ ALTERATIONS: tuple[Alteration, ...] = (
         "the code after its approval",
         "program edited after approval",
         "decisions",
-        "something else than its signed statement",
+        "shows another primary program than it has run",
         "lines",
         "in-toto-verify",
     ),
