@@ -236,7 +236,7 @@ class Gate:
         subject = self._checkpoints.subject(signed.decision.checkpoint)
         listed = {digest_of(listed) for listed in subject["orders"]}
         _require(order.digest in listed, "the approved code is not this program with these inputs")
-        of_role = [listed for listed in subject["orders"] if listed["role"] == order.role]
+        of_role = [one for one in subject["orders"] if one["role"] == order.role]
         _require(len(of_role) == 1, f"the approved code lists {len(of_role)} orders of the {order.role} program")
         shown = [program["code"] for program in shown_programs(subject) if program["role"] == order.role]
         _require(
