@@ -382,10 +382,13 @@ class Checkpoints:
         return {id_: Checkpoint(**event.data, history=event.digest) for id_, event in self._openings().items()}
 
     def _openings(self) -> dict[str, Event]:
-        events = self._record.of_type("checkpoint.opened")
-        found = {event.data["id"]: event for event in events}
-        if len(found) != len(events):
-            raise VerificationFailed("The record puts a checkpoint up twice: it was forged.")
+        found: dict[str, Event] = {}
+        for event in self._record.of_type("checkpoint.opened"):
+            if found.setdefault(event.data["id"], event) is not event:
+                raise VerificationFailed(
+                    f"The record puts a checkpoint up twice: {event.data['id']}, with event {event.seq} again.",
+                    advice="Counterproof never does. Look into who wrote to the store, and restore it from a backup.",
+                )
         return found
 
     def _event(self, checkpoint: str) -> Event | None:
