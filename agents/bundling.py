@@ -11,6 +11,7 @@ from pathlib import Path
 from counterproof.agents.study import OpenStudy, Workplace
 from counterproof.provenance.bundle import export_bundle
 from counterproof.provenance.signing import service_key
+from counterproof.provenance.telemetry import bring_spans
 from counterproof.provenance.timestamps import Authority
 from counterproof.provenance.withheld import Profile
 from counterproof.sandbox._private import private_folder
@@ -32,6 +33,7 @@ def make_bundle(
 
     Data files that may go into it come from the secure side; from the vault where none is given.
     """
+    bring_spans()
     shared = study.settings.data if study.settings.share_data else ()
     with private_folder(study.folder) as place:
         inputs = {

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Protocol, runtime_checkable
 
 from opentelemetry import trace
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode
@@ -31,6 +32,14 @@ from counterproof.provenance.errors import CounterproofError
 
 Attribute = str | int | float | bool
 
+
+@runtime_checkable
+class _Flushes(Protocol):
+    """What an SDK's provider can do, and that of the API can't."""
+
+    def force_flush(self) -> bool: ...
+
+
 _study: ContextVar[str] = ContextVar("counterproof_study", default="")
 
 
@@ -47,6 +56,13 @@ def study_scope(study: str) -> Iterator[None]:
 def current_study() -> str:
     """Return the id of the study whose scope this is, or ""."""
     return _study.get()
+
+
+def bring_spans() -> None:
+    """Bring the spans that have ended to where they are kept; nothing where no SDK runs."""
+    provider = trace.get_tracer_provider()
+    if isinstance(provider, _Flushes):
+        provider.force_flush()
 
 
 @contextmanager

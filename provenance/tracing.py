@@ -4,7 +4,8 @@ Only the entry points in `ui/` import this module. Every span is sampled and our
 environment says. Where the SDK is switched off or somebody else's is running, no study starts; where a file can't be
 written, the caller is told and writes `tracing.degraded` into the record. Each span is made anew with pinned names and
 without content (`conventions`) before it is kept or exported. Spans without a study are dropped; a failing exporter
-never stops a study.
+never stops a study, nor does a slow disk: ended spans wait in a queue, which a thread empties every `_EVERY_S` and the
+end of the block at last. A process that is killed takes those of that time with it.
 
 It does not cover sending spans away: that is an `outlet` (`otlp`), where one is given.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -23,13 +24,14 @@ from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.json.file.trace_exporter import FileSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanLimits, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Status
 
 from counterproof.provenance.conventions import PINNED, SCHEMA_URL, SCOPE, STUDY
 from counterproof.provenance.errors import MachineTrouble
-from counterproof.provenance.telemetry import current_study, study_scope
+from counterproof.provenance.telemetry import bring_spans, current_study, study_scope
 
 _log = logging.getLogger(__name__)
 _LIMITS = SpanLimits(
@@ -43,10 +45,13 @@ _LIMITS = SpanLimits(
     max_span_attribute_length=SpanLimits.UNSET,
 )
 """Each one, because what is left out is read from the environment."""
+_EVERY_S = 0.5
+"""So long an ended span waits at most for its file."""
+_QUEUE, _BATCH = 1 << 16, 512
 
 
-class _StudySpans(SpanProcessor):
-    """Writes each ended span to the file of the study that it was begun in, and hands it to the study's outlet."""
+class _Files(SpanExporter):
+    """Writes each span to the file of the study that it was begun in, and hands it to the study's outlet."""
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[FileSpanExporter | None, SpanProcessor | None]] = {}
@@ -72,25 +77,56 @@ class _StudySpans(SpanProcessor):
             with suppress(OSError):
                 exporter.shutdown()
 
+    def has(self, study: str) -> bool:
+        return study in self._kept
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        for span in spans:
+            with self._lock:
+                exporter, outlet = self._kept.get(_study_of(span), (None, None))
+                clean = pinned(span)
+                if exporter is not None:
+                    exporter.export([clean])
+            if outlet is not None:
+                outlet.on_end(clean)
+        return SpanExportResult.SUCCESS
+
+
+class _StudySpans(SpanProcessor):
+    """Gives each span the id of the study that it is begun in, and brings it to that one's file when it has ended.
+
+    Args:
+        files: the files of the studies that are traced now.
+    """
+
+    def __init__(self, files: _Files) -> None:
+        self._files = files
+        self._ended = BatchSpanProcessor(  # each one, or the environment says
+            files,
+            max_queue_size=_QUEUE,
+            schedule_delay_millis=_EVERY_S * 1000,
+            max_export_batch_size=_BATCH,
+            export_timeout_millis=30_000,
+        )
+
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002  # the SDK's
         study = current_study()
         if study:
             span.set_attribute(STUDY, study)
 
     def on_end(self, span: ReadableSpan) -> None:
-        study = str((span.attributes or {}).get(STUDY, ""))
-        with self._lock:
-            exporter, outlet = self._kept.get(study, (None, None))
-            if exporter is None and outlet is None:
-                return
-            clean = pinned(span)
-            if exporter is not None:
-                exporter.export([clean])
-        if outlet is not None:
-            outlet.on_end(clean)
+        if self._files.has(_study_of(span)):
+            self._ended.on_end(span)
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self._ended.force_flush(timeout_millis)
 
 
-_spans = _StudySpans()
+_files = _Files()
+
+
+def _study_of(span: ReadableSpan) -> str:
+    return str((span.attributes or {}).get(STUDY, ""))
 
 
 @contextmanager
@@ -110,12 +146,13 @@ def start_tracing(file: Path, *, study: str, outlet: SpanProcessor | None = None
             be lost.
     """
     _require_recording(_provider())
-    degraded = _spans.add(study, file, outlet)
+    degraded = _files.add(study, file, outlet)
     try:
         with study_scope(study):
             yield degraded
     finally:
-        _spans.remove(study)
+        bring_spans()
+        _files.remove(study)
 
 
 def pinned(span: ReadableSpan) -> ReadableSpan:
@@ -148,7 +185,7 @@ def _provider() -> TracerProvider:
         span_limits=_LIMITS,
         shutdown_on_exit=False,
     )
-    provider.add_span_processor(_spans)
+    provider.add_span_processor(_StudySpans(_files))
     trace.set_tracer_provider(provider)
     return provider
 

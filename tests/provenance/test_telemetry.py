@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from opentelemetry import trace
 
 from counterproof.provenance.conventions import SCHEMA_URL, STUDY
 from counterproof.provenance.errors import UsageError
-from counterproof.provenance.telemetry import describe_call, span, study_scope
+from counterproof.provenance.telemetry import bring_spans, describe_call, span, study_scope
 from counterproof.provenance.trace_links import last_span
 from counterproof.provenance.tracing import start_tracing
 
@@ -62,6 +64,35 @@ def test_spans_of_two_studies_do_not_mix(tmp_path: Path) -> None:
         pass
     assert [one["name"] for one in _spans(tmp_path / "a")] == ["of a"]
     assert [one["name"] for one in _spans(tmp_path / "b")] == ["of b"]
+
+
+def test_ended_spans_are_in_the_file_when_they_are_asked_for_and_soon_without(tmp_path: Path) -> None:
+    file = tmp_path / "spans"
+    with start_tracing(file, study="s1"):
+        with span("one"):
+            pass
+        bring_spans()
+        assert [one["name"] for one in _spans(file)] == ["one"]
+        with span("two"):
+            pass
+        until = time.monotonic() + 10
+        while len(_spans(file)) < 2 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert [one["name"] for one in _spans(file)] == ["one", "two"]
+
+
+def test_no_span_of_many_threads_is_lost(tmp_path: Path) -> None:
+    file = tmp_path / "spans"
+
+    def work(thread: int) -> None:
+        with study_scope("s1"):
+            for at in range(500):
+                with span(f"{thread}/{at}"):
+                    pass
+
+    with start_tracing(file, study="s1"), ThreadPoolExecutor(8) as threads:
+        list(threads.map(work, range(8)))
+    assert sorted(one["name"] for one in _spans(file)) == sorted(f"{one}/{at}" for one in range(8) for at in range(500))
 
 
 def test_spans_without_a_study_or_after_its_end_go_nowhere(tmp_path: Path) -> None:
