@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,28 +10,24 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from counterproof.agents.chat import Chat
-from counterproof.agents.settings import StudySettings
+from counterproof.agents.papers import Papers
 from counterproof.provenance.checkpoints import Checkpoints
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.events import Event, Ref
 from counterproof.provenance.journal import Journal
-from counterproof.provenance.record import Record
 from counterproof.sandbox import Environment
 from counterproof.sandbox.orders import Role
 from counterproof.sandbox.secure_side import SecureSide
-from counterproof.tools import Plan
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyContext:
-    """The handles of one study.
+class StudyContext(Papers):
+    """The handles of one study, beside its papers.
 
     Attributes:
-        settings: the question and the choices that the study was made with.
-        record: the history.
         journal: the effects.
         checkpoints: the decisions.
         chat: the model.
@@ -44,8 +39,6 @@ class StudyContext:
         export: makes the bundle of the ended study.
     """
 
-    settings: StudySettings
-    record: Record
     journal: Journal
     checkpoints: Checkpoints
     chat: Chat
@@ -56,17 +49,10 @@ class StudyContext:
     progress: Callable[[str], None]
     export: Callable[[], None]
 
-    def json(self, digest: str) -> Any:
-        """Return a stored JSON document."""
-        return json.loads(self.record.blobs.get(digest))
-
-    def plan(self, digest: str) -> Plan:
-        """Return a stored plan."""
-        return Plan.model_validate_json(self.record.blobs.get(digest))
-
-    def text(self, digest: str) -> str:
-        """Return a stored text."""
-        return self.record.blobs.get(digest).decode()
+    @property
+    def environment_digests(self) -> dict[Role, str]:
+        """Digest of what each program runs in."""
+        return {role: environment.digest for role, environment in self.environments.items()}
 
     def put_json(self, role: str, value: Any, **options: Any) -> Ref:
         """Store a JSON document."""

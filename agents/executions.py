@@ -20,7 +20,7 @@ from counterproof.provenance.events import Ref, Side
 from counterproof.provenance.journal import EffectFailed, Response
 from counterproof.provenance.telemetry import execute_tool
 from counterproof.sandbox import Execution, ExecutionSpec, Language, Limits, Mount
-from counterproof.sandbox.orders import InputRef, Order, Role
+from counterproof.sandbox.orders import Order
 
 PROGRAM_MEDIA: dict[Language, str] = {"python": "text/x-python", "r": "text/x-r-source"}
 _MEDIA = {"json": "application/json", "csv": "text/csv", "png": "image/png", "svg": "image/svg+xml"}
@@ -57,30 +57,6 @@ _KNOWN = frozenset(
         "statsmodels.tools.sm_exceptions.PerfectSeparationError",
     }
 )
-
-
-def make_order(ctx: StudyContext, role: Role, program: str, *, seed: int, twin: dict[str, str] | None = None) -> Order:
-    """Describe the execution of a program on the real data, or on the twin where one is given.
-
-    Args:
-        ctx: the study.
-        role: which of the two programs.
-        program: digest of the program.
-        seed: from the plan.
-        twin: digest of each twin file by name.
-    """
-    real = {file.name: file.sha256 for file in ctx.settings.data}
-    inputs = tuple(InputRef(name=name, sha256=sha256) for name, sha256 in sorted((twin or real).items()))
-    return Order(
-        role=role,
-        language=ctx.settings.language_of(role),
-        program=program,
-        inputs=inputs,
-        environment=ctx.environments[role].digest,
-        limits=Limits(**ctx.settings.limits).as_dict(),
-        seed=seed,
-        synthetic=twin is not None,
-    )
 
 
 def run_on_twin(ctx: StudyContext, key: str, order: Order) -> Outcome:

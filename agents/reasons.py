@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from counterproof.agents.context import StudyContext
+from counterproof.agents.papers import Papers
 from counterproof.provenance.events import Event
 from counterproof.provenance.reasons import reasons_in
 from counterproof.provenance.reviewers import CheckpointKind
@@ -22,22 +22,30 @@ FIELD = "answers_to_reasons"
 ANSWER_MAX = 5_000
 
 
-def pending(ctx: StudyContext, kind: CheckpointKind) -> tuple[str, ...]:
+def pending(papers: Papers, kind: CheckpointKind) -> tuple[str, ...]:
     """Return the reasons that wait for answers; none unless the last decision led back to this kind of checkpoint."""
-    last = ctx.record.of_type("decision.recorded")[-1:]
-    if not last or kind is not _back_to(last[0]):
-        return ()
-    return reasons_in(ctx.json(last[0].ref("statement").sha256)["comment"])
+    return tuple(row["reason"] for row in asked(papers, kind))
 
 
-def answered(ctx: StudyContext, kind: CheckpointKind, answers: Sequence[str], **more: str) -> list[dict[str, str]]:
+def answered(papers: Papers, kind: CheckpointKind, answers: Sequence[str], **more: str) -> list[dict[str, str]]:
     """Return what the next checkpoint shows: each reason, who gave it, and the answer."""
-    reasons = pending(ctx, kind)
-    if not reasons:
+    rows = asked(papers, kind)
+    if not rows:
         return []
-    last = ctx.record.of_type("decision.recorded")[-1].data
-    by = {"checkpoint": last["checkpoint"], "by": last["reviewer"]["name"], **more}
-    return [{**by, "reason": reason, "answer": answer} for reason, answer in zip(reasons, answers, strict=True)]
+    return [{**row, **more, "answer": answer} for row, answer in zip(rows, answers, strict=True)]
+
+
+def asked(papers: Papers, kind: CheckpointKind, *, before: int | None = None) -> list[dict[str, str]]:
+    """Return what the last decision asks of this kind of checkpoint: each reason, and who gave it where.
+
+    `before` is the number of the event up to which decisions count; None for all of them.
+    """
+    decided = papers.record.of_type("decision.recorded")
+    last = [event for event in decided if before is None or event.seq < before][-1:]
+    if not last or kind is not _back_to(last[0]):
+        return []
+    by = {"checkpoint": last[0].data["checkpoint"], "by": last[0].data["reviewer"]["name"]}
+    return [{**by, "reason": reason} for reason in reasons_in(papers.json(last[0].ref("statement").sha256)["comment"])]
 
 
 def _back_to(decided: Event) -> CheckpointKind | None:

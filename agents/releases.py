@@ -15,13 +15,10 @@ from __future__ import annotations
 from typing import Any
 
 from counterproof.agents.outcomes import Outcome, Output, recorded_outcome, results_of
-from counterproof.agents.study import OpenStudy
 from counterproof.provenance.checkpoints import Checkpoints
-from counterproof.provenance.decisions import Checkpoint
 from counterproof.provenance.digests import canonical_json, sha256_bytes
-from counterproof.provenance.errors import CounterproofError, ToolFailed, VerificationFailed
+from counterproof.provenance.errors import ToolFailed, VerificationFailed
 from counterproof.provenance.record import Record
-from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.sandbox.orders import Order
 from counterproof.tools import OutputFile, Outputs, review_outputs
 from counterproof.tools.library_warnings import LibraryWarning
@@ -127,22 +124,6 @@ def _check_shown(record: Record, checkpoint: str, subject: dict[str, Any]) -> No
         raise VerificationFailed(f"{checkpoint} shows something else than the program gave.", advice=_ADVICE)
     if verdicts != subject["editable"]:
         raise VerificationFailed(f"{checkpoint} shows other verdicts than an edit would begin from.", advice=_ADVICE)
-
-
-def check_release(study: OpenStudy, checkpoint: Checkpoint, *, reviewer: str) -> None:
-    """Refuse to approve a release that would let something else go than it shows; the refusal is written down.
-
-    Raises:
-        ToolFailed: as `proposed_release`.
-        VerificationFailed: as `check_proposed`.
-    """
-    if checkpoint.kind is not CheckpointKind.RELEASE or study.settings.purpose != "analysis":
-        return
-    try:
-        check_proposed(study.record, study.checkpoints, checkpoint.id)
-    except CounterproofError as error:
-        study.checkpoints.refused(checkpoint.id, reviewer=reviewer, why=error)
-        raise
 
 
 def _opened(record: Record, output: Output) -> dict[str, str]:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from counterproof.agents.models import ModelConfig
 from counterproof.agents.runner import Runner
 from counterproof.agents.study import OpenStudy, Workplace, new_study, open_study, open_workplace
+from counterproof.agents.subjects.again import check_shown
 from counterproof.provenance.decisions import Checkpoint, DecisionKind, SignedDecision
 from counterproof.provenance.events import Event
 from counterproof.provenance.reviewers import Reviewer, Role
@@ -215,9 +216,11 @@ class Lab:
         return found
 
     def decide(self, study: str, decision: DecisionKind = "approve", **options: Any) -> SignedDecision:
-        """Let Ada decide the checkpoint that waits."""
+        """Let Ada decide the checkpoint that waits, as the terminal does: what she approves is made again before."""
         waiting = self.waiting(study)
         given: dict[str, Any] = {"comment": f"Ada says {decision}.", "seen": waiting.subject, **options}
+        if decision == "approve":
+            check_shown(self.study(study), waiting, reviewer=ADA)
         return self.study(study).checkpoints.decide(
             waiting.id, KeySigner(key=KEY), reviewer=ADA, decision=decision, **given
         )

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from counterproof.agents.edits import check_answers, check_edit, check_raters
-from counterproof.agents.releases import check_release
 from counterproof.agents.study import open_study
+from counterproof.agents.subjects.again import check_shown
 from counterproof.provenance.decisions import COMMENT_MAX, DecisionKind, SignedDecision
 from counterproof.provenance.errors import UsageError
 from counterproof.provenance.reviewers import CheckpointKind, meaning_of
@@ -121,7 +121,7 @@ def sign_draft(desk: Desk, draft: Draft, *, key: str, passphrase: str) -> Signed
     own = _opened(Path(named).expanduser(), passphrase)
     study = open_study(desk.workplace, draft.study)
     if draft.decision == "approve":
-        check_release(study, study.checkpoints.get(draft.checkpoint), reviewer=draft.signer.id)
+        check_shown(study, study.checkpoints.get(draft.checkpoint), reviewer=draft.signer.id)
     signed = study.checkpoints.decide(
         draft.checkpoint,
         own,

@@ -14,6 +14,7 @@ from counterproof.agents.context import StudyContext
 from counterproof.agents.foreign_answers import note_request, question
 from counterproof.agents.releases import proposed_release
 from counterproof.agents.state import StudyState
+from counterproof.agents.subjects.head import head_of
 from counterproof.provenance.conventions import CHECKPOINT, CHECKPOINT_KIND, SUBJECT
 from counterproof.provenance.decisions import Decision, SignedDecision
 from counterproof.provenance.errors import CounterproofError, DecisionRequired, VerificationFailed
@@ -42,18 +43,8 @@ def put_up(
 
     `propose` is given the id of the checkpoint, and returns what its approval lets go.
     """
-    opened = dict(state.get("opened", {}))
-    opened[kind] = opened.get(kind, 0) + 1
-    settings = ctx.settings
-    whole = {
-        "schema": "counterproof/subject/1",
-        "kind": kind,
-        "study": state["study"],
-        "title": settings.title,
-        "question": settings.question,
-        "exposure": settings.exposure,
-        **subject,
-    }
+    opened = {**state.get("opened", {}), kind: next_number(state, kind)}
+    whole = {**head_of(ctx.settings, state["study"], kind), **subject}
     with span(f"checkpoint {kind}", {CHECKPOINT_KIND: str(kind)}) as current:
         checkpoint = ctx.checkpoints.open(kind, opened[kind], whole, propose=propose)
         current.set_attributes({CHECKPOINT: checkpoint.id, SUBJECT: checkpoint.subject})
@@ -61,6 +52,11 @@ def put_up(
         f"checkpoint {checkpoint.id} waits for: {' or '.join(ctx.checkpoints.policy().policy.rule(kind).roles)}"
     )
     return {"checkpoint": checkpoint.id, "request": question(checkpoint), "opened": opened}
+
+
+def next_number(state: StudyState, kind: CheckpointKind) -> int:
+    """Return the number of the checkpoint that is put up next, among those of its kind."""
+    return state.get("opened", {}).get(kind, 0) + 1
 
 
 def hear(ctx: StudyContext, state: StudyState, answer: Any) -> None:

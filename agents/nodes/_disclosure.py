@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from counterproof.agents.context import StudyContext
-from counterproof.agents.outcomes import Outcome
+from counterproof.agents.judgement import Judgement
 from counterproof.agents.releases import outputs_of
 from counterproof.agents.secure import DISCLOSURE
 from counterproof.tools import Flow, Item, OutputFile, Outputs, Result
 from counterproof.tools.disclosure.carrying import pack_outputs, unpack_items
-from counterproof.tools.library_warnings import LibraryWarning
 
 
-def release_items(
-    ctx: StudyContext, outcome: Outcome, *, warned: Mapping[str, LibraryWarning], streams: Mapping[str, str]
-) -> list[Item]:
-    """Return everything that may be released of an execution, with findings and proposed verdicts.
-
-    Args:
-        ctx: the study.
-        outcome: of the primary program.
-        warned: what the libraries warned of, by the id of its item.
-        streams: what the record names the standard error of each program by.
-    """
-    outputs = outputs_of(ctx.record, outcome, warnings=warned, streams=streams, known=_fixed_before(ctx))
+def release_items(ctx: StudyContext, judged: Judgement) -> list[Item]:
+    """Return everything that may be released of the executions, with findings and proposed verdicts."""
+    streams = {"primary": judged.primary.stderr, "replication": judged.replication.stderr}
+    known = _fixed_before(ctx)
+    outputs = outputs_of(ctx.record, judged.primary, warnings=judged.warnings, streams=streams, known=known)
     told = ctx.secure.ask(DISCLOSURE, pack_outputs(outputs, _released_before(ctx)))
     return unpack_items(told.answer)
 

@@ -13,9 +13,7 @@ from counterproof.agents.prompts import fill, shown
 from counterproof.agents.reasons import numbered
 from counterproof.agents.state import StudyState
 from counterproof.provenance.decisions import Decision
-from counterproof.provenance.plan_versions import PlanVersion, plan_versions
 from counterproof.provenance.reasons import reasons_in
-from counterproof.tools.plan.changes import changes_between
 
 
 def back_to_plan(ctx: StudyContext, state: StudyState, decision: Decision) -> dict[str, Any]:
@@ -41,32 +39,3 @@ def back_to_plan(ctx: StudyContext, state: StudyState, decision: Decision) -> di
 def answers_in(turns: list[str]) -> int:
     """Return how many answers of the model a conversation holds."""
     return sum(turn.startswith("assistant:") for turn in turns)
-
-
-def locked_versions(ctx: StudyContext) -> tuple[PlanVersion, ...]:
-    """Return the versions of the plan that were locked so far."""
-    events = ctx.record.of_type("plan.locked", "decision.recorded", "gate.opened")
-    return plan_versions(events, ctx.record.blobs.get)
-
-
-def replaced(ctx: StudyContext, state: StudyState, document: dict[str, Any]) -> dict[str, Any]:
-    """Return what a new version of the plan replaces, as its checkpoint shows it; nothing for the first.
-
-    It looks at what was there before this checkpoint alone, so that a graph that starts again shows the same.
-    """
-    number = state.get("opened", {}).get("plan", 0) + 1
-    locked = [one for one in locked_versions(ctx) if int(one.checkpoint.rpartition(".")[2]) < number]
-    if not locked:
-        return {}
-    before = locked[-1]
-    decided = ctx.record.of_type("decision.recorded")
-    back = next(one.seq for one in decided if one.seq > before.event and one.data["decision"] == "replan")
-    return {
-        "replaces": {
-            "version": before.number,
-            "plan": before.plan,
-            "checkpoint": before.checkpoint,
-            "data_were_open": any(opened.seq < back for opened in ctx.record.of_type("gate.opened")),
-            "changes": [vars(one) for one in changes_between(ctx.json(before.plan), document)],
-        }
-    }

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, Literal
 
 from langgraph.runtime import Runtime
 from langgraph.types import Command
 
-from counterproof.agents.checking import check_orders, checkers, text_checks
 from counterproof.agents.context import StudyContext
-from counterproof.agents.executions import make_order, run_on_twin
-from counterproof.agents.nodes._checkpoint import put_up
+from counterproof.agents.executions import PROGRAM_MEDIA, run_on_twin
+from counterproof.agents.nodes._checkpoint import next_number, put_up
 from counterproof.agents.nodes.write import told
+from counterproof.agents.ordering import make_order
 from counterproof.agents.outcomes import Outcome, results_of
 from counterproof.agents.reasons import pending
 from counterproof.agents.state import StudyState
+from counterproof.agents.subjects.code import code_subject
 from counterproof.provenance.errors import ModelMayRetry
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.sandbox import Environment, Language
-from counterproof.sandbox.orders import ROLES, Order, Role
+from counterproof.sandbox.orders import ROLES, Role
 from counterproof.tools import Plan, check_source
 
 Goto = Literal["write", "code_checkpoint", "export"]
@@ -45,7 +45,7 @@ def dry_run(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
         else:
             runs[role] = ctx.put_json("outcome", outcome.model_dump(mode="json")).sha256
     if not faulty:
-        subject = _subject(ctx, state, plan, runs)
+        subject = _subject(ctx, state, runs)
         update = put_up(ctx, state, CheckpointKind.CODE, subject)
         return Command(goto="code_checkpoint", update={"twin_runs": runs, "turns": turns, "repairs": 0, **update})
     repairs = state.get("repairs", 0) + 1
@@ -57,14 +57,9 @@ def dry_run(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
     return Command(goto="export", update={**update, "ended": "cannot_conclude", "reason": reason})
 
 
-def real_orders(ctx: StudyContext, state: StudyState, plan: Plan) -> list[Order]:
-    """Return the orders for the real data: of both programs, and of the check program where the study has one."""
-    orders = [make_order(ctx, role, state["programs"][role], seed=plan.seed) for role in ROLES]
-    return [*orders, *check_orders(ctx, state["programs"]["primary"], plan)]
-
-
 def _run(ctx: StudyContext, state: StudyState, role: Role, plan: Plan) -> Outcome:
-    order = make_order(ctx, role, state["programs"][role], seed=plan.seed, twin=state["twin"])
+    digests = ctx.environment_digests
+    order = make_order(ctx, role, state["programs"][role], seed=plan.seed, environments=digests, twin=state["twin"])
     return run_on_twin(ctx, f"dry_run/{role}/{order.digest[:16]}", order)
 
 
@@ -89,44 +84,14 @@ def _fault(ctx: StudyContext, code: str, outcome: Outcome, plan: Plan, *, langua
     return "\n".join(missing)
 
 
-def _subject(ctx: StudyContext, state: StudyState, plan: Plan, runs: dict[str, str]) -> dict[str, Any]:
-    programs = []
-    before = _approved_before(ctx)
-    for role in ROLES:
-        code = ctx.text(state["programs"][role])
-        language = ctx.settings.language_of(role)
-        outcome = Outcome.model_validate(ctx.json(runs[role]))
-        results, flow = results_of(ctx.record, outcome)
-        programs.append(
-            {
-                "role": role,
-                "language": language,
-                "sha256": state["programs"][role],
-                "code": code,
-                "static": [vars(found) for found in check_source(code, language)],
-                "checks": [made.model_dump(mode="json") for made in text_checks(ctx, code, language, plan)],
-                "diff_since_last_shown": _diff(before.get(role), code),
-                "twin_run": {
-                    "synthetic": True,
-                    "status": outcome.status,
-                    "stdout": ctx.record.blobs.get(outcome.stdout).decode("utf-8", errors="replace")[:_SHOWN],
-                    "results": [result.model_dump(mode="json") for result in results.results],
-                    "flow": flow.model_dump(mode="json", by_alias=True),
-                    "outputs": [output.model_dump(mode="json") for output in outcome.outputs],
-                    "rejected": list(outcome.rejected),
-                },
-            }
-        )
-    return {
-        "plan": state["plan"],
-        "programs": programs,
-        "checkers": checkers(ctx, state["programs"]["primary"], plan),
-        "orders": [order.model_dump(mode="json") for order in real_orders(ctx, state, plan)],
-        "reads": [file.model_dump(mode="json") for file in ctx.settings.data],
-        "environments": {role: _environment(environment) for role, environment in ctx.environments.items()},
-        "editable": {role: ctx.text(state["programs"][role]) for role in ROLES},
-        "answered": _answered(ctx, state),
-    }
+def _subject(ctx: StudyContext, state: StudyState, runs: dict[str, str]) -> dict[str, Any]:
+    programs = {role: ctx.text(state["programs"][role]) for role in ROLES}
+    environments = {role: _environment(environment) for role, environment in ctx.environments.items()}
+    number = next_number(state, CheckpointKind.CODE)
+    made = code_subject(ctx, programs, runs, plan=state["plan"], environments=environments, number=number)
+    for shown in made["checkers"]:
+        ctx.record.put("program", shown["code"].encode(), media=PROGRAM_MEDIA["python"])
+    return {**made, "answered": _answered(ctx, state)}
 
 
 def _answered(ctx: StudyContext, state: StudyState) -> list[dict[str, str]]:
@@ -145,16 +110,3 @@ def _environment(environment: Environment) -> dict[str, Any]:
         "digest": environment.digest,
         "packages": list(environment.distributions),
     }
-
-
-def _approved_before(ctx: StudyContext) -> dict[str, str]:
-    shown = [event for event in ctx.record.of_type("checkpoint.opened") if event.data["kind"] == CheckpointKind.CODE]
-    found: dict[str, str] = ctx.json(shown[-1].data["subject"])["editable"] if shown else {}
-    return found
-
-
-def _diff(before: str | None, code: str) -> str:
-    if before is None:
-        return ""
-    lines = difflib.unified_diff(before.splitlines(), code.splitlines(), "shown before", "now", lineterm="")
-    return "\n".join(lines)

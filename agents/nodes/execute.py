@@ -13,8 +13,8 @@ from langgraph.types import Command
 
 from counterproof.agents.context import StudyContext
 from counterproof.agents.executions import run_on_real_data, scrubbed
-from counterproof.agents.nodes.dry_run import real_orders
 from counterproof.agents.nodes.write import told
+from counterproof.agents.ordering import real_orders
 from counterproof.agents.outcomes import Outcome, results_of
 from counterproof.agents.state import StudyState
 from counterproof.provenance.errors import ModelMayRetry
@@ -27,7 +27,8 @@ _SHOWN = 6000
 def execute(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
     """Run both programs on the real data, and the check program beside them."""
     ctx = runtime.context
-    orders = real_orders(ctx, state, ctx.plan(state["plan"]))
+    programs = {role: ctx.text(state["programs"][role]) for role in ROLES}
+    orders = real_orders(ctx, programs, ctx.plan(state["plan"]), environments=ctx.environment_digests)
     ctx.progress("execute: the approved programs on the real data")
     outcomes = ctx.both(lambda order: run_on_real_data(ctx, f"execute/{order.role}/{order.digest[:16]}", order), orders)
     executions = {

@@ -9,13 +9,12 @@ from langgraph.runtime import Runtime
 
 from counterproof.agents.answers import ask
 from counterproof.agents.context import StudyContext
-from counterproof.agents.nodes._checkpoint import put_up
-from counterproof.agents.nodes._replanning import replaced
+from counterproof.agents.nodes._checkpoint import next_number, put_up
 from counterproof.agents.prompts import codebook_told, fill, shown
 from counterproof.agents.reasons import answered, pending, with_answers
 from counterproof.agents.state import StudyState
+from counterproof.agents.subjects.plan import plan_subject
 from counterproof.provenance.reviewers import CheckpointKind
-from counterproof.provenance.twins import twin_rows
 from counterproof.tools import Plan
 from counterproof.tools.profile import told as profile_told
 
@@ -38,28 +37,12 @@ def plan(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
     drafted = ask(ctx.chat, f"plan/{rounds['plan']}", messages, Plan, reasons=len(reasons))
     document = drafted.value.model_dump(mode="json")
     told = answered(ctx, CheckpointKind.PLAN, drafted.answers)
+    subject = plan_subject(ctx, document, number=next_number(state, CheckpointKind.PLAN))
     ref = ctx.put_json("plan", document)
     ctx.note_once("plan.drafted", {"round": rounds["plan"]}, [ref], durable=False)  # `put_up` flushes it
     return {
         "plan": ref.sha256,
         "round": rounds,
         "feedback": "",
-        **put_up(ctx, state, CheckpointKind.PLAN, {**plan_subject(ctx, state, document), "answered": told}),
-    }
-
-
-def plan_subject(ctx: StudyContext, state: StudyState, document: dict[str, Any]) -> dict[str, Any]:
-    """Return what the plan checkpoint shows; `editable` is the plan itself, `replaces` the locked one before it."""
-    intake = ctx.record.of_type("intake.finished")[-1]
-    return {
-        "editable": document,
-        "data": [file.model_dump(mode="json") for file in ctx.settings.data],
-        "profile": ctx.json(state["profile"]),
-        "noticed": intake.data["noticed"],
-        "identifiers": intake.data["identifiers"],
-        "quasi_identifiers": intake.data["quasi_identifiers"],
-        "twins": twin_rows(intake),
-        "codebook": ctx.settings.codebook,
-        "variables": [one.model_dump(mode="json") for one in ctx.settings.variables],
-        **replaced(ctx, state, document),
+        **put_up(ctx, state, CheckpointKind.PLAN, {**subject, "answered": told}),
     }

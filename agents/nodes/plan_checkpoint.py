@@ -8,11 +8,11 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
 from counterproof.agents.context import StudyContext
-from counterproof.agents.nodes._checkpoint import decided, hear, put_up, withdrawn
-from counterproof.agents.nodes.plan import plan_subject
+from counterproof.agents.nodes._checkpoint import decided, hear, next_number, put_up, withdrawn
 from counterproof.agents.prompts import fill, shown
 from counterproof.agents.reasons import numbered
 from counterproof.agents.state import StudyState
+from counterproof.agents.subjects.plan import plan_subject
 from counterproof.provenance.reasons import reasons_in
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.tools import Plan
@@ -33,7 +33,8 @@ def plan_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Comman
     if decision.decision == "edit":
         document = Plan.model_validate(ctx.json(decision.edited)).model_dump(mode="json")
         ref = ctx.put_json("plan", document)
-        update = put_up(ctx, state, CheckpointKind.PLAN, plan_subject(ctx, state, document))
+        subject = plan_subject(ctx, document, number=next_number(state, CheckpointKind.PLAN))
+        update = put_up(ctx, state, CheckpointKind.PLAN, subject)
         return Command(goto="plan_checkpoint", update={"plan": ref.sha256, **update})
     if decision.decision == "withdraw":
         return Command(goto="export", update=withdrawn(decision))

@@ -13,16 +13,17 @@ from langgraph.types import Command, interrupt
 
 from counterproof.agents.context import StudyContext
 from counterproof.agents.executions import media_of
+from counterproof.agents.judgement import judge
 from counterproof.agents.nodes._checkpoint import decided, hear, put_up_release, withdrawn
 from counterproof.agents.nodes._replanning import back_to_plan
 from counterproof.agents.releases import check_proposed
 from counterproof.agents.state import StudyState
+from counterproof.agents.subjects.release import release_subject
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.events import Ref
 from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.tools import Item
 
-_KEPT = frozenset({"checks", "comparison", "execution", "warnings"})
-"""What an edit of the verdicts leaves as it was put up."""
 Goto = Literal["plan", "release_checkpoint", "report", "export"]
 
 
@@ -42,10 +43,10 @@ def release_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Com
     if decision.decision == "edit":
         subject = ctx.checkpoints.subject(decision.checkpoint)
         verdicts = ctx.json(decision.edited)
-        kept = {name: value for name, value in subject.items() if name in _KEPT}
-        items = [{**item, "verdict": verdicts[item["id"]]} for item in subject["items"]]
-        update = put_up_release(ctx, state, {**kept, "items": items, "editable": verdicts})
-        return Command(goto="release_checkpoint", update=update)
+        items = [Item.model_validate({**item, "verdict": verdicts[item["id"]]}) for item in subject["items"]]
+        judged = judge(ctx, state["executions"], plan=state["plan"])
+        changed = release_subject(items, judged, execution=state["executions"]["primary"])
+        return Command(goto="release_checkpoint", update=put_up_release(ctx, state, changed))
     released = _release(ctx, decision.checkpoint)
     if not ctx.json(released)["results"]:
         failed = [name for name, verdict in ctx.json(released)["checks"].items() if verdict == "fail"]

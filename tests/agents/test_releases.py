@@ -10,7 +10,7 @@ import pytest
 
 from counterproof.agents import releases
 from counterproof.agents.nodes import _checkpoint
-from counterproof.agents.releases import check_release
+from counterproof.agents.subjects.again import check_shown
 from counterproof.provenance.checkpoints import Checkpoints
 from counterproof.provenance.commitments import commits_to
 from counterproof.provenance.decisions import Checkpoint
@@ -90,7 +90,7 @@ def test_what_was_let_go_was_put_up_to_the_byte(lab: Lab, endpoint: Endpoint) ->
     assert lab.run(study, endpoint.base_url, "approve", "approve") is Status.WAITING
     waiting = lab.waiting(study)
     (up,) = (event for event in lab.events(study, "checkpoint.opened") if event.data["id"] == waiting.id)
-    check_release(lab.study(study), waiting, reviewer=ADA)
+    check_shown(lab.study(study), waiting, reviewer=ADA)
     lab.run(study, endpoint.base_url, "approve", "approve")
     signed = lab.study(study).checkpoints.decision(waiting.id)
     assert signed is not None
@@ -148,7 +148,7 @@ def test_a_document_that_is_not_what_is_shown_is_neither_signed_nor_let_go(
     lab.run(study, endpoint.base_url, "approve", "approve")
     waiting = lab.waiting(study)
     with pytest.raises(VerificationFailed, match=_ANOTHER):
-        check_release(lab.study(study), waiting, reviewer=ADA)
+        check_shown(lab.study(study), waiting, reviewer=ADA)
     (refused,) = lab.events(study, "decision.refused")
     assert (refused.data["checkpoint"], refused.data["reviewer"]) == (waiting.id, ADA)
     assert _ANOTHER in refused.data["why"]
@@ -170,7 +170,7 @@ def test_a_release_that_shows_what_the_program_did_not_give_is_neither_signed_no
     _show(monkeypatch, change)
     lab.run(study, endpoint.base_url, "approve", "approve")
     with pytest.raises(VerificationFailed, match=says):
-        check_release(lab.study(study), lab.waiting(study), reviewer=ADA)
+        check_shown(lab.study(study), lab.waiting(study), reviewer=ADA)
     with pytest.raises(VerificationFailed, match=says):
         lab.run(study, endpoint.base_url, "approve")
     assert not lab.events(study, "results.released")
@@ -188,7 +188,7 @@ def test_what_the_replication_gave_is_not_released(
     _show(monkeypatch, replication)
     lab.run(study, endpoint.base_url, "approve", "approve")
     with pytest.raises(VerificationFailed, match=_OTHERS):
-        check_release(lab.study(study), lab.waiting(study), reviewer=ADA)
+        check_shown(lab.study(study), lab.waiting(study), reviewer=ADA)
 
 
 @pytest.mark.attack
@@ -200,7 +200,7 @@ def test_a_release_without_its_document_is_neither_signed_nor_let_go(
     monkeypatch.setattr(Checkpoints, "open", lambda *args, propose: put_up(*args))
     lab.run(study, endpoint.base_url, "approve", "approve")
     with pytest.raises(VerificationFailed, match="without the document that its approval would let go"):
-        check_release(lab.study(study), lab.waiting(study), reviewer=ADA)
+        check_shown(lab.study(study), lab.waiting(study), reviewer=ADA)
     with pytest.raises(VerificationFailed, match="An older version did"):
         lab.run(study, endpoint.base_url, "approve")
     assert not lab.events(study, "results.released")

@@ -9,8 +9,8 @@ from typing import Any, cast, get_args
 import click
 
 from counterproof.agents.edits import check_answers, check_edit, check_raters
-from counterproof.agents.releases import check_release
 from counterproof.agents.study import open_study, study_of
+from counterproof.agents.subjects.again import check_shown
 from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.errors import UsageError
 from counterproof.tools.synth.studies import SETS
@@ -73,7 +73,7 @@ def command(
     if decision == "approve":
         check_answers(waiting.kind, subject, checkpoint=checkpoint, answers=answers)
         check_raters(waiting.kind, subject, sets=home / SETS)
-        check_release(study, waiting, reviewer=person.id)
+        check_shown(study, waiting, reviewer=person.id)
     try:
         signer = signer_of(person, home=home, key=key, agent=agent)
     except UsageError as error:
