@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 from counterproof.agents.chat import Chat
 from counterproof.agents.papers import Papers
-from counterproof.provenance.checkpoints import Checkpoints
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.events import Event, Ref
 from counterproof.provenance.journal import Journal
@@ -29,7 +28,6 @@ class StudyContext(Papers):
 
     Attributes:
         journal: the effects.
-        checkpoints: the decisions.
         chat: the model.
         secure: the secure side: has programs run, and answers what may be known of the real data.
         environments: what each of the two programs runs in.
@@ -40,7 +38,6 @@ class StudyContext(Papers):
     """
 
     journal: Journal
-    checkpoints: Checkpoints
     chat: Chat
     secure: SecureSide
     environments: Mapping[Role, Environment]

@@ -19,6 +19,11 @@ from counterproof.tools.synth.review import open_session, ratings_of, who_rated_
 from counterproof.tools.synth.specification import SetSpecification
 from counterproof.tools.synth.studies import SESSION
 
+_FORMS: dict[CheckpointKind, type[Plan] | type[ReportText] | type[SetSpecification]] = {
+    CheckpointKind.PLAN: Plan,
+    CheckpointKind.SIGNOFF: ReportText,
+    CheckpointKind.SPECIFICATION: SetSpecification,
+}
 _ADVICE = "`counterproof show CHECKPOINT --editable` prints what to start from."
 
 
@@ -35,14 +40,12 @@ def check_edit(kind: CheckpointKind, subject: dict[str, Any], content: Any, *, a
         UsageError: it is not of the form, or the same as before.
     """
     match kind:
-        case CheckpointKind.PLAN:
-            checked = _model(Plan, content)
-        case CheckpointKind.SIGNOFF:
-            checked = _model(ReportText, content)
+        case CheckpointKind.PLAN | CheckpointKind.SIGNOFF:
+            checked = in_form(kind, content)
         case CheckpointKind.CODE:
             checked = _programs(subject, content)
         case CheckpointKind.SPECIFICATION:
-            checked = _model(SetSpecification, content)
+            checked = in_form(kind, content)
             SetLimits.model_validate(subject["limits"]).check(SetSpecification.model_validate(checked))
         case CheckpointKind.SAMPLE:
             raise UsageError("A sample is not edited.", advice="Reject it with a reason: it is made anew.")
@@ -53,6 +56,16 @@ def check_edit(kind: CheckpointKind, subject: dict[str, Any], content: Any, *, a
     if checked == subject["editable"] and not _other_answers(kind, subject, answers):
         raise UsageError("The edit changes nothing.", advice="Approve the checkpoint as it is, or change something.")
     return checked
+
+
+def in_form(kind: CheckpointKind, content: Any) -> Any:
+    """Return an edit that was signed, in the form in which the next checkpoint of its kind shows it.
+
+    Raises:
+        UsageError: it is not of the form.
+    """
+    form = _FORMS.get(kind)
+    return content if form is None else _model(form, content)
 
 
 def check_answers(kind: CheckpointKind, subject: dict[str, Any], *, checkpoint: str, answers: str) -> None:

@@ -1,4 +1,4 @@
-"""What the documents of a study are made of: its choices and its record, read by digest; no model, and no real data."""
+"""What the documents of a study are made of: its choices, its record and its decisions; no model, and no real data."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from counterproof.agents.settings import StudySettings
+from counterproof.provenance.checkpoints import Checkpoints
 from counterproof.provenance.record import Record
 from counterproof.tools import Plan
 
@@ -18,10 +19,12 @@ class Papers:
     Attributes:
         settings: the question and the choices that the study was made with.
         record: the history.
+        checkpoints: the decisions.
     """
 
     settings: StudySettings
     record: Record
+    checkpoints: Checkpoints
 
     def json(self, digest: str) -> Any:
         """Return a stored JSON document."""

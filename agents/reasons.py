@@ -22,9 +22,9 @@ FIELD = "answers_to_reasons"
 ANSWER_MAX = 5_000
 
 
-def pending(papers: Papers, kind: CheckpointKind) -> tuple[str, ...]:
-    """Return the reasons that wait for answers; none unless the last decision led back to this kind of checkpoint."""
-    return tuple(row["reason"] for row in asked(papers, kind))
+def pending(papers: Papers, kind: CheckpointKind, *, before: int | None = None) -> tuple[str, ...]:
+    """Return the reasons that wait for answers; see `asked`."""
+    return tuple(row["reason"] for row in asked(papers, kind, before=before))
 
 
 def answered(papers: Papers, kind: CheckpointKind, answers: Sequence[str], **more: str) -> list[dict[str, str]]:
@@ -38,7 +38,8 @@ def answered(papers: Papers, kind: CheckpointKind, answers: Sequence[str], **mor
 def asked(papers: Papers, kind: CheckpointKind, *, before: int | None = None) -> list[dict[str, str]]:
     """Return what the last decision asks of this kind of checkpoint: each reason, and who gave it where.
 
-    `before` is the number of the event up to which decisions count; None for all of them.
+    That is nothing, unless it led back to this kind. `before` is the number of the event up to which decisions count;
+    None for all of them.
     """
     decided = papers.record.of_type("decision.recorded")
     last = [event for event in decided if before is None or event.seq < before][-1:]

@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from counterproof.agents.models import ModelConfig
+from counterproof.agents.papers import Papers
 from counterproof.agents.settings import QUESTION_MAX, DataFile, Original, StudySettings
 from counterproof.agents.software import software
 from counterproof.agents.third_parties import check_model
@@ -87,13 +88,10 @@ class Workplace:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenStudy:
-    """A study that exists: its choices, its history and its decisions."""
+class OpenStudy(Papers):
+    """A study that exists, where it lies in the store."""
 
     id: str
-    settings: StudySettings
-    record: Record
-    checkpoints: Checkpoints
     folder: Path
 
     @property

@@ -8,8 +8,8 @@ from typing import Any
 from langgraph.runtime import Runtime
 
 from counterproof.agents.context import StudyContext
+from counterproof.agents.set_papers import approved
 from counterproof.agents.state import StudyState
-from counterproof.agents.synthesis_nodes._specified import approved
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.reviewers import CheckpointKind
 

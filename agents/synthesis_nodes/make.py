@@ -21,33 +21,33 @@ from langgraph.runtime import Runtime
 from counterproof.agents.context import StudyContext
 from counterproof.agents.nodes._checkpoint import put_up
 from counterproof.agents.note_writing import write_notes
+from counterproof.agents.reasons import pending
 from counterproof.agents.secure import WRITING
-from counterproof.agents.state import StudyState
-from counterproof.agents.synthesis import write_rows
-from counterproof.agents.synthesis_nodes._specified import (
+from counterproof.agents.set_papers import (
     approved_limits,
     approved_specification,
-    last_reasons,
+    data_of,
     making_order,
     making_request,
+    named_files,
     texts_beside,
 )
-from counterproof.provenance.digests import canonical_json, digest_of
+from counterproof.agents.state import StudyState
+from counterproof.agents.subjects.sets import SENT_BACK, sample_subject, session_for
+from counterproof.agents.synthesis import write_rows
+from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.events import Ref
 from counterproof.provenance.journal import Response
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.telemetry import execute_tool
 from counterproof.sandbox.orders import MakingOrder
-from counterproof.tools.synth.documents import parse_documents
-from counterproof.tools.synth.exhibits import blinded
-from counterproof.tools.synth.review import KEY, make_session, make_session_without_real
+from counterproof.tools.synth.review import KEY
 from counterproof.tools.synth.review import SESSION as SESSION_FILE
 from counterproof.tools.synth.specification import SetSpecification
-from counterproof.tools.synth.studies import SESSION, blinded_items_of, found_in_texts, items_of, texts_set
+from counterproof.tools.synth.studies import SESSION, texts_set
 from counterproof.tools.synth.study_makers import Written
 from counterproof.tools.synth.written_rows import Taken, told_again
 
-CARD = "card.json"
 _MEDIA = {
     "csv": "text/csv",
     "html": "text/html",
@@ -74,39 +74,25 @@ def make(state: StudyState, runtime: Runtime[StudyContext]) -> dict[str, Any]:
     with execute_tool("make a synthetic set"):
         is_table = specification.kind == "table"
         made = _table(ctx, specification) if is_table else _texts(ctx, specification, rounds["set"])
-    name, data = data_of(ctx, made.files)
-    card = json.loads(ctx.record.blobs.get(made.files[CARD]))
-    findings = [*made.sent_back, *_found(specification, name, data), *_flagged(card)]
-    session, key = _session(ctx, specification, name, data)
+    subject = sample_subject(
+        ctx,
+        specification,
+        made.files,
+        set_name=ctx.set_folder.name,
+        number=rounds["set"],
+        sent_back=made.sent_back,
+        reasons=pending(ctx, CheckpointKind.SAMPLE),
+    )
+    session, key = session_for(ctx, specification, *data_of(ctx, made.files))
     _lay(ctx.set_folder / SESSION, session, key)
     refs = [
-        ctx.put_json("findings", findings, side="secure"),
+        ctx.put_json("findings", subject["findings"], side="secure"),
         ctx.record.put("session", session, side="secure"),
         ctx.record.put("key", key, side="secure"),
         *file_refs(ctx, made.files),
     ]
     ctx.note_once("set.made", {"round": rounds["set"]}, refs)
-    shown = items_of(name, data)
-    subject = {
-        "specification": digest_of(specification.model_dump(mode="json")),
-        "round": rounds["set"],
-        "files": made.files,
-        "items": len(shown),
-        "shown": [one.text for one in shown[: specification.shown]],
-        "images": [one.png for one in shown[: specification.shown]],
-        "findings": findings,
-        "flagged": [row["item"] for row in findings if row["kind"] == "card"],
-        "session": {"set": ctx.set_folder.name, "items": len(json.loads(key)), "raters": specification.raters},
-        "reasons": last_reasons(ctx),
-        "editable": {},
-    }
     return {"round": rounds, **put_up(ctx, state, CheckpointKind.SAMPLE, subject)}
-
-
-def data_of(ctx: StudyContext, files: dict[str, str]) -> tuple[str, bytes]:
-    """Return the file with the rows or texts, by its name."""
-    (name,) = (name for name in files if name.endswith((".csv", ".jsonl")))
-    return name, ctx.record.blobs.get(files[name])
 
 
 def put_files(ctx: StudyContext, files: dict[str, bytes]) -> list[Ref]:
@@ -122,10 +108,6 @@ def file_refs(ctx: StudyContext, files: dict[str, str]) -> list[Ref]:
     return put_files(ctx, {name: ctx.record.blobs.get(commitment) for name, commitment in files.items()})
 
 
-def _named(refs: Sequence[Ref]) -> dict[str, str]:
-    return {ref.role.removeprefix("file:"): ref.sha256 for ref in refs}
-
-
 def _table(ctx: StudyContext, specification: SetSpecification) -> _Made:
     request = making_request(ctx, specification, approved_limits(ctx))
     order = making_order(ctx, request)
@@ -135,7 +117,7 @@ def _table(ctx: StudyContext, specification: SetSpecification) -> _Made:
     def made(_attempt: int) -> Response:
         told = ctx.secure.make(order, request, effect=key, written=written or _made_before(ctx, specification))
         refs = put_files(ctx, told.bodies)
-        body = canonical_json({"files": _named(refs)})
+        body = canonical_json({"files": named_files(refs)})
         return Response(body=body, data={"order": order.digest}, refs=tuple(refs), side="secure")
 
     asked = canonical_json(order.model_dump(mode="json"))
@@ -155,7 +137,7 @@ def _rows(
     taken = Taken()
 
     def told(batch: str, faults: Sequence[str]) -> None:
-        sent_back.append({"kind": "sent back", "item": f"batch {batch}", "text": "; ".join(faults)})
+        sent_back.append({"kind": SENT_BACK, "item": f"batch {batch}", "text": "; ".join(faults)})
 
     write_rows(
         ctx.chat,
@@ -189,7 +171,7 @@ def _texts(ctx: StudyContext, specification: SetSpecification, number: int) -> _
     sent_back: list[dict[str, str]] = []
 
     def told(document: str, faults: Sequence[str]) -> None:
-        sent_back.append({"kind": "sent back", "item": document, "text": "; ".join(faults)})
+        sent_back.append({"kind": SENT_BACK, "item": document, "text": "; ".join(faults)})
 
     documents = write_notes(
         ctx.chat,
@@ -198,7 +180,7 @@ def _texts(ctx: StudyContext, specification: SetSpecification, number: int) -> _
         seed=specification.seed,
         say=ctx.progress,
         under=f"synth/note/{number}",
-        reasons=last_reasons(ctx),
+        reasons=pending(ctx, CheckpointKind.SAMPLE),
         sent_back=told,
     )
     made = texts_set(
@@ -208,36 +190,7 @@ def _texts(ctx: StudyContext, specification: SetSpecification, number: int) -> _
         beside=texts_beside(ctx),
         model=ctx.settings.model.model,
     )
-    return _Made(files=_named(put_files(ctx, dict(made.files))), sent_back=tuple(sent_back))
-
-
-def _found(specification: SetSpecification, name: str, data: bytes) -> list[dict[str, str]]:
-    if specification.kind == "table":
-        return []
-    return found_in_texts(parse_documents(data, source=name), specification)
-
-
-def _flagged(card: dict[str, Any]) -> list[dict[str, str]]:
-    """Return the numbers of a card that don't keep their limits."""
-    sections = (value for value in card.values() if isinstance(value, list))
-    measures = [
-        row for section in sections for row in section if isinstance(row, dict) and row.get("verdict") == "flag"
-    ]
-    return [
-        {"kind": "card", "item": row["definition"]["id"], "text": f"{row['definition']['title']}: {row['value']:g}"}
-        for row in measures
-    ]
-
-
-def _session(ctx: StudyContext, specification: SetSpecification, name: str, data: bytes) -> tuple[bytes, bytes]:
-    """Return a session of the set's items, half of them texts that were given for it, and its key."""
-    made, beside = blinded_items_of(name, data), blinded(texts_beside(ctx))
-    items, seed = min(specification.items, 2 * len(made)), specification.seed
-    if beside:
-        session, key = make_session(beside, made, items=min(items, 2 * len(beside)), seed=seed)
-    else:
-        session, key = make_session_without_real(made, items=items, seed=seed)
-    return session.model_dump_json(indent=1).encode(), key
+    return _Made(files=named_files(put_files(ctx, dict(made.files))), sent_back=tuple(sent_back))
 
 
 def _lay(folder: Path, session: bytes, key: bytes) -> None:

@@ -12,8 +12,8 @@ from langgraph.types import Command, interrupt
 
 from counterproof.agents.context import StudyContext
 from counterproof.agents.nodes._checkpoint import decided, hear, withdrawn
+from counterproof.agents.set_papers import CARD
 from counterproof.agents.state import StudyState
-from counterproof.agents.synthesis_nodes.make import CARD
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.events import Ref
 from counterproof.provenance.reviewers import CheckpointKind

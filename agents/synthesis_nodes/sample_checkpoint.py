@@ -13,8 +13,9 @@ from langgraph.types import Command, interrupt
 
 from counterproof.agents.context import StudyContext
 from counterproof.agents.nodes._checkpoint import decided, hear, withdrawn
+from counterproof.agents.set_papers import approved_specification
 from counterproof.agents.state import StudyState
-from counterproof.agents.synthesis_nodes._specified import approved_specification, put_up_specification
+from counterproof.agents.synthesis_nodes._specified import put_up_specification
 from counterproof.provenance.reviewers import CheckpointKind
 
 Goto = Literal["specification_checkpoint", "make", "judge", "export"]

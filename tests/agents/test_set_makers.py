@@ -12,7 +12,7 @@ import pytest
 
 from counterproof.agents.edits import check_edit
 from counterproof.agents.models import ModelConfig
-from counterproof.agents.synthesis_nodes._specified import (
+from counterproof.agents.set_papers import (
     approved_limits,
     approved_specification,
     making_order,

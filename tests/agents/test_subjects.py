@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator
+import importlib
+from collections.abc import Iterator
 from hashlib import sha256
 from typing import Any
 
 import pytest
 
+from counterproof.agents.judgement import Judgement
 from counterproof.agents.subjects.again import check_shown
-from counterproof.provenance.checkpoints import Checkpoints
-from counterproof.provenance.decisions import Checkpoint, DecisionKind
+from counterproof.agents.subjects.release import release_subject
+from counterproof.provenance.decisions import DecisionKind
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.store import Status
+from counterproof.tools import Item
 
 from ..endpoint import Endpoint
 from ..lab import ADA, PRIMARY, REPLICATION, Lab, planned, program, script, written
-
-Change = Callable[[dict[str, Any]], None]
-_OTHER = "shows something else than the papers of the study say: {}\\."
+from .shown import OTHER, Change, show
 
 
 @pytest.fixture
@@ -28,19 +28,6 @@ def endpoint() -> Iterator[Endpoint]:
     """A model that answers well."""
     with Endpoint(script()) as answers:
         yield answers
-
-
-def _show(monkeypatch: pytest.MonkeyPatch, kind: CheckpointKind, change: Change, *, number: int = 1) -> None:
-    """Whoever runs this installation has it show something else."""
-    put_up = Checkpoints.open
-
-    def other(self: Checkpoints, of: CheckpointKind, at: int, subject: dict[str, Any], **more: Any) -> Checkpoint:
-        shown = copy.deepcopy(subject)
-        if (of, at) == (kind, number):
-            change(shown)
-        return put_up(self, of, at, shown, **more)
-
-    monkeypatch.setattr(Checkpoints, "open", other)
 
 
 def _another_profile(subject: dict[str, Any]) -> None:
@@ -83,13 +70,13 @@ def _a_plan_before(subject: dict[str, Any]) -> None:
 
 
 PLANS: dict[str, tuple[Change, str]] = {
-    "another profile": (_another_profile, _OTHER.format("profile")),
-    "other things noticed": (_nothing_noticed, _OTHER.format("noticed")),
-    "another codebook": (_another_codebook, _OTHER.format("codebook")),
-    "another question": (_another_question, _OTHER.format("question")),
-    "no exposure": (_no_exposure, _OTHER.format("exposure")),
-    "a field more": (_a_field_more, _OTHER.format("seen_by")),
-    "a plan before it": (_a_plan_before, _OTHER.format("replaces")),
+    "another profile": (_another_profile, OTHER.format("profile")),
+    "other things noticed": (_nothing_noticed, OTHER.format("noticed")),
+    "another codebook": (_another_codebook, OTHER.format("codebook")),
+    "another question": (_another_question, OTHER.format("question")),
+    "no exposure": (_no_exposure, OTHER.format("exposure")),
+    "a field more": (_a_field_more, OTHER.format("seen_by")),
+    "a plan before it": (_a_plan_before, OTHER.format("replaces")),
     "an answer to nobody": (_an_answer, "shows an answer to a reason that nobody gave: 'The mean is wrong.'"),
     "no plan": (lambda subject: subject.update(editable={}), "is not of the form of a plan checkpoint"),
 }
@@ -152,17 +139,17 @@ def _never_run(subject: dict[str, Any]) -> None:
 
 
 CODES: dict[str, tuple[Change, str]] = {
-    "another check program": (_another_check_program, _OTHER.format("checkers, orders")),
-    "no check program": (_no_check_program, _OTHER.format("checkers, orders")),
-    "another seed than the plan's": (_another_seed, _OTHER.format("orders")),
-    "other limits": (_other_limits, _OTHER.format("orders")),
-    "another run on the twin": (_another_twin_run, _OTHER.format("programs")),
-    "another output on the twin": (_nothing_printed, _OTHER.format("programs")),
-    "checks that pass": (_checks_pass, _OTHER.format("programs")),
-    "no static finding": (_a_static_finding_less, _OTHER.format("programs")),
-    "a change that was none": (_a_diff, _OTHER.format("programs")),
-    "other terms of the data": (_another_file, _OTHER.format("reads")),
-    "another plan": (_another_plan, _OTHER.format("plan")),
+    "another check program": (_another_check_program, OTHER.format("checkers, orders")),
+    "no check program": (_no_check_program, OTHER.format("checkers, orders")),
+    "another seed than the plan's": (_another_seed, OTHER.format("orders")),
+    "other limits": (_other_limits, OTHER.format("orders")),
+    "another run on the twin": (_another_twin_run, OTHER.format("programs")),
+    "another output on the twin": (_nothing_printed, OTHER.format("programs")),
+    "checks that pass": (_checks_pass, OTHER.format("programs")),
+    "no static finding": (_a_static_finding_less, OTHER.format("programs")),
+    "a change that was none": (_a_diff, OTHER.format("programs")),
+    "other terms of the data": (_another_file, OTHER.format("reads")),
+    "another plan": (_another_plan, OTHER.format("plan")),
     "a program that never ran": (_never_run, "The primary program that is shown was never run on the twin"),
     "no programs": (lambda subject: subject.pop("editable"), "is not of the form of a code checkpoint"),
 }
@@ -191,9 +178,9 @@ def _a_finding_less(subject: dict[str, Any]) -> None:
 
 
 RELEASES: dict[str, tuple[Change, str]] = {
-    "a wider tolerance": (_all_agree, _OTHER.format("comparison")),
+    "a wider tolerance": (_all_agree, OTHER.format("comparison")),
     "a check that passes": (_passes, "put up with another document"),  # the verdicts go with the release
-    "other evidence": (_other_evidence, _OTHER.format("checks")),
+    "other evidence": (_other_evidence, OTHER.format("checks")),
     "a check less": (_a_check_less, "put up with another document"),
     "a finding less": (_a_finding_less, "leaves out what was found in result:difference"),
 }
@@ -212,11 +199,11 @@ def _a_section_less(subject: dict[str, Any]) -> None:
 
 
 SIGNOFFS: dict[str, tuple[Change, str]] = {
-    "another head": (_another_head, _OTHER.format("document")),
-    "another text": (_another_text, _OTHER.format("markdown")),
-    "a table less": (_a_section_less, _OTHER.format("document")),
-    "another release": (lambda subject: subject.update(released="0" * 64), _OTHER.format("released")),
-    "another report": (lambda subject: subject.update(report="0" * 64), _OTHER.format("report")),
+    "another head": (_another_head, OTHER.format("document")),
+    "another text": (_another_text, OTHER.format("markdown")),
+    "a table less": (_a_section_less, OTHER.format("document")),
+    "another release": (lambda subject: subject.update(released="0" * 64), OTHER.format("released")),
+    "another report": (lambda subject: subject.update(report="0" * 64), OTHER.format("report")),
 }
 
 FORGED = [
@@ -232,7 +219,7 @@ def test_what_was_not_so_is_not_approved(
     lab: Lab, monkeypatch: pytest.MonkeyPatch, kind: CheckpointKind, approvals: int, change: Change, says: str
 ) -> None:
     study = lab.new(checks_on_data=True)
-    _show(monkeypatch, kind, change)
+    show(monkeypatch, kind, change)
     programs = [PRIMARY, REPLICATION]
     if kind is CheckpointKind.CODE:
         programs[0] = program("The primary program.", middle="import socket")  # something to look at
@@ -256,10 +243,56 @@ def test_what_a_new_version_of_the_plan_changes_is_not_left_out(lab: Lab, monkey
         subject["replaces"]["changes"] = []
 
     study = lab.new()
-    _show(monkeypatch, CheckpointKind.PLAN, nothing_changed, number=2)
+    show(monkeypatch, CheckpointKind.PLAN, nothing_changed, number=2)
     with Endpoint(script(planner=[planned(), planned(title="Another title")])) as answers:
         lab.run(study, answers.base_url, "approve", "replan")
-    with pytest.raises(VerificationFailed, match=_OTHER.format("replaces")):
+    with pytest.raises(VerificationFailed, match=OTHER.format("replaces")):
+        check_shown(lab.study(study), lab.waiting(study), reviewer=ADA)
+
+
+@pytest.mark.attack
+@pytest.mark.parametrize(
+    ("kind", "approvals"),
+    [(CheckpointKind.PLAN, 0), (CheckpointKind.CODE, 1), (CheckpointKind.SIGNOFF, 3)],
+)
+def test_what_follows_on_an_edit_is_what_was_signed(
+    lab: Lab, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch, kind: CheckpointKind, approvals: int
+) -> None:
+    """Whoever runs this installation leaves the edit out."""
+    study = lab.new()
+    approve: list[DecisionKind] = ["approve"] * approvals
+    lab.run(study, endpoint.base_url, *approve)
+    before = lab.study(study).checkpoints.subject(lab.waiting(study).id)
+    changes: dict[CheckpointKind, dict[str, Any]] = {
+        CheckpointKind.PLAN: {"title": "Another title"},
+        CheckpointKind.CODE: {"primary": PRIMARY + "# changed\n"},
+        CheckpointKind.SIGNOFF: {"limitations": "There are some."},
+    }
+    lab.decide(study, "edit", edited={**before["editable"], **changes[kind]})
+    show(monkeypatch, kind, lambda subject: subject.update(before), number=2)
+    lab.run(study, endpoint.base_url)
+    with pytest.raises(VerificationFailed, match=f"is not what was signed as the edit of {study}.{kind}.1"):
+        check_shown(lab.study(study), lab.waiting(study), reviewer=ADA)
+
+
+@pytest.mark.attack
+def test_verdicts_that_a_person_signed_are_those_that_are_put_up(
+    lab: Lab, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever runs this installation leaves the edit out, and puts up what it would let go."""
+
+    def without_the_edit(items: list[Item], judged: Judgement, *, execution: str) -> dict[str, Any]:
+        released = [item.model_copy(update={"verdict": "release"}) for item in items]
+        return release_subject(released, judged, execution=execution)
+
+    study = lab.new()
+    lab.run(study, endpoint.base_url, "approve", "approve")
+    verdicts = lab.study(study).checkpoints.subject(lab.waiting(study).id)["editable"]
+    lab.decide(study, "edit", edited={**verdicts, "flow": "suppress"})
+    node = importlib.import_module("counterproof.agents.nodes.release_checkpoint")  # the package has a function of it
+    monkeypatch.setattr(node, "release_subject", without_the_edit)
+    lab.run(study, endpoint.base_url)
+    with pytest.raises(VerificationFailed, match=r"is not what was signed as the edit of .*release\.1"):
         check_shown(lab.study(study), lab.waiting(study), reviewer=ADA)
 
 
