@@ -49,6 +49,11 @@ class Judgement:
         """Those of them after which nothing is put up to be released."""
         return [name for name in self.failed if name in HALTING]
 
+    @property
+    def streams(self) -> dict[str, str]:
+        """What the record names the standard error of each program by."""
+        return {"primary": self.primary.stderr, "replication": self.replication.stderr}
+
     def shown(self) -> dict[str, Any]:
         """Return what a release shows of it."""
         return {

@@ -316,6 +316,17 @@ class Checkpoints:
             self._check_first(checkpoint, signed.decision.reviewer)
         return signed
 
+    def decisions(self) -> list[Decision]:
+        """Return all recorded decisions, oldest first, each checked as `decision` does.
+
+        Raises:
+            VerificationFailed: one is forged, or a checkpoint is decided twice.
+        """
+        decided = [event.data["checkpoint"] for event in self._record.of_type("decision.recorded")]
+        if len(set(decided)) != len(decided) or not set(decided) <= self._openings().keys():
+            raise VerificationFailed("The record decides a checkpoint twice, or one that was never put up.")
+        return [signed.decision for id_ in decided if (signed := self.decision(id_)) is not None]
+
     def first_signatures(self, checkpoint: str) -> list[SignedDecision]:
         """Return the approvals that were signed and need another signature, each checked.
 
@@ -344,6 +355,10 @@ class Checkpoints:
         opened = self.get(event.data["checkpoint"])
         if (made.study, made.checkpoint, made.subject) != (self._study, opened.id, opened.subject):
             raise VerificationFailed(f"The decision recorded for {opened.id} is about something else.")
+        data, person = event.data, event.data["reviewer"]
+        said = (data["kind"], data["subject"], data["decision"], data["replayed"], event.actor.id, person["name"])
+        if said != (made.kind, made.subject, made.decision, made.replayed, made.reviewer, made.name):
+            raise VerificationFailed(f"The record says something else of the decision on {opened.id} than was signed.")
         broken = self._broken(made, self.policy(), self._approvals(before=event.seq))
         if broken:
             raise VerificationFailed(f"The decision recorded for {opened.id} does not count: {broken}.")

@@ -82,14 +82,20 @@ class _Files(SpanExporter):
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         for span in spans:
-            with self._lock:
-                exporter, outlet = self._kept.get(_study_of(span), (None, None))
-                clean = pinned(span)
-                if exporter is not None:
-                    exporter.export([clean])
-            if outlet is not None:
-                outlet.on_end(clean)
+            try:
+                self._keep(span)
+            except Exception as error:  # of one span; the others are kept
+                _log.warning("A span of %s is not kept: %s", _study_of(span), type(error).__name__)
         return SpanExportResult.SUCCESS
+
+    def _keep(self, span: ReadableSpan) -> None:
+        with self._lock:
+            exporter, outlet = self._kept.get(_study_of(span), (None, None))
+            clean = pinned(span)
+            if exporter is not None:
+                exporter.export([clean])
+        if outlet is not None:
+            outlet.on_end(clean)
 
 
 class _StudySpans(SpanProcessor):
@@ -151,8 +157,10 @@ def start_tracing(file: Path, *, study: str, outlet: SpanProcessor | None = None
         with study_scope(study):
             yield degraded
     finally:
-        bring_spans()
-        _files.remove(study)
+        try:
+            bring_spans()
+        finally:
+            _files.remove(study)
 
 
 def pinned(span: ReadableSpan) -> ReadableSpan:

@@ -12,9 +12,8 @@ from counterproof.tools.disclosure.carrying import pack_outputs, unpack_items
 
 def release_items(ctx: StudyContext, judged: Judgement) -> list[Item]:
     """Return everything that may be released of the executions, with findings and proposed verdicts."""
-    streams = {"primary": judged.primary.stderr, "replication": judged.replication.stderr}
-    known = _fixed_before(ctx)
-    outputs = outputs_of(ctx.record, judged.primary, warnings=judged.warnings, streams=streams, known=known)
+    beside = {"warnings": judged.warnings, "streams": judged.streams, "known": _fixed_before(ctx)}
+    outputs = outputs_of(ctx.record, judged.primary, **beside)
     told = ctx.secure.ask(DISCLOSURE, pack_outputs(outputs, _released_before(ctx)))
     return unpack_items(told.answer)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from langgraph.runtime import Runtime
@@ -12,14 +13,14 @@ from counterproof.agents.executions import PROGRAM_MEDIA, run_on_twin
 from counterproof.agents.nodes._checkpoint import next_number, put_up
 from counterproof.agents.nodes.write import told
 from counterproof.agents.ordering import make_order
-from counterproof.agents.outcomes import Outcome, results_of
+from counterproof.agents.outcomes import Outcome, recorded_outcome, results_of
 from counterproof.agents.reasons import pending
 from counterproof.agents.state import StudyState
 from counterproof.agents.subjects.code import code_subject
 from counterproof.provenance.errors import ModelMayRetry
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.sandbox import Environment, Language
-from counterproof.sandbox.orders import ROLES, Role
+from counterproof.sandbox.orders import ROLES, Order, Role
 from counterproof.tools import Plan, check_source
 
 Goto = Literal["write", "code_checkpoint", "export"]
@@ -30,10 +31,11 @@ def dry_run(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
     """Run what has not run on the twin; put the code up when both programs work, else back to writing."""
     ctx = runtime.context
     plan = ctx.plan(state["plan"])
-    wanted = [role for role in ROLES if role not in state.get("twin_runs", {})]
+    orders = {role: _order(ctx, state, role, plan) for role in ROLES}
+    runs = _still_good(ctx, state, orders)
+    wanted = [role for role in ROLES if role not in runs]
     ctx.progress(f"dry run on the twin: {' and '.join(wanted)}")
-    outcomes = ctx.both(lambda role: _run(ctx, state, role, plan), wanted)
-    runs = dict(state.get("twin_runs", {}))
+    outcomes = ctx.both(lambda role: run_on_twin(ctx, _key(orders[role]), orders[role]), wanted)
     turns = {role: list(said) for role, said in state.get("turns", {}).items()}
     faulty = []
     for role, outcome in zip(wanted, outcomes, strict=True):
@@ -57,10 +59,20 @@ def dry_run(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
     return Command(goto="export", update={**update, "ended": "cannot_conclude", "reason": reason})
 
 
-def _run(ctx: StudyContext, state: StudyState, role: Role, plan: Plan) -> Outcome:
+def _order(ctx: StudyContext, state: StudyState, role: Role, plan: Plan) -> Order:
     digests = ctx.environment_digests
-    order = make_order(ctx, role, state["programs"][role], seed=plan.seed, environments=digests, twin=state["twin"])
-    return run_on_twin(ctx, f"dry_run/{role}/{order.digest[:16]}", order)
+    return make_order(ctx, role, state["programs"][role], seed=plan.seed, environments=digests, twin=state["twin"])
+
+
+def _key(order: Order) -> str:
+    return f"dry_run/{order.role}/{order.digest[:16]}"
+
+
+def _still_good(ctx: StudyContext, state: StudyState, orders: Mapping[Role, Order]) -> dict[str, str]:
+    """Return the runs that needn't be made again: not those in an environment that is another one now."""
+    runs = state.get("twin_runs", {})
+    ran = {role: recorded_outcome(ctx.record, runs[role]).order for role in ROLES if role in runs}
+    return {role: runs[role] for role, order in ran.items() if order == orders[role].digest}
 
 
 def _fault(ctx: StudyContext, code: str, outcome: Outcome, plan: Plan, *, language: Language) -> str:

@@ -15,14 +15,14 @@ from counterproof.agents.context import StudyContext
 from counterproof.agents.executions import media_of
 from counterproof.agents.judgement import judge
 from counterproof.agents.nodes._checkpoint import decided, hear, put_up_release, withdrawn
+from counterproof.agents.nodes._disclosure import release_items
 from counterproof.agents.nodes._replanning import back_to_plan
 from counterproof.agents.releases import check_proposed
 from counterproof.agents.state import StudyState
-from counterproof.agents.subjects.release import release_subject
+from counterproof.agents.subjects.release import held_back, release_subject
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.events import Ref
 from counterproof.provenance.reviewers import CheckpointKind
-from counterproof.tools import Item
 
 Goto = Literal["plan", "release_checkpoint", "report", "export"]
 
@@ -41,11 +41,10 @@ def release_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Com
         reason = f"the release was rejected: {decision.comment}"
         return Command(goto="export", update={"ended": "rejected", "reason": reason})
     if decision.decision == "edit":
-        subject = ctx.checkpoints.subject(decision.checkpoint)
-        verdicts = ctx.json(decision.edited)
-        items = [Item.model_validate({**item, "verdict": verdicts[item["id"]]}) for item in subject["items"]]
-        judged = judge(ctx, state["executions"], plan=state["plan"])
-        changed = release_subject(items, judged, execution=state["executions"]["primary"])
+        judged, verdicts = judge(ctx, state["executions"], plan=state["plan"]), ctx.json(decision.edited)
+        items = held_back(release_items(ctx, judged), judged.failed)
+        decided_on = [item.model_copy(update={"verdict": verdicts[item.id]}) for item in items]
+        changed = release_subject(decided_on, judged, execution=state["executions"]["primary"])
         return Command(goto="release_checkpoint", update=put_up_release(ctx, state, changed))
     released = _release(ctx, decision.checkpoint)
     if not ctx.json(released)["results"]:

@@ -20,69 +20,88 @@ from counterproof.agents.study import OpenStudy
 from counterproof.agents.subjects.analysis_again import analysis_again
 from counterproof.agents.subjects.head import head_of
 from counterproof.agents.subjects.sets_again import set_again
-from counterproof.provenance.decisions import Checkpoint
+from counterproof.provenance.decisions import Checkpoint, Decision
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import CounterproofError, VerificationFailed
+from counterproof.provenance.reviewers import CheckpointKind
+from counterproof.sandbox.orders import ROLES
 
 _ADVICE = (
     "Don't approve. If Counterproof was updated since it was put up, edit or reject it, or go back to the plan: it is "
     "put up anew. Otherwise look into who changed the store."
 )
-_OF_A_MODEL = frozenset({"answered", "transparency"})
-"""What is not made again: see above."""
+_NOT_MADE = {
+    CheckpointKind.PLAN: {"answered"},
+    CheckpointKind.CODE: {"answered"},
+    CheckpointKind.SIGNOFF: {"answered", "transparency"},
+}
+"""What stands in a subject as it was put up: see above. Of answers, which reasons they are to is looked at."""
 
 
 def check_shown(study: OpenStudy, checkpoint: Checkpoint, *, reviewer: str) -> None:
     """Refuse to approve a checkpoint that shows something else than the papers of its study say.
 
+    One that is decided already is left to whoever records decisions: that tells by whom it was.
+
     Raises:
         ToolFailed: a release of a run on the twin.
-        VerificationFailed: it shows something else, or would let something else go; the text names what.
+        VerificationFailed: it shows something else, or would let something else go, or the record holds a forged
+            decision; the text names what.
     """
     try:
-        _check(study, checkpoint)
+        if study.checkpoints.decision(checkpoint.id) is None:
+            _check(study, checkpoint)
     except CounterproofError as error:
         study.checkpoints.refused(checkpoint.id, reviewer=reviewer, why=error)
         raise type(error)(error.what, allowed=error.allowed, advice=error.advice or _ADVICE) from error
 
 
 def _check(study: OpenStudy, checkpoint: Checkpoint) -> None:
-    shown = study.checkpoints.subject(checkpoint.id)
+    shown, decisions = study.checkpoints.subject(checkpoint.id), study.checkpoints.decisions()
     (opened,) = (event for event in study.record.of_type("checkpoint.opened") if event.data["id"] == checkpoint.id)
+    last = decisions[-1] if decisions else None
+    edit = last if last is not None and (last.kind, last.decision) == (checkpoint.kind, "edit") else None
     try:
         if study.settings.purpose == "analysis":
-            made = analysis_again(study, checkpoint, shown)
+            made = analysis_again(study, checkpoint, shown, edited=edit is not None)
         else:
             made = set_again(study, checkpoint, shown, before=opened.seq)
         _check_answered(study, checkpoint, shown.get("answered", []), before=opened.seq)
-        _check_edit(study, checkpoint, shown, before=opened.seq)
-    except (LookupError, TypeError, ValueError, StopIteration) as error:
+        if edit is not None:
+            _check_edit(study, edit, shown)
+    except (LookupError, TypeError, ValueError, AttributeError, StopIteration) as error:
         raise VerificationFailed(
             f"{checkpoint.id} is not of the form of a {checkpoint.kind} checkpoint: {error!r}."
         ) from error
-    again = json.loads(canonical_json({**head_of(study.settings, study.id, checkpoint.kind), **made}))
-    names = (again.keys() | shown.keys()) - _OF_A_MODEL
-    same = {name for name in again.keys() & shown.keys() if again[name] == shown[name]}
-    if others := sorted(names - same):
+    left = {name: shown[name] for name in _NOT_MADE.get(checkpoint.kind, set()) & shown.keys()}
+    again = json.loads(canonical_json({**head_of(study.settings, study.id, checkpoint.kind), **made, **left}))
+    same = {name for name in again.keys() & shown.keys() if canonical_json(again[name]) == canonical_json(shown[name])}
+    if others := sorted((again.keys() | shown.keys()) - same):
         raise VerificationFailed(
             f"{checkpoint.id} shows something else than the papers of the study say: {', '.join(others)}."
         )
+    if study.record.blobs.get(checkpoint.subject) != canonical_json(shown):
+        raise VerificationFailed(f"{checkpoint.id} says something twice, or is not written as Counterproof does.")
 
 
 def _check_answered(study: OpenStudy, checkpoint: Checkpoint, rows: list[dict[str, str]], *, before: int) -> None:
-    """Refuse answers to what nobody asked, or to reasons that somebody else gave."""
+    """Refuse answers to other reasons than were given, and reasons without one."""
     reasons = asked(study, checkpoint.kind, before=before)
-    for row in rows:
-        if {name: row[name] for name in ("checkpoint", "by", "reason")} not in reasons:
-            raise VerificationFailed(
-                f"{checkpoint.id} shows an answer to a reason that nobody gave: {row['reason'][:200]!r}."
-            )
+    if checkpoint.kind is CheckpointKind.CODE:
+        reasons = [{**row, "role": role} for role in ROLES for row in reasons]
+    if [{name: text for name, text in row.items() if name != "answer"} for row in rows] != reasons:
+        raise VerificationFailed(f"{checkpoint.id} does not answer the reasons for which it was sent back.")
 
 
-def _check_edit(study: OpenStudy, checkpoint: Checkpoint, shown: dict[str, Any], *, before: int) -> None:
-    """Refuse what follows on an edit, and is not what was signed there."""
-    last = [event for event in study.record.of_type("decision.recorded") if event.seq < before][-1:]
-    if not last or (last[0].data["kind"], last[0].data["decision"]) != (checkpoint.kind, "edit"):
+def _check_edit(study: OpenStudy, edit: Decision, shown: dict[str, Any]) -> None:
+    """Refuse what follows on an edit, and is not what was signed there.
+
+    A program that fails on the twin after its edit goes back to the model first: what comes then is the model's.
+    """
+    (signed,) = (
+        event for event in study.record.of_type("decision.recorded") if event.data["checkpoint"] == edit.checkpoint
+    )
+    if any(event.seq > signed.seq for event in study.record.of_type("program.written")):
         return
-    if shown["editable"] != in_form(checkpoint.kind, study.json(last[0].ref("edited").sha256)):
-        raise VerificationFailed(f"{checkpoint.id} is not what was signed as the edit of {last[0].data['checkpoint']}.")
+    if shown["editable"] != in_form(edit.kind, study.json(edit.edited)):
+        raise VerificationFailed(f"What is shown is not what was signed as the edit of {edit.checkpoint}.")

@@ -1,37 +1,48 @@
-"""A checkpoint of an analysis, made again from the papers of its study.
+"""A checkpoint of an analysis, made again from the papers of its study and from what people signed before.
 
-It does not cover what needs the real data: which findings a disclosure check has beside the data, and whether the
-record of an execution is what the program gives (`replay`). Nor the names and packages of the environments: their
-digest is what the gate goes by.
+It does not cover what needs the real data: which findings a disclosure check has beside the data, whether the record of
+the intake (profile, twin, what was noticed) is that of the data, and that of an execution what the program gives
+(`replay`). Nor the names and packages of the environments: their digest is what the gate goes by.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from counterproof.agents.judgement import judge
-from counterproof.agents.outcomes import recorded_outcome
+from counterproof.agents.judgement import Judgement, judge
 from counterproof.agents.releases import check_proposed, outputs_of
 from counterproof.agents.study import OpenStudy
 from counterproof.agents.subjects.code import code_subject, recorded_runs
 from counterproof.agents.subjects.plan import plan_subject
-from counterproof.agents.subjects.release import held_back_by
+from counterproof.agents.subjects.release import held_back_by, release_subject
 from counterproof.agents.subjects.report import report_subject
 from counterproof.provenance.decisions import Checkpoint
+from counterproof.provenance.digests import digest_of
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.sandbox.orders import Order
 from counterproof.tools import Item, Plan, ReportText, review_outputs
-from counterproof.tools.disclosure import differencing
+from counterproof.tools.disclosure import differencing, extremes, small_cells, survival
+from counterproof.tools.disclosure.item import make_item
+from counterproof.tools.disclosure.review import FINDINGS_MAX
+
+_NEED_DATA = frozenset({differencing.CHECK, extremes.CHECK})
+_OF_TABLES_NEED_DATA = frozenset({small_cells.CHECK, survival.CHECK})
 
 
-def analysis_again(study: OpenStudy, checkpoint: Checkpoint, shown: dict[str, Any]) -> dict[str, Any]:
+def analysis_again(study: OpenStudy, checkpoint: Checkpoint, shown: dict[str, Any], *, edited: bool) -> dict[str, Any]:
     """Return what a checkpoint should show, made of the papers and of what is decided on.
+
+    Args:
+        study: the study; its decisions were checked.
+        checkpoint: which one.
+        shown: what it shows.
+        edited: whether it follows on an edit of its kind.
 
     Raises:
         ToolFailed: a release of a run on the twin.
-        VerificationFailed: it would let something else go, leaves findings out, or stands on executions that there are
-            not.
+        VerificationFailed: it would let something else go, leaves findings out, or stands on a plan, on executions or
+            on a release that nobody approved.
     """
     number = int(checkpoint.id.rpartition(".")[2])
     match checkpoint.kind:
@@ -44,56 +55,93 @@ def analysis_again(study: OpenStudy, checkpoint: Checkpoint, shown: dict[str, An
             runs = recorded_runs(study, programs, study.plan(plan), environments=digests)
             return code_subject(study, programs, runs, plan=plan, environments=environments, number=number)
         case CheckpointKind.RELEASE:
-            check_proposed(study.record, study.checkpoints, checkpoint.id)
-            _check_findings(study, checkpoint, shown)
-            executions = _approved_executions(study)
-            judgement = judge(study, executions, plan=_locked(study))
-            if judgement.halting:
-                raise VerificationFailed(
-                    f"{checkpoint.id} was put up after failed checks that end a study: {', '.join(judgement.halting)}."
-                )
-            items = {name: shown[name] for name in ("items", "editable")}  # `check_proposed`
-            return {**judgement.shown(), **items, "execution": executions["primary"]}
+            return _release(study, checkpoint, shown, edited=edited)
         case CheckpointKind.SIGNOFF:
-            released = study.record.of_type("results.released")[-1].ref("released").sha256
             written = ReportText.model_validate(shown["editable"])
-            return report_subject(study, written, plan=_locked(study), released=released)
+            return report_subject(study, written, plan=_locked(study), released=_released(study))
         case _:
             raise VerificationFailed(f"{checkpoint.id} is of a synthetic set, and the study is none.")
 
 
+def _approved(study: OpenStudy, kind: CheckpointKind) -> str:
+    """Return the checkpoint of a kind that was approved last."""
+    made = [one for one in study.checkpoints.decisions() if (one.kind, one.decision) == (kind, "approve")]
+    if not made:
+        raise VerificationFailed(f"No {kind} of this study is approved.")
+    return made[-1].checkpoint
+
+
 def _locked(study: OpenStudy) -> str:
-    return study.record.of_type("plan.locked")[-1].ref("plan").sha256
+    """Return the digest of the plan that was approved last, which must be the one that is locked."""
+    approved, locked = _approved(study, CheckpointKind.PLAN), study.record.of_type("plan.locked")[-1]
+    plan = locked.ref("plan").sha256
+    if (locked.data["checkpoint"], plan) != (approved, digest_of(study.checkpoints.subject(approved)["editable"])):
+        raise VerificationFailed(f"The plan {plan[:12]}… is locked, and {approved} is what was approved last.")
+    return plan
 
 
-def _approved_executions(study: OpenStudy) -> dict[str, str]:
+def _released(study: OpenStudy) -> str:
+    """Return the digest of what was released last, which must be what its release was put up with."""
+    approved, released = _approved(study, CheckpointKind.RELEASE), study.record.of_type("results.released")[-1]
+    digest = released.ref("released").sha256
+    body, _files = check_proposed(study.record, study.checkpoints, approved)
+    if (released.data["checkpoint"], study.record.blobs.get(digest)) != (approved, body):
+        raise VerificationFailed(f"The document {digest[:12]}… is not what {approved} let go.")
+    return digest
+
+
+def _executions(study: OpenStudy) -> dict[str, str]:
     """Return what the programs of the code that was approved last gave on the real data, by role."""
-    approved = [
-        event.data["subject"]
-        for event in study.record.of_type("decision.recorded")
-        if (event.data["kind"], event.data["decision"]) == (CheckpointKind.CODE, "approve")
-    ]
-    orders = [Order.model_validate(order) for order in study.json(approved[-1])["orders"]]
+    approved = _approved(study, CheckpointKind.CODE)
+    subject = study.checkpoints.subject(approved)
+    if subject["plan"] != _locked(study):
+        raise VerificationFailed(f"{approved} is of another plan than the one that is locked.")
     ran = {
         event.data["order"]: event.ref("response").sha256
         for event in study.record.of_type("effect.finished")
         if event.data["kind"] == "execution" and not event.data["synthetic"]
     }
+    orders = [Order.model_validate(order) for order in subject["orders"]]
     return {order.role: ran[order.digest] for order in orders}
 
 
-def _check_findings(study: OpenStudy, checkpoint: Checkpoint, shown: dict[str, Any]) -> None:
-    """Refuse a release that leaves out what can be found without the data in a number, the participants or a figure.
+def _release(study: OpenStudy, checkpoint: Checkpoint, shown: dict[str, Any], *, edited: bool) -> dict[str, Any]:
+    check_proposed(study.record, study.checkpoints, checkpoint.id)
+    executions = _executions(study)
+    judged = judge(study, executions, plan=_locked(study))
+    if judged.halting:
+        raise VerificationFailed(
+            f"{checkpoint.id} was put up after failed checks that end a study: {', '.join(judged.halting)}."
+        )
+    items = [Item.model_validate(item) for item in shown["items"]]
+    _check_findings(study, checkpoint, items, judged)
+    if not edited:
+        _check_verdicts(checkpoint, items, judged)
+    return release_subject(items, judged, execution=executions["primary"])
 
-    Of tables the data tell which columns are levels, and of results together which are released: those are left to the
-    checks beside the data.
+
+def _check_verdicts(checkpoint: Checkpoint, items: list[Item], judged: Judgement) -> None:
+    """Refuse verdicts other than the findings propose, where no person has signed others."""
+    for item in items:
+        proposed = make_item(item.id, item.shows, item.sha256, list(item.findings)).verdict
+        if item.verdict != ("suppress" if judged.failed else proposed):
+            raise VerificationFailed(f"{checkpoint.id} proposes to {item.verdict} {item.id} against what was found.")
+
+
+def _check_findings(study: OpenStudy, checkpoint: Checkpoint, items: list[Item], judged: Judgement) -> None:
+    """Refuse a release that leaves out what can be found without the data.
+
+    Three checks are left to those beside the data. What a number is called tells of an extreme only where the data
+    don't; they tell which columns of a table are levels, and how many persons a curve has; and which results are
+    released tells what is compared.
     """
-    outcome = recorded_outcome(study.record, shown["execution"])
-    looked = {item["id"]: Item.model_validate(item) for item in shown["items"]}
-    failed = [made["id"] for made in shown["checks"] if made["verdict"] == "fail"]
-    held = held_back_by(failed)
-    for item in review_outputs(outputs_of(study.record, outcome), ()):
-        found = () if item.id.startswith("tables/") else item.findings
-        wanted = {one for one in found if one.check != differencing.CHECK} | ({held} if held else set())
-        if not wanted <= set(looked[item.id].findings):
+    looked, held = {item.id: set(item.findings) for item in items}, held_back_by(judged.failed)
+    beside = {"warnings": judged.warnings, "streams": judged.streams}
+    for item in review_outputs(outputs_of(study.record, judged.primary, **beside), ()):
+        found = {one for one in item.findings if one.check not in _NEED_DATA}
+        if item.id.startswith("tables/"):
+            found = {one for one in found if one.check not in _OF_TABLES_NEED_DATA}
+        if max(len(looked[item.id]), len(item.findings)) > FINDINGS_MAX:  # the list of a table ends there
+            continue
+        if not found | ({held} if held else set()) <= looked[item.id]:
             raise VerificationFailed(f"{checkpoint.id} leaves out what was found in {item.id}.")

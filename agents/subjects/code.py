@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -120,7 +119,7 @@ def _shown_before(papers: Papers, number: int) -> dict[str, str]:
     """Return the programs that the code checkpoint before this one showed; none for the first."""
     for event in papers.record.of_type("checkpoint.opened"):
         if event.data["kind"] == CheckpointKind.CODE and event.data["id"].endswith(f".{number - 1}"):
-            found: dict[str, str] = json.loads(papers.record.blobs.get(event.data["subject"]))["editable"]
+            found: dict[str, str] = papers.json(event.data["subject"])["editable"]
             return found
     return {}
 

@@ -77,7 +77,7 @@ PLANS: dict[str, tuple[Change, str]] = {
     "no exposure": (_no_exposure, OTHER.format("exposure")),
     "a field more": (_a_field_more, OTHER.format("seen_by")),
     "a plan before it": (_a_plan_before, OTHER.format("replaces")),
-    "an answer to nobody": (_an_answer, "shows an answer to a reason that nobody gave: 'The mean is wrong.'"),
+    "an answer to nobody": (_an_answer, "does not answer the reasons for which it was sent back"),
     "no plan": (lambda subject: subject.update(editable={}), "is not of the form of a plan checkpoint"),
 }
 

@@ -31,7 +31,8 @@ from counterproof.tools.profile import is_coded
 from counterproof.tools.results import Flow, Result
 
 _SHOWN_MAX = 4000
-_FINDINGS_MAX = 20
+FINDINGS_MAX = 20
+"""So many findings of a table are listed; one more says how many there are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,8 +159,8 @@ class _Reviewer:
         text = file.data.decode("utf-8")
         found = [_stop(f"has {len(text):,} characters, of which the first {_SHOWN_MAX:,} are shown")]
         found = [*(found if len(text) > _SHOWN_MAX else []), *self._in_cells(cells)]
-        if len(found) > _FINDINGS_MAX:
-            found = [*found[:_FINDINGS_MAX], _stop(f"and {len(found) - _FINDINGS_MAX} more findings")]
+        if len(found) > FINDINGS_MAX:
+            found = [*found[:FINDINGS_MAX], _stop(f"and {len(found) - FINDINGS_MAX} more findings")]
         return make_item(file.name, text[:_SHOWN_MAX], file.sha256, found)
 
     def _in_cells(self, cells: Cells) -> list[DisclosureFinding]:
