@@ -64,6 +64,23 @@ def recorded_outcome(record: Record, digest: str) -> Outcome:
     return Outcome.model_validate_json(record.blobs.get(digest))
 
 
+def executed(record: Record, *, synthetic: bool) -> dict[str, str]:
+    """Return the digest of the outcome of each order that was executed, on the twin or on the real data.
+
+    Raises:
+        VerificationFailed: an order has two outcomes, or that of another one.
+    """
+    found: dict[str, str] = {}
+    for event in record.of_type("effect.finished"):
+        if event.data["kind"] != "execution" or event.data["synthetic"] != synthetic:
+            continue
+        order, digest = event.data["order"], event.ref("response").sha256
+        outcome = recorded_outcome(record, digest)
+        if found.setdefault(order, digest) != digest or (outcome.order, outcome.synthetic) != (order, synthetic):
+            raise VerificationFailed(f"The record says two things of the execution of the order {order[:12]}….")
+    return found
+
+
 def results_of(record: Record, outcome: Outcome) -> tuple[ResultsFile, Flow]:
     """Read the results and the participant flow of an outcome.
 

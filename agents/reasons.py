@@ -22,9 +22,9 @@ FIELD = "answers_to_reasons"
 ANSWER_MAX = 5_000
 
 
-def pending(papers: Papers, kind: CheckpointKind, *, before: int | None = None) -> tuple[str, ...]:
+def pending(papers: Papers, kind: CheckpointKind) -> tuple[str, ...]:
     """Return the reasons that wait for answers; see `asked`."""
-    return tuple(row["reason"] for row in asked(papers, kind, before=before))
+    return tuple(row["reason"] for row in asked(papers, kind))
 
 
 def answered(papers: Papers, kind: CheckpointKind, answers: Sequence[str], **more: str) -> list[dict[str, str]]:
@@ -35,14 +35,12 @@ def answered(papers: Papers, kind: CheckpointKind, answers: Sequence[str], **mor
     return [{**row, **more, "answer": answer} for row, answer in zip(rows, answers, strict=True)]
 
 
-def asked(papers: Papers, kind: CheckpointKind, *, before: int | None = None) -> list[dict[str, str]]:
+def asked(papers: Papers, kind: CheckpointKind) -> list[dict[str, str]]:
     """Return what the last decision asks of this kind of checkpoint: each reason, and who gave it where.
 
-    That is nothing, unless it led back to this kind. `before` is the number of the event up to which decisions count;
-    None for all of them.
+    That is nothing, unless it led back to this kind.
     """
-    decided = papers.record.of_type("decision.recorded")
-    last = [event for event in decided if before is None or event.seq < before][-1:]
+    last = papers.record.of_type("decision.recorded")[-1:]
     if not last or kind is not _back_to(last[0]):
         return []
     by = {"checkpoint": last[0].data["checkpoint"], "by": last[0].data["reviewer"]["name"]}

@@ -43,7 +43,7 @@ def release_checkpoint(state: StudyState, runtime: Runtime[StudyContext]) -> Com
     if decision.decision == "edit":
         judged, verdicts = judge(ctx, state["executions"], plan=state["plan"]), ctx.json(decision.edited)
         items = held_back(release_items(ctx, judged), judged.failed)
-        decided_on = [item.model_copy(update={"verdict": verdicts[item.id]}) for item in items]
+        decided_on = [item.model_copy(update={"verdict": verdicts.get(item.id, item.verdict)}) for item in items]
         changed = release_subject(decided_on, judged, execution=state["executions"]["primary"])
         return Command(goto="release_checkpoint", update=put_up_release(ctx, state, changed))
     released = _release(ctx, decision.checkpoint)

@@ -57,18 +57,8 @@ def check_shown(study: OpenStudy, checkpoint: Checkpoint, *, reviewer: str) -> N
 
 
 def _check(study: OpenStudy, checkpoint: Checkpoint) -> None:
-    shown, decisions = study.checkpoints.subject(checkpoint.id), study.checkpoints.decisions()
-    (opened,) = (event for event in study.record.of_type("checkpoint.opened") if event.data["id"] == checkpoint.id)
-    last = decisions[-1] if decisions else None
-    edit = last if last is not None and (last.kind, last.decision) == (checkpoint.kind, "edit") else None
     try:
-        if study.settings.purpose == "analysis":
-            made = analysis_again(study, checkpoint, shown, edited=edit is not None)
-        else:
-            made = set_again(study, checkpoint, shown, before=opened.seq)
-        _check_answered(study, checkpoint, shown.get("answered", []), before=opened.seq)
-        if edit is not None:
-            _check_edit(study, edit, shown)
+        shown, made = _made(study, checkpoint)
     except (LookupError, TypeError, ValueError, AttributeError, StopIteration) as error:
         raise VerificationFailed(
             f"{checkpoint.id} is not of the form of a {checkpoint.kind} checkpoint: {error!r}."
@@ -84,9 +74,33 @@ def _check(study: OpenStudy, checkpoint: Checkpoint) -> None:
         raise VerificationFailed(f"{checkpoint.id} says something twice, or is not written as Counterproof does.")
 
 
-def _check_answered(study: OpenStudy, checkpoint: Checkpoint, rows: list[dict[str, str]], *, before: int) -> None:
+def _made(study: OpenStudy, checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a checkpoint shows, and what it should."""
+    shown, decisions = study.checkpoints.subject(checkpoint.id), study.checkpoints.decisions()
+    _check_place(study, checkpoint)
+    last = decisions[-1] if decisions else None
+    edit = last if last is not None and (last.kind, last.decision) == (checkpoint.kind, "edit") else None
+    if edit is not None:
+        _check_edit(study, edit, shown)
+    if study.settings.purpose != "analysis":
+        return shown, set_again(study, checkpoint, shown)
+    _check_answered(study, checkpoint, shown.get("answered", []))
+    return shown, analysis_again(study, checkpoint, shown, edited=edit is not None)
+
+
+def _check_place(study: OpenStudy, checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint that is not the next of its kind, or was put up before the last decision."""
+    opened = study.record.of_type("checkpoint.opened")
+    (own,) = (event for event in opened if event.data["id"] == checkpoint.id)
+    number = sum(event.data["kind"] == checkpoint.kind for event in opened if event.seq <= own.seq)
+    late = any(event.seq > own.seq for event in study.record.of_type("decision.recorded"))
+    if checkpoint.id != f"{study.id}.{checkpoint.kind}.{number}" or late:
+        raise VerificationFailed(f"{checkpoint.id} was not put up in its turn.")
+
+
+def _check_answered(study: OpenStudy, checkpoint: Checkpoint, rows: list[dict[str, str]]) -> None:
     """Refuse answers to other reasons than were given, and reasons without one."""
-    reasons = asked(study, checkpoint.kind, before=before)
+    reasons = asked(study, checkpoint.kind)
     if checkpoint.kind is CheckpointKind.CODE:
         reasons = [{**row, "role": role} for role in ROLES for row in reasons]
     if [{name: text for name, text in row.items() if name != "answer"} for row in rows] != reasons:
@@ -98,10 +112,10 @@ def _check_edit(study: OpenStudy, edit: Decision, shown: dict[str, Any]) -> None
 
     A program that fails on the twin after its edit goes back to the model first: what comes then is the model's.
     """
-    (signed,) = (
-        event for event in study.record.of_type("decision.recorded") if event.data["checkpoint"] == edit.checkpoint
-    )
-    if any(event.seq > signed.seq for event in study.record.of_type("program.written")):
-        return
-    if shown["editable"] != in_form(edit.kind, study.json(edit.edited)):
+    signed, wanted = study.record.of_type("decision.recorded")[-1], in_form(edit.kind, study.json(edit.edited))
+    if edit.kind is CheckpointKind.CODE:
+        later = [event for event in study.record.of_type("program.written") if event.seq > signed.seq]
+        repaired = {event.data["role"]: study.text(event.ref("program").sha256) for event in later}
+        wanted = {**wanted, **repaired}
+    if shown["editable"] != wanted:
         raise VerificationFailed(f"What is shown is not what was signed as the edit of {edit.checkpoint}.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from counterproof.agents.judgement import Judgement, judge
+from counterproof.agents.outcomes import executed
 from counterproof.agents.releases import check_proposed, outputs_of
 from counterproof.agents.study import OpenStudy
 from counterproof.agents.subjects.code import code_subject, recorded_runs
@@ -24,8 +25,9 @@ from counterproof.sandbox.orders import Order
 from counterproof.tools import Item, Plan, ReportText, review_outputs
 from counterproof.tools.disclosure import differencing, extremes, small_cells, survival
 from counterproof.tools.disclosure.item import make_item
-from counterproof.tools.disclosure.review import FINDINGS_MAX
+from counterproof.tools.disclosure.review import FINDINGS_MAX, is_cut
 
+_STEPS = (CheckpointKind.PLAN, CheckpointKind.CODE, CheckpointKind.RELEASE, CheckpointKind.SIGNOFF)
 _NEED_DATA = frozenset({differencing.CHECK, extremes.CHECK})
 _OF_TABLES_NEED_DATA = frozenset({small_cells.CHECK, survival.CHECK})
 
@@ -44,6 +46,7 @@ def analysis_again(study: OpenStudy, checkpoint: Checkpoint, shown: dict[str, An
         VerificationFailed: it would let something else go, leaves findings out, or stands on a plan, on executions or
             on a release that nobody approved.
     """
+    _check_records(study)
     number = int(checkpoint.id.rpartition(".")[2])
     match checkpoint.kind:
         case CheckpointKind.PLAN:
@@ -64,28 +67,42 @@ def analysis_again(study: OpenStudy, checkpoint: Checkpoint, shown: dict[str, An
 
 
 def _approved(study: OpenStudy, kind: CheckpointKind) -> str:
-    """Return the checkpoint of a kind that was approved last."""
-    made = [one for one in study.checkpoints.decisions() if (one.kind, one.decision) == (kind, "approve")]
-    if not made:
-        raise VerificationFailed(f"No {kind} of this study is approved.")
+    """Return the checkpoint of a kind that was approved last; what was approved before it, it rests on."""
+    decisions = study.checkpoints.decisions()
+    begun = max((at for at, one in enumerate(decisions, start=1) if one.decision == "replan"), default=0)
+    made = [
+        one for one in decisions[begun:] if one.decision == "approve" and _STEPS.index(one.kind) <= _STEPS.index(kind)
+    ]
+    if not made or made[-1].kind is not kind:
+        raise VerificationFailed(f"No {kind} of this study is approved, or what it rests on was approved anew.")
     return made[-1].checkpoint
 
 
+def _check_records(study: OpenStudy) -> None:
+    """Refuse plans that are locked and were not approved, and a second record of the intake."""
+    approved = [
+        one for one in study.checkpoints.decisions() if (one.kind, one.decision) == (CheckpointKind.PLAN, "approve")
+    ]
+    plans = [(one.checkpoint, digest_of(study.checkpoints.subject(one.checkpoint)["editable"])) for one in approved]
+    locked = [(event.data["checkpoint"], event.ref("plan").sha256) for event in study.record.of_type("plan.locked")]
+    if locked != plans:
+        raise VerificationFailed("The plans that are locked are not those that were approved.")
+    if len(study.record.of_type("intake.finished")) != 1:
+        raise VerificationFailed("The record holds more than one intake of the data.")
+
+
 def _locked(study: OpenStudy) -> str:
-    """Return the digest of the plan that was approved last, which must be the one that is locked."""
-    approved, locked = _approved(study, CheckpointKind.PLAN), study.record.of_type("plan.locked")[-1]
-    plan = locked.ref("plan").sha256
-    if (locked.data["checkpoint"], plan) != (approved, digest_of(study.checkpoints.subject(approved)["editable"])):
-        raise VerificationFailed(f"The plan {plan[:12]}… is locked, and {approved} is what was approved last.")
-    return plan
+    """Return the digest of the plan that was approved last, and is not sent back."""
+    _approved(study, CheckpointKind.PLAN)
+    return study.record.of_type("plan.locked")[-1].ref("plan").sha256
 
 
 def _released(study: OpenStudy) -> str:
     """Return the digest of what was released last, which must be what its release was put up with."""
     approved, released = _approved(study, CheckpointKind.RELEASE), study.record.of_type("results.released")[-1]
-    digest = released.ref("released").sha256
-    body, _files = check_proposed(study.record, study.checkpoints, approved)
-    if (released.data["checkpoint"], study.record.blobs.get(digest)) != (approved, body):
+    digest, blobs = released.ref("released").sha256, study.record.blobs
+    put_up = blobs.get(study.checkpoints.proposed(approved))
+    if (released.data["checkpoint"], blobs.get(digest)) != (approved, put_up):
         raise VerificationFailed(f"The document {digest[:12]}… is not what {approved} let go.")
     return digest
 
@@ -96,11 +113,7 @@ def _executions(study: OpenStudy) -> dict[str, str]:
     subject = study.checkpoints.subject(approved)
     if subject["plan"] != _locked(study):
         raise VerificationFailed(f"{approved} is of another plan than the one that is locked.")
-    ran = {
-        event.data["order"]: event.ref("response").sha256
-        for event in study.record.of_type("effect.finished")
-        if event.data["kind"] == "execution" and not event.data["synthetic"]
-    }
+    ran = executed(study.record, synthetic=False)
     orders = [Order.model_validate(order) for order in subject["orders"]]
     return {order.role: ran[order.digest] for order in orders}
 
@@ -135,13 +148,16 @@ def _check_findings(study: OpenStudy, checkpoint: Checkpoint, items: list[Item],
     don't; they tell which columns of a table are levels, and how many persons a curve has; and which results are
     released tells what is compared.
     """
-    looked, held = {item.id: set(item.findings) for item in items}, held_back_by(judged.failed)
-    beside = {"warnings": judged.warnings, "streams": judged.streams}
+    held, beside = held_back_by(judged.failed), {"warnings": judged.warnings, "streams": judged.streams}
+    shown = {item.id: item for item in items}
     for item in review_outputs(outputs_of(study.record, judged.primary, **beside), ()):
+        looked = shown[item.id]
+        if (looked.shows, looked.sha256) != (item.shows, item.sha256):
+            raise VerificationFailed(f"{checkpoint.id} shows something else than the program gave: {item.id}.")
         found = {one for one in item.findings if one.check not in _NEED_DATA}
         if item.id.startswith("tables/"):
             found = {one for one in found if one.check not in _OF_TABLES_NEED_DATA}
-        if max(len(looked[item.id]), len(item.findings)) > FINDINGS_MAX:  # the list of a table ends there
-            continue
-        if not found | ({held} if held else set()) <= looked[item.id]:
+        if len(item.findings) > FINDINGS_MAX or is_cut(looked.findings):
+            found = set()  # the list of a table ends there, and it is not to be released
+        if not found | ({held} if held else set()) <= set(looked.findings):
             raise VerificationFailed(f"{checkpoint.id} leaves out what was found in {item.id}.")

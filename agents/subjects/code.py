@@ -8,7 +8,7 @@ from typing import Any
 
 from counterproof.agents.checking import checkers, text_checks
 from counterproof.agents.ordering import Environments, make_order, real_orders
-from counterproof.agents.outcomes import Outcome, recorded_outcome, results_of
+from counterproof.agents.outcomes import Outcome, executed, recorded_outcome, results_of
 from counterproof.agents.papers import Papers
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import VerificationFailed
@@ -75,11 +75,7 @@ def recorded_runs(
     """
     twins = [ref for ref in papers.record.of_type("intake.finished")[-1].refs if ref.role.startswith("twin:")]
     twin = {ref.role.removeprefix("twin:"): ref.sha256 for ref in twins}
-    ran = {
-        event.data["order"]: event.ref("response").sha256
-        for event in papers.record.of_type("effect.finished")
-        if event.data["kind"] == "execution"
-    }
+    ran = executed(papers.record, synthetic=True)
     found: dict[str, str] = {}
     for role in ROLES:
         program = sha256_bytes(programs[role].encode())

@@ -18,15 +18,18 @@ from pydantic import BaseModel
 from counterproof.agents.context import StudyContext
 from counterproof.agents.judgement import Judgement
 from counterproof.agents.subjects.again import check_shown
+from counterproof.provenance.checkpoints import Checkpoints
+from counterproof.provenance.decisions import Checkpoint
 from counterproof.provenance.digests import canonical_json
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.events import Event
-from counterproof.provenance.reviewers import Reviewer
+from counterproof.provenance.reviewers import CheckpointKind, Reviewer
 from counterproof.provenance.store import Status
 from counterproof.tools import Item
 
 from ..endpoint import Endpoint
-from ..lab import ADA, PRIMARY, REPLICATION, Lab, program, script, written
+from ..lab import ADA, PRIMARY, REPLICATION, Lab, planned, program, script, written
+from .shown import show
 
 # The package of the nodes has functions of the same names.
 _check, _report, _release = (
@@ -84,7 +87,7 @@ def test_a_release_by_another_plan_than_was_approved_is_not_signed(lab: Lab, mon
     other = program("The replication.", middle="import statistics", formula="statistics.fmean(of) * 1.01")
     with Endpoint(script(replication=[written(other)])) as answers:
         assert lab.run(study, answers.base_url, "approve", "approve") is Status.WAITING
-    _refused(lab, study, r"is locked, and .*plan\.1 is what was approved last")
+    _refused(lab, study, "plans that are locked are not those that were approved")
 
 
 def _nobody(decided: Event) -> dict[str, Any]:
@@ -124,6 +127,75 @@ def test_a_decision_of_which_the_record_says_another_name_does_not_count(
         lab.decide(study)
     with pytest.raises(VerificationFailed, match=r"says something else of the decision on .*plan\.1 than was signed"):
         lab.run(study, endpoint.base_url)
+
+
+def _add(lab: Lab, study: str, type_: str, **changed: Any) -> None:
+    """Append an event like the last one of its type, as whoever has the store can."""
+    record = lab.study(study).record
+    last = record.of_type(type_)[-1]
+    record.append(type_, actor=last.actor, data={**last.data, **changed}, refs=last.refs)
+
+
+@pytest.mark.attack
+def test_a_second_intake_of_other_data_is_seen(lab: Lab, endpoint: Endpoint) -> None:
+    study = lab.new()
+    lab.run(study, endpoint.base_url, "approve")
+    check_shown(lab.study(study), lab.waiting(study), reviewer=ADA)
+    _add(lab, study, "intake.finished", rows={"trial.csv": 5})
+    _refused(lab, study, "more than one intake of the data")
+
+
+@pytest.mark.attack
+def test_a_second_outcome_of_one_order_is_seen(lab: Lab, endpoint: Endpoint) -> None:
+    """The replication is said to have given what the primary program gave."""
+    study = lab.new()
+    lab.run(study, endpoint.base_url, "approve", "approve")
+    record = lab.study(study).record
+    replication, primary = (
+        next(event for event in record.of_type("effect.finished") if f"execute/{role}" in event.data["key"])
+        for role in ("replication", "primary")
+    )
+    record.append("effect.finished", data=replication.data, refs=primary.refs)
+    _refused(lab, study, "says two things of the execution of the order")
+
+
+@pytest.mark.attack
+def test_no_program_that_is_said_to_be_written_takes_the_place_of_an_edited_plan(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = lab.new()
+    show(monkeypatch, CheckpointKind.PLAN, lambda subject: subject["editable"].update(title="As before"), number=3)
+    with Endpoint(script(planner=[planned(), planned(title="Another")])) as answers:
+        lab.run(study, answers.base_url, "approve", "replan")
+        before = lab.study(study).checkpoints.subject(lab.waiting(study).id)["editable"]
+        lab.decide(study, "edit", edited={**before, "title": "As edited"})
+        _add(lab, study, "program.written")
+        lab.run(study, answers.base_url)
+    _refused(lab, study, r"not what was signed as the edit of .*plan\.2")
+
+
+@pytest.mark.attack
+def test_a_checkpoint_out_of_its_turn_is_seen(lab: Lab, endpoint: Endpoint, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_up = Checkpoints.open
+
+    def later(self: Checkpoints, kind: CheckpointKind, number: int, *given: Any, **more: Any) -> Checkpoint:
+        return put_up(self, kind, number + 999, *given, **more)
+
+    study = lab.new()
+    monkeypatch.setattr(Checkpoints, "open", later)
+    lab.run(study, endpoint.base_url)
+    _refused(lab, study, r"plan\.1000 was not put up in its turn")
+
+
+@pytest.mark.attack
+def test_a_plan_that_nobody_approved_is_not_what_a_new_one_replaces(lab: Lab) -> None:
+    study = lab.new()
+    with Endpoint(script(planner=[planned(), planned(title="Another")])) as answers:
+        lab.run(study, answers.base_url, "approve")
+        _add(lab, study, "plan.locked")
+        lab.decide(study, "replan")
+        lab.run(study, answers.base_url)
+    _refused(lab, study, "plans that are locked are not those that were approved")
 
 
 @pytest.mark.attack

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
+import json
 from pathlib import Path
 
 import pytest
 
+from counterproof.agents.papers import Papers
+from counterproof.agents.set_papers import session_of
 from counterproof.agents.subjects.again import check_shown
+from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import VerificationFailed
+from counterproof.provenance.record import Body
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.provenance.store import Status
 from counterproof.sandbox import Environment, LocalSandbox
+from counterproof.tools.synth.documents import written
+from counterproof.tools.synth.review import Session
 
-from ..lab import ADA, Lab
-from .made_sets import TABLE, new_table, new_texts, rate, serving
+from ..lab import ADA, NOWHERE, Lab
+from .made_sets import BESIDE, LBW, LINKED, TABLE, new_table, new_texts, rate, serving
 from .shown import OTHER, Change, show
 
 pytestmark = [pytest.mark.synthetic, pytest.mark.attack]
@@ -88,13 +96,54 @@ def test_a_sample_that_shows_other_items_is_not_approved(
     _refused(lab, study, CheckpointKind.SAMPLE, OTHER.format(says))
 
 
-def test_a_rating_session_of_another_set_is_not_approved(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def _again(lab: Lab, study: str, type_: str, **bodies: bytes) -> None:
+    """Append an event like the last one of its type with other bodies, as whoever has the store can."""
+    record = lab.study(study).record
+    last = record.of_type(type_)[-1]
+    refs = [
+        Body(role=ref.role, data=bodies[ref.role], side=ref.side) if ref.role in bodies else ref for ref in last.refs
+    ]
+    record.append(type_, actor=last.actor, data=last.data, refs=refs)
+
+
+def test_a_rating_session_of_another_set_is_not_approved(lab: Lab) -> None:
     study = new_texts(lab)
     with serving() as server:
         assert lab.run(study, server.base_url, "approve") is Status.WAITING
-    with monkeypatch.context() as patched:
-        patched.setattr("counterproof.agents.subjects.sets_again.session_of", lambda _study: (None, b"{}"))
-        _refused(lab, study, CheckpointKind.SAMPLE, "has another rating session than its set gives")
+    _again(lab, study, "set.made", key=b"{}")
+    _refused(lab, study, CheckpointKind.SAMPLE, "has another rating session than its set gives")
+
+
+def test_ratings_are_read_with_the_key_of_the_sample(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def swapped(papers: Papers) -> tuple[Session, bytes]:
+        session, key = session_of(papers)
+        other = {"real": "synthetic", "synthetic": "real"}
+        key = json.dumps({id_: other[side] for id_, side in json.loads(key).items()}).encode()
+        return session.model_copy(update={"key_sha256": sha256_bytes(key)}), key
+
+    study = new_texts(lab, beside=written(BESIDE))
+    with serving() as server:
+        assert lab.run(study, server.base_url, "approve") is Status.WAITING
+        rate(lab, study)
+        node = importlib.import_module("counterproof.agents.synthesis_nodes.judge")  # the package has a function of it
+        monkeypatch.setattr(node, "session_of", swapped)
+        assert lab.run(study, server.base_url, "approve") is Status.WAITING
+    _refused(lab, study, CheckpointKind.RELEASE, "is of another set than its sample and its ratings give")
+
+
+def test_a_table_that_its_making_did_not_give_is_not_approved(lab: Lab) -> None:
+    study = new_table(lab)
+    assert lab.run(study, NOWHERE, "approve") is Status.WAITING
+    _again(lab, study, "set.made", **{"file:lbw.synthetic.csv": LBW.read_bytes()})
+    _refused(lab, study, CheckpointKind.SAMPLE, "The set is not what its making gave")
+
+
+def test_texts_that_were_rejected_and_written_anew_can_be_approved(lab: Lab) -> None:
+    study = new_texts(lab, LINKED.model_copy(update={"raters": 0}))
+    with serving() as server:
+        assert lab.run(study, server.base_url, "approve", "reject") is Status.WAITING
+        assert lab.waiting(study).id.endswith(".sample.2")
+        assert lab.run(study, server.base_url, "approve", "approve") is Status.DONE
 
 
 RELEASES: dict[str, tuple[Change, str]] = {

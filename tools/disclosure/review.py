@@ -6,6 +6,7 @@ behind a number. What code can't tell (a figure, a name that sounds like an extr
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -85,6 +86,12 @@ def review_outputs(outputs: Outputs, data: Sequence[Table], earlier: Mapping[str
     return _together(items, outputs, earlier or {})
 
 
+def is_cut(findings: Sequence[DisclosureFinding]) -> bool:
+    """Say whether the list of a table's findings ends before the last; such a table is not to be released."""
+    cut = [one for one in findings if one == _stop(one.text) and re.fullmatch(r"and \d+ more findings", one.text)]
+    return bool(cut) and len(findings) > FINDINGS_MAX
+
+
 def result_item(result: Result, sha256: str) -> Item:
     """Look at one number of `results.json` alone."""
     return make_item(f"result:{result.id}", _shows(result), sha256, small_cells.in_result(result))
@@ -160,7 +167,7 @@ class _Reviewer:
         found = [_stop(f"has {len(text):,} characters, of which the first {_SHOWN_MAX:,} are shown")]
         found = [*(found if len(text) > _SHOWN_MAX else []), *self._in_cells(cells)]
         if len(found) > FINDINGS_MAX:
-            found = [*found[:FINDINGS_MAX], _stop(f"and {len(found) - FINDINGS_MAX} more findings")]
+            found = [*found[:FINDINGS_MAX], _stop(f"and {len(found) - FINDINGS_MAX} more findings")]  # `is_cut`
         return make_item(file.name, text[:_SHOWN_MAX], file.sha256, found)
 
     def _in_cells(self, cells: Cells) -> list[DisclosureFinding]:
