@@ -215,11 +215,16 @@ class Lab:
         assert found is not None
         return found
 
-    def decide(self, study: str, decision: DecisionKind = "approve", **options: Any) -> SignedDecision:
-        """Let Ada decide the checkpoint that waits, as the terminal does: what she approves is made again before."""
+    def decide(
+        self, study: str, decision: DecisionKind = "approve", *, looks: bool = True, **options: Any
+    ) -> SignedDecision:
+        """Let Ada decide the checkpoint that waits, as the terminal does: what she approves is made again before.
+
+        Without `looks` she signs whatever is there, as somebody could with a program of their own.
+        """
         waiting = self.waiting(study)
         given: dict[str, Any] = {"comment": f"Ada says {decision}.", "seen": waiting.subject, **options}
-        if decision == "approve":
+        if decision == "approve" and looks:
             check_shown(self.study(study), waiting, reviewer=ADA)
         return self.study(study).checkpoints.decide(
             waiting.id, KeySigner(key=KEY), reviewer=ADA, decision=decision, **given

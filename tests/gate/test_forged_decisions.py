@@ -144,7 +144,10 @@ FORGERIES: dict[str, tuple[Callable[[Target], Forged], str]] = {
     "another meaning": (lambda target: _made(target, meaning="authorship"), "a code decision means 'approval'"),
     "another encoding": (_other_encoding, "not in canonical form"),
     "more fields": (_more_fields, "no decision"),
-    "signed rejection": (lambda target: _made(target, decision="reject", meaning="review"), "was decided 'reject'"),
+    "signed rejection": (
+        lambda target: _made(target, decision="reject", meaning="review"),
+        "The record says something else of the decision",
+    ),
 }
 
 

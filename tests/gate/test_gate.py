@@ -192,7 +192,7 @@ def test_an_approval_ends_when_a_newer_checkpoint_is_up(begin: Begin, kind: Chec
 def test_code_for_another_plan_is_refused(begin: Begin) -> None:
     target = begin("code approved")
     _second(target, CheckpointKind.CODE, plan="0" * 64)
-    target.lab.decide(target.id)
+    target.lab.decide(target.id, looks=False)
     with pytest.raises(GateRefused, match="the code was made for another plan"):
         target.open_gate()
     target.assert_unread()
@@ -202,7 +202,7 @@ def test_an_order_behind_other_code_than_was_shown_is_refused(begin: Begin) -> N
     target = begin("code approved")
     evil = _changed(target, program=target.put(EVIL))
     _second(target, CheckpointKind.CODE, orders=[evil.model_dump(mode="json")])
-    target.lab.decide(target.id)
+    target.lab.decide(target.id, looks=False)
     with pytest.raises(GateRefused, match="the code that the reviewer was shown is not this program"):
         target.open_gate(evil)
     target.assert_unread()
@@ -212,7 +212,7 @@ def test_several_orders_of_a_program_under_one_approval_are_refused(begin: Begin
     target = begin("code approved")
     first, second = target.order(), _changed(target, seed=7)
     _second(target, CheckpointKind.CODE, orders=[order.model_dump(mode="json") for order in (first, second)])
-    target.lab.decide(target.id)
+    target.lab.decide(target.id, looks=False)
     for order in (first, second):
         with pytest.raises(GateRefused, match="the approved code lists 2 orders of the primary program"):
             target.open_gate(order)
@@ -226,7 +226,7 @@ def test_a_subject_without_what_is_decided_is_refused(begin: Begin, missing: str
     subject = target.lab.study(target.id).checkpoints.subject(f"{target.id}.code.1")
     subject.pop(missing)
     target.lab.study(target.id).checkpoints.open(CheckpointKind.CODE, 2, {**subject, "title": "newer"})
-    target.lab.decide(target.id)
+    target.lab.decide(target.id, looks=False)
     with pytest.raises(GateRefused, match="The gate keeps the data closed"):
         target.open_gate(old)
     target.assert_unread()
