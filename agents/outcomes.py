@@ -13,6 +13,9 @@ from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.record import Record
 from counterproof.tools import Flow, ResultsFile, parse_flow, parse_results
 
+PRINTED_MAX = 6000
+"""So many characters of what a program prints are shown to a reviewer, or told to the model."""
+
 
 class Output(BaseModel):
     """One collected file."""

@@ -13,7 +13,7 @@ from counterproof.agents.executions import PROGRAM_MEDIA, run_on_twin
 from counterproof.agents.nodes._checkpoint import next_number, put_up
 from counterproof.agents.nodes.write import told
 from counterproof.agents.ordering import make_order
-from counterproof.agents.outcomes import Outcome, recorded_outcome, results_of
+from counterproof.agents.outcomes import PRINTED_MAX, Outcome, recorded_outcome, results_of
 from counterproof.agents.reasons import pending
 from counterproof.agents.state import StudyState
 from counterproof.agents.subjects.code import code_subject
@@ -24,7 +24,6 @@ from counterproof.sandbox.orders import ROLES, Order, Role
 from counterproof.tools import Plan, check_source
 
 Goto = Literal["write", "code_checkpoint", "export"]
-_SHOWN = 6000
 
 
 def dry_run(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
@@ -81,7 +80,7 @@ def _fault(ctx: StudyContext, code: str, outcome: Outcome, plan: Plan, *, langua
         return "\n".join(errors)
     if outcome.status != "ok":
         stderr = ctx.record.blobs.get(outcome.stderr).decode("utf-8", errors="replace")
-        return f"Status: {outcome.status}, exit code {outcome.exit_code}. Standard error:\n{stderr[-_SHOWN:]}"
+        return f"Status: {outcome.status}, exit code {outcome.exit_code}. Standard error:\n{stderr[-PRINTED_MAX:]}"
     try:
         results, _ = results_of(ctx.record, outcome)
     except ModelMayRetry as error:

@@ -15,13 +15,12 @@ from counterproof.agents.context import StudyContext
 from counterproof.agents.executions import run_on_real_data, scrubbed
 from counterproof.agents.nodes.write import told
 from counterproof.agents.ordering import real_orders
-from counterproof.agents.outcomes import Outcome, results_of
+from counterproof.agents.outcomes import PRINTED_MAX, Outcome, results_of
 from counterproof.agents.state import StudyState
 from counterproof.provenance.errors import ModelMayRetry
 from counterproof.sandbox.orders import ROLES, Order, Role
 
 Goto = Literal["write", "check", "export"]
-_SHOWN = 6000
 
 
 def execute(state: StudyState, runtime: Runtime[StudyContext]) -> Command[Goto]:
@@ -59,7 +58,7 @@ def _fault(ctx: StudyContext, order: Order, outcome: Outcome) -> str:
     if outcome.status != "ok":
         stderr = ctx.record.blobs.get(outcome.stderr).decode("utf-8", errors="replace")
         if ctx.settings.exposure == "rows":
-            return f"Status: {outcome.status}, exit code {outcome.exit_code}. Standard error:\n{stderr[-_SHOWN:]}"
+            return f"Status: {outcome.status}, exit code {outcome.exit_code}. Standard error:\n{stderr[-PRINTED_MAX:]}"
         shapes = _shapes(ctx)
         return scrubbed(outcome, stderr, program=ctx.text(order.program), language=order.language, shapes=shapes)
     try:

@@ -8,15 +8,13 @@ from typing import Any
 
 from counterproof.agents.checking import checkers, text_checks
 from counterproof.agents.ordering import Environments, make_order, real_orders
-from counterproof.agents.outcomes import Outcome, executed, recorded_outcome, results_of
+from counterproof.agents.outcomes import PRINTED_MAX, Outcome, executed, recorded_outcome, results_of
 from counterproof.agents.papers import Papers
 from counterproof.provenance.digests import sha256_bytes
 from counterproof.provenance.errors import VerificationFailed
 from counterproof.provenance.reviewers import CheckpointKind
 from counterproof.sandbox.orders import ROLES, Role
 from counterproof.tools import Plan, check_source
-
-_SHOWN = 6000
 
 
 def code_subject(
@@ -103,7 +101,7 @@ def _twin_run(papers: Papers, outcome: Outcome) -> dict[str, Any]:
     return {
         "synthetic": True,
         "status": outcome.status,
-        "stdout": papers.record.blobs.get(outcome.stdout).decode("utf-8", errors="replace")[:_SHOWN],
+        "stdout": papers.record.blobs.get(outcome.stdout).decode("utf-8", errors="replace")[:PRINTED_MAX],
         "results": [result.model_dump(mode="json") for result in results.results],
         "flow": flow.model_dump(mode="json", by_alias=True),
         "outputs": [output.model_dump(mode="json") for output in outcome.outputs],
